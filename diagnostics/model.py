@@ -1,0 +1,276 @@
+"""The data that every stage passes on: what was seen in the processes of a job, and what it means.
+
+Plain frozen values. A collector makes a `Collection`; analysis turns it into a `Diagnosis`; a report draws
+both. Times are seconds; wall times are seconds since the epoch (UTC), monotonic times are CLOCK_MONOTONIC of
+the host they were taken on.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+FORMAT = 1
+"""Version of the stored form of `Collection`; a reader refuses what it does not know."""
+
+
+class State(str, enum.Enum):
+    """What a rank was doing, judged from two looks a known time apart."""
+
+    PROGRESSING = "progressing"
+    SLOW = "slow"  # longer in one step than its history allows, but something still moves
+    HUNG = "hung"  # longer in one step than its history allows, and nothing moved between two looks
+    DEAD = "dead"  # was there, and is gone without having finished
+    FINISHED = "finished"  # said that it had done its work
+    UNREACHABLE = "unreachable"  # should be there, cannot be looked at
+    UNKNOWN = "unknown"
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of all values here: frozen, strict, small when written down."""
+
+
+class Frame(Record):
+    """One frame of a stack.
+
+    `function` is demangled, without its arguments. `file` is the Python source, or the shared library of a
+    native frame. `line` is 0 where it is not known.
+    """
+
+    function: str
+    file: str = ""
+    line: int = 0
+    native: bool = False
+
+
+class Thread(Record):
+    """One thread with its stack, outermost frame first. `frames` is empty where no rung could read it."""
+
+    tid: int
+    name: str = ""
+    frames: tuple[Frame, ...] = ()
+    holds_gil: bool = False
+
+
+class ThreadSample(Record):
+    """A thread's counters in /proc/PID/task/TID at one moment (man 5 proc)."""
+
+    tid: int
+    name: str
+    state: str  # one letter: R S D T t Z X I
+    cpu: float  # user + system time
+    voluntary: int  # context switches
+    involuntary: int
+    wchan: str = ""  # kernel function it sleeps in; "" where the kernel does not tell
+    syscall: int = -1  # -1: running, or not readable
+
+
+class Sample(Record):
+    """One look at a process from outside. `at` is monotonic."""
+
+    at: float
+    threads: tuple[ThreadSample, ...]
+    socket_bytes: int = 0  # sent + received over all its TCP connections so far
+    log_bytes: int = 0
+    step: int = -1  # recorder's current step, -1 without a recorder
+    events: int = -1  # number of recorder events so far
+
+    @property
+    def cpu(self) -> float:
+        return sum(thread.cpu for thread in self.threads)
+
+    @property
+    def switches(self) -> int:
+        return sum(thread.voluntary + thread.involuntary for thread in self.threads)
+
+
+class Connection(Record):
+    """A TCP connection of the process, from the kernel's sock_diag (struct tcp_info).
+
+    `quiet` is the time since data was last sent or received, whichever is later; `unsent` and `unacked` are
+    bytes and segments that wait on this side, `unread` bytes that the process has not taken.
+    """
+
+    local: str
+    remote: str
+    state: str
+    peer: str = ""  # rank that serves the other end, where known
+    last_sent: float = -1.0
+    last_received: float = -1.0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    unread: int = 0
+    unsent: int = 0
+    unacked: int = 0
+    retransmits: int = 0
+
+    @property
+    def quiet(self) -> float:
+        """Seconds since data last moved in either direction; -1 where the kernel did not tell."""
+        known = [age for age in (self.last_sent, self.last_received) if age >= 0]
+        return min(known) if known else -1.0
+
+
+class Event(Record):
+    """One record of the flight recorder (see `diagnostics.recorder.layout`)."""
+
+    at: float  # monotonic
+    wall: float
+    kind: str
+    step: int
+    epoch: int
+    value: int = 0
+    label: str = ""
+    thread: int = 0
+
+
+class OpenSpan(Record):
+    """Something that began and has not ended: a step, an epoch, a save, a barrier, a phase."""
+
+    kind: str
+    seconds: float  # so long open when it was read
+    step: int
+    epoch: int
+    label: str = ""
+
+
+class Flight(Record):
+    """What a rank's flight recorder held: the tail of its events and the last batch."""
+
+    rank: str
+    runtime: str
+    events: tuple[Event, ...]
+    open: tuple[OpenSpan, ...]
+    epoch_ends: int
+    steps: int
+    torn: int = 0
+    error: str = ""
+    last_epoch: int = -1
+    last_batch: int = -1  # index in its epoch, from 0
+    last_rows: int = -1
+    end_of_sequence: bool = False  # seen since the last epoch began
+    read_at: float = 0.0  # monotonic
+    typical_step: float = -1.0  # median of the steps that the ring holds
+
+
+class Attempt(Record):
+    """One rung of the ladder tried on one process."""
+
+    rung: str
+    ok: bool
+    seconds: float
+    pause: float = 0.0  # so long was the target stopped
+    why_not: str = ""
+
+
+class Versions(Record):
+    """Of what the process runs on; "" where it could not be seen."""
+
+    python: str = ""
+    framework: str = ""  # "tensorflow", "torch"
+    framework_version: str = ""
+    libc: str = ""
+    kernel: str = ""
+
+
+class Process(Record):
+    """All evidence of one process of the job."""
+
+    rank: str
+    pid: int
+    host: str
+    state: State = State.UNKNOWN
+    state_why: str = ""
+    rung: str = ""  # the best that answered
+    pause: float = 0.0  # seconds that it was stopped for, longest of the attempts
+    why_not: str = ""  # why there is no stack
+    command: tuple[str, ...] = ()
+    threads: tuple[Thread, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    listens: tuple[str, ...] = ()
+    flight: Flight | None = None
+    log_tail: tuple[str, ...] = ()
+    versions: Versions = Versions()
+    attempts: tuple[Attempt, ...] = ()
+    exit_status: int | None = None  # negative: the signal that ended it
+    running_after: bool | None = None  # looked at once more after the last rung
+
+
+class Collection(Record):
+    """One collection: every expected rank, with its evidence or the reason why there is none.
+
+    `skew` is the time between the first and the last stack taken.
+    """
+
+    collected_at: float  # wall
+    seconds: float
+    processes: tuple[Process, ...]
+    expected: tuple[str, ...] = ()
+    skew: float = 0.0
+    scenario: dict[str, str] = {}  # what was run, where a trial made this
+    tool_version: str = ""
+    format: int = FORMAT
+
+
+class Evidence(Record):
+    """An observed fact, with the ranks it was seen on and where it came from."""
+
+    fact: str
+    source: str
+    ranks: tuple[str, ...] = ()
+
+
+class Finding(Record):
+    """A cause with the evidence for it, against it and missing. `confidence` is a probability, 0 to 1."""
+
+    cause: str
+    family: str
+    confidence: float
+    title: str
+    evidence: tuple[Evidence, ...]
+    against: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+    remedy: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+
+class Wait(Record):
+    """`rank` cannot go on before `on` does something. `why` names it."""
+
+    rank: str
+    on: str
+    why: str
+    seconds: float = -1.0
+
+
+class StackNode(Record):
+    """A node of the merged prefix tree: a frame, the ranks whose stacks pass through it, and how often."""
+
+    function: str
+    file: str
+    native: bool
+    ranks: tuple[str, ...]
+    threads: int
+    children: tuple[StackNode, ...] = ()
+
+
+class RankClass(Record):
+    """Ranks whose stacks look the same. `waits_in` is the innermost telling frame of their main thread."""
+
+    ranks: tuple[str, ...]
+    waits_in: str
+    states: tuple[State, ...]
+
+
+class Diagnosis(Record):
+    """What a collection means. `verdict` is a family, `none` (healthy) or `unknown`."""
+
+    verdict: str
+    summary: str
+    findings: tuple[Finding, ...]
+    next_evidence: tuple[str, ...]
+    waits: tuple[Wait, ...] = ()
+    classes: tuple[RankClass, ...] = ()
+    tree: tuple[StackNode, ...] = ()

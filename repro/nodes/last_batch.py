@@ -1,0 +1,76 @@
+"""Scenario `last-batch`: train epoch after epoch; every epoch ends in an OutOfRangeError on one thread.
+
+Runs on TensorFlow 1.4 to 1.15 and, through tf.compat.v1, on 2.x.
+"""
+
+from repro.nodes import inputs, models
+from repro.nodes.node import start
+from repro.nodes.tfcompat import tf
+
+
+def server_config(settings):
+    # Set on a session these have no effect where there is a tf.train.Server: its devices exist already.
+    return tf.ConfigProto(
+        inter_op_parallelism_threads=settings["inter_op"], intra_op_parallelism_threads=settings["intra_op"]
+    )
+
+
+def session_config(node):
+    if not node.settings["device_filters"]:
+        return None
+    return tf.ConfigProto(device_filters=["/job:ps", "/job:worker/task:%d" % node.index])
+
+
+def wait_for_chief(target, config, variables):
+    """The chief initializes the variables; the others look until it has."""
+    missing = tf.report_uninitialized_variables(variables)
+    with tf.Session(target, config=config) as session:
+        while len(session.run(missing)):
+            tf.logging.info("waiting for the chief to initialize %d variables", len(variables))
+
+
+def train_epoch(session, recorder, epoch, start_epoch, fetches):
+    """One pass over the input. Fetches are (rows of the batch, what to train)."""
+    recorder.epoch_begin(epoch)
+    start_epoch(session)
+    while True:
+        recorder.step_begin()
+        try:
+            rows = session.run(fetches)[0]
+        except tf.errors.OutOfRangeError:
+            recorder.step_end(failed=True)
+            recorder.end_of_sequence()
+            break
+        recorder.step_end(rows=int(rows))
+    recorder.epoch_end(epoch)
+
+
+def main():
+    node = start()
+    server = tf.train.Server(
+        tf.train.ClusterSpec(node.addresses), job_name=node.role, task_index=node.index,
+        config=server_config(node.settings),
+    )
+    node.ready()
+    if node.role == "ps":
+        server.join()
+    config = session_config(node)
+    device = "/job:worker/task:%d" % node.index
+    with tf.device(device + "/cpu:0"):
+        source = inputs.SOURCES[node.arm](node)
+    fetches = [source.rows, models.MODELS[source.model](source.features, node, device)]
+    variables = tf.global_variables()
+    if node.index:
+        wait_for_chief(server.target, config, variables)
+    else:
+        with tf.Session(server.target, config=config) as session:
+            session.run(tf.variables_initializer(variables))
+    tf.get_default_graph().finalize()
+    epochs = range(node.settings["epoch_ends"])
+    for session, epoch in source.sessions(server.target, config, epochs):
+        train_epoch(session, node.recorder, epoch, source.start_epoch, fetches)
+    node.done()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What every node program shares: its orders, saying that it is ready, staying until it is released.
+
+A node is started as `python -m repro.nodes.PROGRAM ORDERS.json`. The orders name its rank, the addresses of all
+ranks, the settings, and its own directory. Its standard input is a lifeline: when that closes, whoever
+started the node is gone and the node ends at once.
+"""
+
+import ctypes
+import json
+import os
+import sys
+import threading
+
+from diagnostics.recorder import Recorder
+
+PR_SET_PTRACER = 0x59616D61
+PR_SET_PTRACER_ANY = ctypes.c_ulong(-1)
+
+
+class Node(object):
+    """The orders of this process, and its side of the talk with the cluster that started it."""
+
+    def __init__(self, orders):
+        self.rank = orders["rank"]
+        self.role, index = self.rank.split(":")
+        self.index = int(index)
+        self.addresses = orders["addresses"]  # role -> list of host:port
+        self.settings = orders["settings"]
+        self.arm = orders["arm"]
+        self.directory = orders["directory"]
+        self.recorder = Recorder(
+            os.path.join(self.directory, "flight"),
+            rank=self.rank,
+            runtime=orders["runtime"],
+            expected=orders["expected"],
+        )
+
+    def count(self, role):
+        return len(self.addresses.get(role, ()))
+
+    def ready(self):
+        """Say that this rank is up. The cluster waits for this, never for a time."""
+        self._say("ready")
+
+    def done(self):
+        """Say that the work is done, then stay: servers of old releases crash when a client leaves first."""
+        self.recorder.exit(0)
+        self._say("done")
+        threading.Event().wait()
+
+    def _say(self, word):
+        path = os.path.join(self.directory, word)
+        with open(path + ".part", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename(path + ".part", path)
+
+
+def start():
+    """Read the orders, tie this process to its lifeline, open the recorder."""
+    with open(sys.argv[1]) as file:
+        orders = json.load(file)
+    # Where Yama restricts ptrace to ancestors, the collector is a cousin: let it in.
+    ctypes.CDLL(None).prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0)
+    threading.Thread(target=_end_with_lifeline, daemon=True).start()
+    return Node(orders)
+
+
+def _end_with_lifeline():
+    while os.read(0, 1):
+        pass
+    os._exit(0)
