@@ -1,0 +1,1 @@
+"""Repro scenarios of hanging training jobs, run on real frameworks."""

@@ -1,0 +1,166 @@
+"""Names of runtimes: what a user may type, and the framework release and interpreters it stands for."""
+
+import difflib
+import re
+from typing import Literal
+
+import msgspec
+
+from diagnostics.errors import UsageError
+
+Framework = Literal["tensorflow", "torch", ""]
+
+# The aliases that scenarios, docs and `doctor` use. They stay put: a rate measured on "tf1.12" must mean the same next year.
+ALIASES = {
+    "tf1.4": "1.4.1",
+    "tf1.8": "1.8.0",
+    "tf1.12": "1.12.0",
+    "tf1.13": "1.13.2",
+    "tf1.15": "1.15.5",
+    "tf2": "2.21.0",
+}
+TORCH_DEFAULT = "2.13.0"
+
+# Releases with Linux wheels on PyPI for CPython 3.6 and later, oldest first.
+TENSORFLOW_RELEASES = tuple(
+    """
+    1.4.0 1.4.1 1.5.0 1.5.1 1.6.0 1.7.0 1.7.1 1.8.0 1.9.0 1.10.0 1.10.1 1.11.0 1.12.0 1.12.2 1.12.3 1.13.1 1.13.2
+    1.14.0 1.15.0 1.15.2 1.15.3 1.15.4 1.15.5
+    2.0.0 2.0.1 2.0.2 2.0.3 2.0.4 2.1.0 2.1.1 2.1.2 2.1.3 2.1.4 2.2.0 2.2.1 2.2.2 2.2.3 2.3.0 2.3.1 2.3.2 2.3.3 2.3.4
+    2.4.0 2.4.1 2.4.2 2.4.3 2.4.4 2.5.0 2.5.1 2.5.2 2.5.3 2.6.0 2.6.1 2.6.2 2.6.3 2.6.4 2.6.5 2.7.0 2.7.1 2.7.2 2.7.3
+    2.7.4 2.8.0 2.8.1 2.8.2 2.8.3 2.8.4 2.9.0 2.9.1 2.9.2 2.9.3 2.10.0 2.10.1 2.11.0 2.11.1 2.12.0 2.12.1 2.13.0 2.13.1
+    2.14.0 2.14.1 2.15.0 2.15.1 2.16.1 2.16.2 2.17.0 2.17.1 2.18.0 2.18.1 2.19.0 2.19.1 2.20.0 2.21.0
+    """.split()
+)
+
+# Release ranges (first, last minor) and the CPython minors with wheels, the preferred one first.
+_TENSORFLOW_PYTHONS: tuple[tuple[tuple[int, int], tuple[int, int], tuple[str, ...]], ...] = (
+    ((1, 4), (1, 12), ("3.6",)),
+    ((1, 13), (1, 15), ("3.7", "3.6")),
+    ((2, 0), (2, 1), ("3.7", "3.6")),
+    ((2, 2), (2, 4), ("3.7", "3.8", "3.6")),
+    ((2, 5), (2, 6), ("3.7", "3.9", "3.8", "3.6")),
+    ((2, 7), (2, 7), ("3.9", "3.8", "3.7")),
+    ((2, 8), (2, 10), ("3.10", "3.9", "3.8", "3.7")),
+    ((2, 11), (2, 11), ("3.10", "3.9", "3.8", "3.7")),
+    ((2, 12), (2, 13), ("3.11", "3.10", "3.9", "3.8")),
+    ((2, 14), (2, 15), ("3.11", "3.10", "3.9")),
+    ((2, 16), (2, 19), ("3.11", "3.12", "3.10", "3.9")),
+    ((2, 20), (2, 20), ("3.11", "3.12", "3.13", "3.10", "3.9")),
+    ((2, 21), (2, 999), ("3.11", "3.12", "3.13", "3.10")),
+)
+_TORCH_PYTHONS = ("3.11", "3.10", "3.12", "3.13")
+_OLDEST_PYTHON, _NEWEST_PYTHON = 6, 14
+
+_NAME = re.compile(r"(tf|tensorflow|torch|pytorch|py|python)[-=]*(\d+(?:\.\d+){0,2})?")
+
+
+class RuntimeSpec(msgspec.Struct, frozen=True):
+    """What a runtime's name stands for."""
+
+    name: str
+    """As the user calls it, in lower case: `tf1.12`."""
+    release: str
+    """The one name of this runtime, whatever alias was used: `tf1.12.0`, `torch2.13.0`, `py3.11`."""
+    framework: Framework
+    framework_version: str
+    """Empty for an interpreter alone."""
+    pythons: tuple[str, ...]
+    """CPython minors that have wheels of this release, the preferred one first."""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """`"1.12.0"` as `(1, 12, 0)`, for comparing."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def known_names() -> tuple[str, ...]:
+    """Every name worth suggesting: aliases, minors and exact releases."""
+    minors = dict.fromkeys("tf" + ".".join(release.split(".")[:2]) for release in TENSORFLOW_RELEASES)
+    exact = tuple("tf" + release for release in TENSORFLOW_RELEASES)
+    pythons = tuple(f"py3.{minor}" for minor in range(_OLDEST_PYTHON, _NEWEST_PYTHON + 1))
+    return tuple(dict.fromkeys((*ALIASES, *minors, *exact, "torch", f"torch{TORCH_DEFAULT}", *pythons)))
+
+
+def parse(name: str) -> RuntimeSpec:
+    """The runtime that `name` stands for: `tf1.12`, `tf1.12.3`, `tf2`, `torch`, `torch2.13.0`, `py3.11`.
+
+    A minor name without an alias (`tf1.9`) is its newest known patch release.
+
+    Raises:
+        UsageError: no such runtime; the hint lists near matches.
+    """
+    given = name.strip().lower()
+    match = _NAME.fullmatch(given)
+    if match is None:
+        raise _unknown(name)
+    kind, version = match[1], match[2] or ""
+    spec: RuntimeSpec | None
+    if kind in ("tf", "tensorflow"):
+        spec = _tensorflow("tf" + version, version)
+    elif kind in ("torch", "pytorch"):
+        spec = _torch("torch" + version, version)
+    else:
+        spec = _python("py" + version, version)
+    if spec is None:
+        raise _unknown(name)
+    return spec
+
+
+def _tensorflow(name: str, version: str) -> RuntimeSpec | None:
+    release = ALIASES.get(name, version)
+    if not release:
+        return None
+    parts = numbers(release)
+    if len(parts) < 3:
+        patches = [known for known in TENSORFLOW_RELEASES if numbers(known)[: len(parts)] == parts]
+        # "tf1" could mean anything between 1.4 and 1.15, whose behaviour differs: better to ask.
+        if not patches or len(parts) < 2:
+            return None
+        release = patches[-1]
+    elif release not in TENSORFLOW_RELEASES and not _is_newer(parts):
+        return None
+    minor = numbers(release)[:2]
+    for first, last, pythons in _TENSORFLOW_PYTHONS:
+        if first <= minor <= last:
+            return RuntimeSpec(name, "tf" + release, "tensorflow", release, pythons)
+    return None
+
+
+def _is_newer(parts: tuple[int, ...]) -> bool:
+    """Released after this table was made; the index will know."""
+    newest = numbers(TENSORFLOW_RELEASES[-1])
+    return parts[0] == newest[0] and newest < parts < (newest[0], 1000)
+
+
+def _torch(name: str, version: str) -> RuntimeSpec | None:
+    release = version or TORCH_DEFAULT
+    parts = numbers(release)
+    if len(parts) == 1 and release == TORCH_DEFAULT.split(".")[0]:
+        release = TORCH_DEFAULT
+    elif len(parts) == 2:
+        release += ".0"
+    elif len(parts) != 3:
+        return None
+    if numbers(release) < (2, 0, 0):
+        return None
+    return RuntimeSpec(name, "torch" + release, "torch", release, _TORCH_PYTHONS)
+
+
+def _python(name: str, version: str) -> RuntimeSpec | None:
+    parts = numbers(version) if version else ()
+    if len(parts) != 2 or parts[0] != 3 or not _OLDEST_PYTHON <= parts[1] <= _NEWEST_PYTHON:
+        return None
+    minor = f"3.{parts[1]}"
+    return RuntimeSpec(name, "py" + minor, "", "", (minor,))
+
+
+def _unknown(name: str) -> UsageError:
+    names = known_names()
+    near = difflib.get_close_matches(name.strip().lower(), names, n=4, cutoff=0.5)
+    if near:
+        return UsageError(f"unknown runtime {name!r}", f"Near matches: {', '.join(near)}")
+    examples = ", ".join((*ALIASES, "torch", "py3.11"))
+    return UsageError(
+        f"unknown runtime {name!r}", f"Known are {examples}, and exact releases such as tf1.12.3"
+    )
