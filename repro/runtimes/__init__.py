@@ -7,12 +7,15 @@ from repro.runtimes.build import Runtime, ensure, remove
 from repro.runtimes.interpreters import Interpreter, discover, find_interpreter
 from repro.runtimes.names import RuntimeSpec, known_names, parse
 from repro.runtimes.pip import Progress
+from repro.runtimes.status import RuntimeState, available
 
 __all__ = [
     "Interpreter",
     "Progress",
     "Runtime",
     "RuntimeSpec",
+    "RuntimeState",
+    "available",
     "discover",
     "ensure",
     "find_interpreter",

@@ -45,12 +45,13 @@ class Runtime(msgspec.Struct, frozen=True):
 def ensure(name: str, progress: pip.Progress | None = None) -> Runtime:
     """A runtime by name, built if it is not there yet: 10 s to 2 min, 0.3 to 2 GB.
 
-    Any number of processes may ask for the same one at once: one builds, the others wait. If the build is interrupted or
-    killed, nothing that looks complete is left, and the next call starts anew.
+    Any number of processes may ask for the same one at once: one builds, the others wait. If the build is
+    interrupted or killed, nothing that looks complete is left, and the next call starts anew.
 
     Args:
         name: `tf1.12`, `tf1.12.3`, `tf2`, `torch`, `py3.11`, ...
-        progress: told what is going on, one short line each, for instance `installing tensorflow 1.12.0 (about 510 MB)`.
+        progress: told what is going on, one short line each, for instance
+            `installing tensorflow 1.12.0 (about 510 MB)`.
 
     Raises:
         UsageError: no such runtime.
@@ -116,7 +117,7 @@ def choose_interpreter(spec: RuntimeSpec) -> Interpreter:
     """The interpreter to build a runtime with.
 
     Raises:
-        MissingError: none of the minors that the release has wheels for is here, or it has none for this machine.
+        MissingError: none of the minors that have wheels is here, or there are none for this machine.
     """
     if (
         spec.framework == "tensorflow"
@@ -233,7 +234,7 @@ def _import(spec: RuntimeSpec, plan: Recipe, directory: Path) -> str:
     with log.open("a", encoding="utf-8") as file:
         file.write(done.stdout)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
-    if done.returncode == -4 or "AVX" in done.stdout and done.returncode < 0:
+    if done.returncode == -4 or ("AVX" in done.stdout and done.returncode < 0):
         raise MissingError(
             f"{spec.release} was installed, but this CPU lacks instructions (AVX) that it was compiled for",
             "Take another machine, or a release before 1.6",

@@ -122,8 +122,8 @@ def size_of(directory: Path) -> int:
 def lock(release: str, waiting: Callable[[], None], timeout: float | None = None) -> Iterator[int]:
     """The right to change one runtime, for one process at a time; yields the lock's file descriptor.
 
-    A child that inherits the descriptor keeps the lock after this process has been killed, so nobody builds over a pip that
-    is still writing. (This is why it is a bare flock: filelock does not hand out its descriptor.)
+    A child that inherits the descriptor keeps the lock after this process has been killed, so nobody builds
+    over a pip that is still writing. (Hence a bare flock: filelock does not hand out its descriptor.)
 
     Args:
         release: the runtime.

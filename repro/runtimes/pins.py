@@ -1,7 +1,8 @@
 """What each framework release is installed with: frozen sets of packages that were tried together.
 
-Old releases name their dependencies without an upper limit, so an unpinned install gets today's, which no longer work with
-them. A set is a constraints file: it holds for every release of its range, which then takes from it what it needs.
+Old releases name their dependencies without an upper limit, so an unpinned install gets today's, which no longer
+work with them. A set is a constraints file: it holds for every release of its range, which takes from it what it
+needs.
 """
 
 import hashlib
@@ -11,19 +12,21 @@ import msgspec
 
 from repro.runtimes.names import RuntimeSpec, numbers
 
-# gast and termcolor: of the years of TensorFlow 1, before their interfaces changed. enum34 comes with 1.4 only, and is
-# harmless on CPython 3.6: the standard library's enum is found first.
+# enum34 comes with 1.4 only, and is harmless on CPython 3.6: the standard library's enum is found first.
 _TF1_COMMON = """
-    astor==0.8.1 bleach==1.5.0 enum34==1.1.10 gast==0.2.2 google-pasta==0.2.0 h5py==2.10.0 html5lib==0.9999999
-    keras-applications==1.0.8 keras-preprocessing==1.1.2 numpy==1.16.6 opt-einsum==3.3.0 protobuf==3.19.6 six==1.17.0
+    astor==0.8.1 bleach==1.5.0 enum34==1.1.10 gast==0.2.2 google-pasta==0.2.0 h5py==2.10.0
+    html5lib==0.9999999 keras-applications==1.0.8 keras-preprocessing==1.1.2 numpy==1.16.6 opt-einsum==3.3.0
+    protobuf==3.19.6 six==1.17.0
 """
 _TF1_PY36 = """
-    absl-py==1.4.0 cached-property==1.5.2 dataclasses==0.8 grpcio==1.48.2 importlib-metadata==4.8.3 markdown==3.3.7
-    mock==4.0.3 termcolor==1.1.0 typing-extensions==4.1.1 werkzeug==2.0.3 wrapt==1.15.0 zipp==3.6.0
+    absl-py==1.4.0 cached-property==1.5.2 dataclasses==0.8 grpcio==1.48.2 importlib-metadata==4.8.3
+    markdown==3.3.7 mock==4.0.3 termcolor==1.1.0 typing-extensions==4.1.1 werkzeug==2.0.3 wrapt==1.15.0
+    zipp==3.6.0
 """
 _TF1_PY37 = """
-    absl-py==2.1.0 cached-property==1.5.2 grpcio==1.62.3 importlib-metadata==6.7.0 markdown==3.4.4 markupsafe==2.1.5
-    mock==5.2.0 termcolor==2.3.0 typing-extensions==4.7.1 werkzeug==2.2.3 wrapt==1.16.0 zipp==3.15.0
+    absl-py==2.1.0 cached-property==1.5.2 grpcio==1.62.3 importlib-metadata==6.7.0 markdown==3.4.4
+    markupsafe==2.1.5 mock==5.2.0 termcolor==2.3.0 typing-extensions==4.7.1 werkzeug==2.2.3 wrapt==1.16.0
+    zipp==3.15.0
 """
 # The companions of TensorFlow 1 that follow its release numbers; their last patch releases.
 _TF1_TENSORBOARD = {
@@ -50,21 +53,23 @@ _TF2_OPEN: tuple[tuple[tuple[int, int], str], ...] = (
     ((2, 20), "numpy<2.4 protobuf<7 h5py<3.15 keras<3.13 ml-dtypes<0.6 six<2 setuptools<81"),
 )
 _TF2_21_PY311 = """
-    absl-py==2.5.1 astunparse==1.6.3 certifi==2026.10.19.post1 charset-normalizer==3.5.2 flatbuffers==25.12.19 gast==0.7.0
-    google-pasta==0.2.0 grpcio==1.85.3 h5py==3.14.0 idna==3.20 keras==3.15.1 libclang==18.1.1 markdown-it-py==4.3.0
-    mdurl==0.1.2 ml-dtypes==0.6.0 namex==0.1.0 numpy==2.4.6 opt-einsum==3.4.0 optree==0.20.0 packaging==26.3
-    protobuf==7.36.2 pygments==2.21.0 requests==2.34.2 rich==15.0.0 six==1.17.0 termcolor==3.3.0
-    typing-extensions==4.16.0 urllib3==2.8.0 wrapt==2.5.2
+    absl-py==2.5.1 astunparse==1.6.3 certifi==2026.10.19.post1 charset-normalizer==3.5.2
+    flatbuffers==25.12.19 gast==0.7.0 google-pasta==0.2.0 grpcio==1.85.3 h5py==3.14.0 idna==3.20
+    keras==3.15.1 libclang==18.1.1 markdown-it-py==4.3.0 mdurl==0.1.2 ml-dtypes==0.6.0 namex==0.1.0
+    numpy==2.4.6 opt-einsum==3.4.0 optree==0.20.0 packaging==26.3 protobuf==7.36.2 pygments==2.21.0
+    requests==2.34.2 rich==15.0.0 six==1.17.0 termcolor==3.3.0 typing-extensions==4.16.0 urllib3==2.8.0
+    wrapt==2.5.2
 """
 
-# pip, setuptools and wheel of their own: what the older interpreters bring along cannot read today's wheels (manylinux2010
-# and later), and the newest that runs on them can. Sources are built for gast and, on 3.6, termcolor and html5lib.
+# What the older interpreters bring along does not know today's wheel tags (manylinux2010 and later); the newest
+# pip that runs on them does. setuptools and wheel are for the few packages that only have sources: gast, html5lib,
+# termcolor.
 _BOOTSTRAP = {
     "3.6": ("pip==21.3.1", "setuptools==59.6.0", "wheel==0.37.1"),
     "3.7": ("pip==23.3.2", "setuptools==67.8.0", "wheel==0.42.0"),
 }
 
-# Measured sizes of the finished environment in MB (10**6 bytes), for the user's patience; 0 where nobody measured.
+# Measured sizes of the finished environment in MB (10**6 bytes).
 _MEGABYTES = {(1, 4): 320, (1, 8): 380, (1, 12): 510, (1, 13): 560, (1, 15): 610, (2, 21): 1600}
 
 
@@ -100,8 +105,8 @@ def recipe(spec: RuntimeSpec, python_minor: str, machine: str = "x86_64") -> Rec
     if spec.framework == "tensorflow":
         return _tensorflow(spec.framework_version, python_minor, machine)
     if spec.framework == "torch":
-        # The local version of a CPU build (2.13.0+cpu) also answers to this; which of the two an index offers is its own
-        # choice, and the one with CUDA takes several GB.
+        # A CPU build (2.13.0+cpu) also answers to this. Whether the index has one is its own choice; the
+        # ordinary Linux build brings CUDA along, several GB.
         return Recipe(
             f"torch=={spec.framework_version}", (), ("numpy<3", "setuptools<81"), "torch", 900, False
         )

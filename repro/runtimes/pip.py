@@ -1,4 +1,4 @@
-"""Runs the programs that build an environment: their progress, their log, their errors in the user's words."""
+"""Runs the programs that build an environment: progress, a log, and errors in the user's words."""
 
 import errno
 import os
@@ -16,18 +16,31 @@ from repro.runtimes.interpreters import clean_environment
 
 Progress = Callable[[str], None]
 
-# The only pip settings taken over from the environment: how to reach the packages. Others (PIP_TARGET, PIP_USER, PIP_NO_DEPS,
-# PIP_QUIET, PIP_REQUIRE_VIRTUALENV, ...) would put them elsewhere, leave some out, or hide what is going on.
+# The only pip settings taken over from the environment: how to reach the packages. Others (PIP_TARGET,
+# PIP_NO_DEPS, PIP_QUIET, ...) would put them elsewhere, leave some out, or hide what is going on.
 _KEPT = frozenset(
-    f"PIP_{name}"
-    for name in (
-        "CACHE_DIR CERT CLIENT_CERT CONFIG_FILE DEFAULT_TIMEOUT EXTRA_INDEX_URL FIND_LINKS INDEX_URL KEYRING_PROVIDER"
-        " NO_CACHE_DIR NO_INDEX PREFER_BINARY PROXY RETRIES TIMEOUT TRUSTED_HOST"
-    ).split()
+    {
+        "PIP_CACHE_DIR",
+        "PIP_CERT",
+        "PIP_CLIENT_CERT",
+        "PIP_CONFIG_FILE",
+        "PIP_DEFAULT_TIMEOUT",
+        "PIP_EXTRA_INDEX_URL",
+        "PIP_FIND_LINKS",
+        "PIP_INDEX_URL",
+        "PIP_KEYRING_PROVIDER",
+        "PIP_NO_CACHE_DIR",
+        "PIP_NO_INDEX",
+        "PIP_PREFER_BINARY",
+        "PIP_PROXY",
+        "PIP_RETRIES",
+        "PIP_TIMEOUT",
+        "PIP_TRUSTED_HOST",
+    }
 )
 
-# Ends itself with its parent (PR_SET_PDEATHSIG is 1; it outlives exec), so that `kill -9` of this program leaves no pip that
-# goes on writing. Done by a launcher, as code between fork and exec may deadlock in a process with threads.
+# Ends itself with its parent (PR_SET_PDEATHSIG is 1; it outlives exec), so that `kill -9` of this program leaves
+# no pip that goes on writing. A launcher does it, as code between fork and exec may deadlock where there are threads.
 _LAUNCHER = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
@@ -36,9 +49,9 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 _NETWORK = re.compile(
-    r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|Max retries exceeded|Failed to establish a new connection"
-    r"|Name or service not known|Temporary failure in name resolution|Network is unreachable|Connection refused"
-    r"|ProxyError|SSLError|CERTIFICATE_VERIFY_FAILED|ConnectionResetError|IncompleteRead",
+    r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionResetError|IncompleteRead|ProxyError|SSLError"
+    r"|CERTIFICATE_VERIFY_FAILED|Max retries exceeded|Failed to establish a new connection|Connection refused"
+    r"|Name or service not known|Temporary failure in name resolution|Network is unreachable"
 )
 _NO_RELEASE = re.compile(r"No matching distribution found for (\S+)")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Errno (?:28|122)\b")
@@ -83,8 +96,8 @@ def run(
         progress: told which packages pip fetches and installs.
         held: file descriptors that the child keeps open, such as a lock.
         cwd: where it runs.
-        constraints: name of a constraints file in `cwd`. It replaces one that the user's pip configuration may name, which
-            speaks of other interpreters and other years.
+        constraints: name of a constraints file in `cwd`. It replaces one that the user's pip configuration names,
+            which speaks of other interpreters and other years.
 
     Raises:
         MissingError: no way to the package index, or no space left.
@@ -108,7 +121,7 @@ def run(
             encoding="utf-8",
             errors="replace",
             pass_fds=tuple(held),
-            # A group of its own: what it starts (source builds) is ended with it, and Ctrl-C is handled here alone.
+            # A group of its own: what it starts (source builds) ends with it, and only we see Ctrl-C.
             start_new_session=True,
         )
         try:
