@@ -1,0 +1,1 @@
+"""Attaches to stuck jobs, collects evidence, and says what it means."""
