@@ -1,0 +1,200 @@
+"""The report for a terminal: rich renderables, which say the same without colour. Nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from diagnostics.model import Collection, Diagnosis, Evidence, Finding, State
+from diagnostics.report.text import (
+    DASH,
+    compact_ranks,
+    confidence_words,
+    inert,
+    milliseconds,
+    percent,
+    plural,
+)
+from diagnostics.report.view import RankRow, Verdict, rank_rows, roll_call, verdict_of
+
+STYLES = {
+    State.HUNG: "bold red", State.DEAD: "bold magenta", State.UNREACHABLE: "magenta", State.SLOW: "yellow",
+    State.UNKNOWN: "dim", State.PROGRESSING: "green", State.FINISHED: "green",
+}  # fmt: skip
+BORDERS = {"bad": "red", "unknown": "yellow", "healthy": "green"}
+
+MOST_ROWS = 40
+"""Ranks shown one by one; of a larger job those that make trouble first, and the rest by their state."""
+
+CALM = (State.PROGRESSING, State.FINISHED)
+
+
+def render_diagnosis(collection: Collection, diagnosis: Diagnosis) -> RenderableType:
+    """Verdict, roll call with the last batch, evidence, remedy, what to take next."""
+    # Only Text is built from evidence, never markup: what looks like a tag in it stays text.
+    collection, diagnosis = inert(collection), inert(diagnosis)
+    verdict = verdict_of(diagnosis)
+    rows = rank_rows(collection)
+    parts: list[RenderableType] = [_panel(verdict), Text(roll_call(rows) + "."), *_ranks(rows)]
+    if diagnosis.waits:
+        parts += _waits(diagnosis)
+    if verdict.finding:
+        parts += _finding(verdict.finding)
+    parts += _others(verdict)
+    if verdict.finding:
+        parts += _list("What to do", verdict.finding.remedy, numbered=True)
+    title = "Next evidence to take" if verdict.kind == "unknown" else "What would make it surer"
+    parts += _list(title, diagnosis.next_evidence, numbered=True)
+    if verdict.finding:
+        parts += _list("References", verdict.finding.references)
+    return Group(*parts)
+
+
+def _panel(verdict: Verdict) -> Panel:
+    body = Text(verdict.headline, style="bold")
+    if verdict.finding:
+        body.append(f"\n\ncause       {verdict.finding.cause}", "not bold")
+        body.append(f"\nfamily      {verdict.family}", "not bold")
+        body.append(
+            f"\nconfidence  {_bar(verdict.confidence)} {verdict.percent}, {verdict.words}", "not bold"
+        )
+    elif verdict.kind == "unknown":
+        body.append("\n\nNo known cause is carried by this evidence, so none is named.", "not bold")
+    title = {"bad": "Verdict", "unknown": "Verdict: unknown", "healthy": "Verdict: healthy"}[verdict.kind]
+    return Panel(
+        body,
+        title=title,
+        title_align="left",
+        border_style=BORDERS[verdict.kind],
+        box=box.ROUNDED,
+        padding=(0, 1),
+    )
+
+
+def _bar(confidence: float, cells: int = 20) -> str:
+    full = round(min(max(confidence, 0.0), 1.0) * cells) if confidence == confidence else 0
+    return "━" * full + "╌" * (cells - full)
+
+
+def _ranks(rows: tuple[RankRow, ...]) -> list[RenderableType]:
+    if not rows:
+        return []
+    shown, rest = rows, tuple[RankRow, ...]()
+    if len(rows) > MOST_ROWS:
+        first = sorted(rows, key=lambda row: row.state in CALM or not row.why)
+        shown, rest = tuple(first[:MOST_ROWS]), tuple(first[MOST_ROWS:])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column("rank", overflow="fold", min_width=5)
+    table.add_column("state", overflow="fold", min_width=6)
+    table.add_column("epoch", justify="right")
+    table.add_column("last\nbatch", justify="right")
+    table.add_column("rows", justify="right")
+    table.add_column("end\nseen")
+    table.add_column("began, has not ended", overflow="fold")
+    table.add_column("from", overflow="fold")
+    table.add_column("pause\nms", justify="right")
+    table.add_column("pid", justify="right", no_wrap=True)
+    # An ssh job has many hosts; on one machine the column would only take room.
+    hosts = len({row.host for row in rows if row.host}) > 1
+    if hosts:
+        table.add_column("host", overflow="fold")
+    for row in shown:
+        cells = [
+            Text(row.rank, "bold"), Text(row.state.value, STYLES[row.state]), Text(row.epoch or DASH),
+            Text(row.last_batch or DASH), Text(row.rows or DASH), Text(row.end_seen or DASH),
+            Text("\n".join(row.open) or DASH), Text(row.rung or "nothing"),
+            Text(milliseconds(row.pause) if row.rung else DASH), Text(str(row.pid or DASH)),
+        ]  # fmt: skip
+        table.add_row(*cells, *([Text(row.host)] if hosts else []))
+    parts: list[RenderableType] = [Text(), table]
+    parts += _reasons(shown)
+    if rest:
+        counted = [f"{sum(row.state is state for row in rest)} {state.value}" for state in State]
+        words = ", ".join(words for words in counted if not words.startswith("0 "))
+        parts.append(Text(f"and {plural(len(rest), 'more rank')}: {words}", "dim"))
+    return parts
+
+
+def _reasons(rows: Iterable[RankRow]) -> list[RenderableType]:
+    """Why each rank is in its state, the same reasons together."""
+    reasons: dict[tuple[State, str], list[str]] = {}
+    for row in rows:
+        for words in (row.why, *row.warnings):
+            if words:
+                reasons.setdefault((row.state, words), []).append(row.rank)
+    if not reasons:
+        return []
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold", min_width=6)
+    table.add_column(overflow="fold")
+    for (state, words), ranks in reasons.items():
+        table.add_row(Text(compact_ranks(ranks), STYLES[state]), Text(words))
+    return [Text(), table]
+
+
+def _waits(diagnosis: Diagnosis) -> list[RenderableType]:
+    together: dict[tuple[str, str], list[str]] = {}
+    for wait in diagnosis.waits:
+        together.setdefault((wait.rank, wait.why), []).append(wait.on)
+    lines = [
+        Text.assemble((rank, "bold"), " → ", (compact_ranks(on), "bold"), f"  {why}")
+        for (rank, why), on in together.items()
+    ]
+    return [*_heading("Who waits for whom"), *(_hang("", line) for line in lines)]
+
+
+def _finding(finding: Finding) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for title, items in (("Evidence for it", finding.evidence), ("Evidence against it", finding.against)):
+        if items:
+            parts += [*_heading(title), *(_hang("•", _fact(item)) for item in items)]
+    return [*parts, *_list("Missing", finding.missing)]
+
+
+def _others(verdict: Verdict) -> list[RenderableType]:
+    if not verdict.candidates:
+        return []
+    parts: list[RenderableType] = _heading(
+        "Other causes considered" if verdict.finding else "Causes considered"
+    )
+    for finding in verdict.candidates:
+        words = f"{percent(finding.confidence)}, {confidence_words(finding.confidence)}"
+        line = Text.assemble((finding.cause, "bold"), f"  {words}")
+        for sign, items in (("+", finding.evidence), ("-", finding.against)):
+            for item in items:
+                line.append(f"\n{sign} {item.fact}")
+        for missing in finding.missing:
+            line.append(f"\n? {missing}")
+        parts.append(_hang("•", line))
+    return parts
+
+
+def _fact(item: Evidence) -> Text:
+    where = ", ".join(part for part in (compact_ranks(item.ranks), item.source) if part)
+    return Text.assemble(item.fact, (f"  [{where}]", "dim") if where else "")
+
+
+def _heading(title: str) -> list[RenderableType]:
+    return [Text(), Text(title, "bold underline")]
+
+
+def _list(title: str, items: Iterable[str], numbered: bool = False) -> list[RenderableType]:
+    lines = [_hang(f"{number}." if numbered else "•", Text(item)) for number, item in enumerate(items, 1)]
+    return [*_heading(title), *lines] if lines else []
+
+
+def _hang(sign: str, line: Text) -> RenderableType:
+    """A line whose continuation is indented under its first word."""
+    if not sign:
+        return Padding(line, (0, 0, 0, 2))
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True, min_width=2, justify="right")
+    table.add_column(overflow="fold")
+    table.add_row(Text(sign, "dim"), line)
+    return table
