@@ -20,6 +20,7 @@ class State(str, enum.Enum):
 
     PROGRESSING = "progressing"
     SLOW = "slow"  # longer in one step than its history allows, but something still moves
+    IDLE = "idle"  # serves others, and nobody asks: what a parameter server does while its clients are stuck
     HUNG = "hung"  # longer in one step than its history allows, and nothing moved between two looks
     DEAD = "dead"  # was there, and is gone without having finished
     FINISHED = "finished"  # said that it had done its work
@@ -143,7 +144,8 @@ class Flight(Record):
     events: tuple[Event, ...]
     open: tuple[OpenSpan, ...]
     epoch_ends: int
-    steps: int
+    steps: int  # ended so far
+    count: int = 0  # events so far; the ring holds the newest of them
     torn: int = 0
     error: str = ""
     last_epoch: int = -1
@@ -152,6 +154,8 @@ class Flight(Record):
     end_of_sequence: bool = False  # seen since the last epoch began
     read_at: float = 0.0  # monotonic
     typical_step: float = -1.0  # median of the steps that the ring holds
+    step_in_epoch: int = -1  # index in its epoch of the newest step begun, from 0
+    epoch_lengths: tuple[int, ...] = ()  # distinct numbers of batches of the past epochs that the ring holds
 
 
 class Attempt(Record):

@@ -3,6 +3,9 @@
 Runs on TensorFlow 1.4 to 1.15 and, through tf.compat.v1, on 2.x.
 """
 
+import random
+import time
+
 from repro.nodes import inputs, models
 from repro.nodes.node import start
 from repro.nodes.tfcompat import tf
@@ -29,12 +32,30 @@ def wait_for_chief(target, config, variables):
             tf.logging.info("waiting for the chief to initialize %d variables", len(variables))
 
 
-def train_epoch(session, recorder, epoch, start_epoch, fetches):
+class Slowness(object):
+    """Makes a share of the steps 20 times slower, at random: slow is not hung."""
+
+    def __init__(self, percent, seed):
+        self._share = percent / 100.0
+        self._random = random.Random(seed)
+        self._took = 0.0
+
+    def before_step(self):
+        if self._random.random() < self._share:
+            time.sleep(19 * self._took)
+        self._began = time.time()
+
+    def after_step(self):
+        self._took = 0.9 * self._took + 0.1 * (time.time() - self._began)
+
+
+def train_epoch(session, recorder, epoch, start_epoch, fetches, slowness):
     """One pass over the input. Fetches are (rows of the batch, what to train)."""
     recorder.epoch_begin(epoch)
     start_epoch(session)
     while True:
         recorder.step_begin()
+        slowness.before_step()
         try:
             rows = session.run(fetches)[0]
         except tf.errors.OutOfRangeError:
@@ -42,6 +63,7 @@ def train_epoch(session, recorder, epoch, start_epoch, fetches):
             recorder.end_of_sequence()
             break
         recorder.step_end(rows=int(rows))
+        slowness.after_step()
     recorder.epoch_end(epoch)
 
 
@@ -65,10 +87,10 @@ def main():
     else:
         with tf.Session(server.target, config=config) as session:
             session.run(tf.variables_initializer(variables))
-    tf.get_default_graph().finalize()
     epochs = range(node.settings["epoch_ends"])
+    slowness = Slowness(node.settings["slow_percent"], seed=node.index)
     for session, epoch in source.sessions(server.target, config, epochs):
-        train_epoch(session, node.recorder, epoch, source.start_epoch, fetches)
+        train_epoch(session, node.recorder, epoch, source.start_epoch, fetches, slowness)
     node.done()
 
 

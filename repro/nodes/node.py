@@ -29,7 +29,7 @@ class Node(object):
         self.arm = orders["arm"]
         self.directory = orders["directory"]
         self.recorder = Recorder(
-            os.path.join(self.directory, "flight"),
+            os.path.join(self.directory, "flight.lbrec"),
             rank=self.rank,
             runtime=orders["runtime"],
             expected=orders["expected"],

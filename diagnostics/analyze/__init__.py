@@ -1,0 +1,1 @@
+"""From evidence to meaning. Pure functions of the model; nothing here touches the world."""

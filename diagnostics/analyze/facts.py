@@ -1,0 +1,98 @@
+"""What causes ask of a collection, asked once and in one place. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+from diagnostics.analyze.progress import is_server
+from diagnostics.model import Collection, Evidence, Flight, Process, State, Thread
+
+_GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
+
+
+class Facts:
+    """Questions to a collection whose ranks have been judged."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.processes = collection.processes
+
+    def ranks_in(self, *functions: str) -> tuple[Process, ...]:
+        """Processes with a thread whose stack passes through each of these native or Python functions.
+
+        A name matches whole or as the tail of a qualified one: `LocalMaster::RunStep`.
+        """
+        return tuple(process for process in self.processes if any(stack_has(t, functions) for t in process.threads))
+
+    @cached_property
+    def servers(self) -> tuple[Process, ...]:
+        return tuple(process for process in self.processes if is_server(process.rank))
+
+    @cached_property
+    def hung(self) -> tuple[Process, ...]:
+        return tuple(process for process in self.processes if process.state is State.HUNG)
+
+    @cached_property
+    def gone(self) -> tuple[Process, ...]:
+        return tuple(process for process in self.processes if process.state in _GONE)
+
+    @cached_property
+    def missing_ranks(self) -> tuple[str, ...]:
+        seen = {process.rank for process in self.processes}
+        return tuple(rank for rank in self.collection.expected if rank not in seen)
+
+    def release(self, framework: str) -> tuple[int, ...]:
+        """The framework's release as numbers, () where no rank tells."""
+        for process in self.processes:
+            if process.versions.framework == framework:
+                return tuple(int(part) for part in re.findall(r"\d+", process.versions.framework_version)[:3])
+        return ()
+
+    def expected_count(self, role: str) -> int:
+        """How many ranks of a role the job has, as far as is known."""
+        names = {*self.collection.expected, *(process.rank for process in self.processes)}
+        return sum(name.split(":")[0] == role for name in names)
+
+
+def stack_has(thread: Thread, functions: Iterable[str]) -> bool:
+    names = [frame.function for frame in thread.frames]
+    return all(any(name == wanted or name.endswith("::" + wanted) for name in names) for wanted in functions)
+
+
+def stack_mentions(thread: Thread, parts: Iterable[str]) -> str:
+    """The first frame that contains one of these parts of a name, "" for none."""
+    parts = tuple(parts)
+    return next((f.function for f in thread.frames if any(part in f.function for part in parts)), "")
+
+
+def names(processes: Iterable[Process]) -> tuple[str, ...]:
+    return tuple(process.rank for process in processes)
+
+
+def input_end(flight: Flight | None) -> str:
+    """How the recorder shows that the open step is the one in which the input ends; "" if it does not."""
+    if flight is None or not any(span.kind == "step" for span in flight.open):
+        return ""
+    if flight.events and flight.events[-1].kind == "end_of_sequence":
+        return "the end of sequence was raised, and the step has not ended"
+    if flight.epoch_lengths and flight.step_in_epoch >= flight.epoch_lengths[-1]:
+        batches = flight.epoch_lengths[-1]
+        had = f"{batches} batch{'es' if batches != 1 else ''}"
+        return (
+            f"the open step is step {flight.step_in_epoch + 1} of epoch {flight.open[0].epoch}; "
+            f"past epochs had {had}, so this step finds the input exhausted ({flight.epoch_ends} did before)"
+        )
+    return ""
+
+
+def quiet_links(process: Process, seconds: float) -> Iterator[tuple[str, float]]:
+    """Peers of the process to which nothing has moved for at least so long, with the time."""
+    for link in process.connections:
+        if link.state == "ESTABLISHED" and link.quiet >= seconds:
+            yield link.peer or link.remote, link.quiet
+
+
+def evidence(fact: str, source: str, ranks: Iterable[str] = ()) -> Evidence:
+    return Evidence(fact, source, tuple(ranks))

@@ -1,0 +1,146 @@
+"""Is a rank progressing, slow, hung, idle or gone? Judged from its own history and from two looks at it.
+
+A long step alone says little: it may be slow input, a compile, a checkpoint. So `hung` needs both: longer without
+an event than the rank's own history allows, *and* nothing that moved between two looks a known time apart.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+import msgspec
+
+from diagnostics.model import Collection, Flight, Process, Record, Sample, State
+
+SERVER_ROLES = frozenset({"ps"})
+
+
+class Limits(Record):
+    """When silence becomes suspicious. Times in seconds.
+
+    `floor`: never before this. `unknown_history`: with too few events to know what is normal (the first step
+    builds and compiles). `phase`: inside a save, a barrier or a named phase (evaluation, checkpoint). `busy`: how
+    many times longer a rank that still burns CPU or moves bytes may stay silent. `moving_cpu`, `moving_bytes`: a
+    second, what counts as moving; an idle TensorFlow process with its timers stays well below both.
+    """
+
+    floor: float = 4.0
+    unknown_history: float = 60.0
+    phase: float = 120.0
+    busy: float = 20.0
+    moving_cpu: float = 0.05
+    moving_bytes: float = 512.0
+
+
+_ENOUGH_HISTORY = 20
+
+
+def gaps_of(times: Sequence[float]) -> list[float]:
+    return [after - before for before, after in zip(times, times[1:], strict=False)]
+
+
+def silence_allowed(gaps: Sequence[float], limits: Limits) -> float:
+    """How long a rank may say nothing, by the gaps between its past events.
+
+    Robust on both sides: the median ignores a few slow steps, the 99th percentile (never the largest of up to a
+    hundred, which is the first step) keeps ranks whose steps vary from being suspected.
+    """
+    if len(gaps) < _ENOUGH_HISTORY:
+        return limits.unknown_history
+    ordered = sorted(gaps)
+    high = ordered[int(0.99 * (len(ordered) - 1))]
+    return max(limits.floor, 30 * statistics.median(ordered), 3 * high)
+
+
+def silence_of(flight: Flight) -> float:
+    """Seconds from the last event to when the recording was read."""
+    return max(0.0, flight.read_at - flight.events[-1].at) if flight.events else 0.0
+
+
+def is_overdue(flight: Flight, limits: Limits) -> bool:
+    """Whether the rank has been silent for longer than its history allows."""
+    return silence_of(flight) > _allowed(flight, limits)
+
+
+def _allowed(flight: Flight, limits: Limits) -> float:
+    allowed = silence_allowed(gaps_of([event.at for event in flight.events]), limits)
+    inside = {span.kind for span in flight.open}
+    return max(allowed, limits.phase) if inside & {"save", "phase"} else allowed
+
+
+def has_moved(samples: Sequence[Sample], limits: Limits) -> str:
+    """What moved between the first and the last look, in words; "" for nothing."""
+    if len(samples) < 2:
+        return ""
+    first, last = samples[0], samples[-1]
+    seconds = max(last.at - first.at, 1e-3)
+    if last.events > first.events:
+        return f"{last.events - first.events} recorder events in {seconds:.1f} s"
+    cpu = last.cpu - first.cpu
+    if cpu / seconds > limits.moving_cpu:
+        return f"{cpu:.2f} s of CPU in {seconds:.1f} s"
+    moved = last.socket_bytes - first.socket_bytes
+    if moved / seconds > limits.moving_bytes:
+        return f"{moved} bytes over its sockets in {seconds:.1f} s"
+    return ""
+
+
+def is_server(rank: str) -> bool:
+    return rank.split(":")[0] in SERVER_ROLES
+
+
+def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
+    """The state of one rank, and why."""
+    flight = process.flight
+    if flight and any(event.kind == "exit" for event in flight.events):
+        return State.FINISHED, "its recorder says that it has exited"
+    if process.exit_status is not None:
+        return State.DEAD, _how_it_ended(process.exit_status)
+    letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
+    if not letters or letters <= {"Z", "X"}:
+        return State.DEAD, process.why_not or "its process is gone"
+    if letters <= {"T", "t"}:
+        return State.HUNG, "stopped by a signal or a debugger: every thread is in state T"
+    moved = has_moved(process.samples, limits)
+    if flight and (flight.steps or flight.open):
+        return _judge_by_recorder(flight, moved, limits)
+    if is_server(process.rank):
+        return (State.PROGRESSING, moved) if moved else (State.IDLE, "serves others, and nobody asks")
+    if moved:
+        return State.PROGRESSING, moved
+    return _judge_from_outside(process, limits)
+
+
+def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[State, str]:
+    silence, allowed = silence_of(flight), _allowed(flight, limits)
+    if silence <= allowed:
+        return State.PROGRESSING, f"last event {silence:.1f} s ago, within its history ({allowed:.1f} s)"
+    where = f"{flight.open[-1].kind} {flight.open[-1].step} open" if flight.open else "between steps"
+    said = f"{where}, no event for {silence:.1f} s; its history allows {allowed:.1f} s"
+    if not moved:
+        return State.HUNG, f"{said}, and nothing moved between two looks"
+    if silence > limits.busy * allowed:
+        return State.HUNG, f"{said}, though it is busy: {moved}"
+    return State.SLOW, f"{said}, but it moves: {moved}"
+
+
+def _judge_from_outside(process: Process, limits: Limits) -> tuple[State, str]:
+    quiet = [link.quiet for link in process.connections if link.quiet >= 0]
+    if quiet and min(quiet) > limits.unknown_history:
+        return State.HUNG, f"nothing moved between two looks, and its connections are quiet for {min(quiet):.0f} s"
+    return State.UNKNOWN, "nothing moved between two looks, but without a recorder its usual pace is not known"
+
+
+def _how_it_ended(status: int) -> str:
+    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
+    """The collection with a state for every process."""
+
+    def judged(process: Process) -> Process:
+        state, why = judge(process, limits)
+        return msgspec.structs.replace(process, state=state, state_why=why)
+
+    return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))

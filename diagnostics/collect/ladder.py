@@ -1,0 +1,215 @@
+"""All evidence of several processes at once. Every target gets a result or a reason; none can block the rest."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from diagnostics.version import __version__
+from diagnostics.collect import flight, procfs, pyspy, pystack
+from diagnostics.collect.rungs import Rung, attempt
+from diagnostics.collect.sockets import Sockets, sockets_of
+from diagnostics.model import Attempt, Collection, Connection, Process, Record, Sample, Thread
+
+LADDER = (pyspy.RUNG, pystack.RUNG)
+"""Rungs that read stacks, from the lightest to the one that shows most."""
+
+_UNTOUCHABLE = {
+    "": "there is no such process",
+    "Z": "has ended and waits for its parent to notice (zombie)",
+    "X": "has ended",
+    "D": "in uninterruptible sleep (D): a tracer would wait with it, so it is never ptraced",
+    "T": "stopped by a signal (T): a tracer would set it running again; send SIGCONT first",
+    "t": "stopped by another debugger (t): detach that first",
+}
+
+
+class Target(Record):
+    """A process to look at. `recorder` and `log` are found by themselves where they are not given."""
+
+    pid: int
+    rank: str = ""
+    recorder: Path | None = None
+    log: Path | None = None
+
+
+class Options(Record):
+    """How to collect. Times in seconds.
+
+    `gap` lies between the two looks that say whether anything moves; `budget` is for each rung on each process;
+    `rungs` names those to try, none for all.
+    """
+
+    gap: float = 1.0
+    budget: float = 20.0
+    rungs: tuple[str, ...] = ()
+
+
+def _nothing(stage: str) -> None:
+    pass
+
+
+def resolve(target: Target) -> Target:
+    """Fill in what the process itself tells: its recorder, its rank, its log."""
+    recorder = target.recorder or flight.find(procfs.mapped_files(target.pid))
+    recording = flight.load(recorder, tail=0) if recorder else None
+    rank = target.rank or (recording.rank if recording else "") or f"pid:{target.pid}"
+    return Target(target.pid, rank, recorder, target.log or procfs.inherited_stdio(target.pid))
+
+
+def look(targets: Sequence[Target]) -> dict[int, Sample]:
+    """One look from outside at every target, taken as close together as can be."""
+    links = sockets_of(target.pid for target in targets)
+    looks = {}
+    for target in targets:
+        recording = flight.load(target.recorder, tail=1) if target.recorder else None
+        looks[target.pid] = procfs.look(
+            target.pid,
+            time.monotonic(),
+            links[target.pid].bytes,
+            target.log,
+            step=recording.steps if recording else -1,
+            events=recording.count if recording else -1,
+        )
+    return looks
+
+
+def observe(targets: Sequence[Target], options: Options = Options(), expected: Sequence[str] = ()) -> Collection:
+    """Everything that can be seen without stopping anybody: two looks, recorders, connections, logs, versions.
+
+    Args:
+        targets: processes of this machine.
+        expected: ranks that the job should have; the report says which of them are missing.
+    """
+    began, wall = time.monotonic(), time.time()
+    targets = [resolve(target) for target in targets]
+    first = look(targets)
+    time.sleep(options.gap)
+    second = look(targets)
+    links = sockets_of(target.pid for target in targets)
+    return Collection(
+        collected_at=wall,
+        seconds=round(time.monotonic() - began, 3),
+        processes=name_peers(
+            [_seen(target, (first[target.pid], second[target.pid]), links[target.pid]) for target in targets]
+        ),
+        expected=tuple(expected),
+        tool_version=__version__,
+    )
+
+
+def add_stacks(collection: Collection, options: Options = Options()) -> Collection:
+    """The collection with the stacks of all its processes, taken within the cores there are."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
+        done = list(pool.map(lambda process: _with_stacks(process, options), collection.processes))
+    ends = [end for _, end in done]
+    return msgspec.structs.replace(
+        collection,
+        seconds=round(collection.seconds + time.monotonic() - began, 3),
+        processes=tuple(process for process, _ in done),
+        skew=round(max(ends) - min(ends), 3) if ends else 0.0,
+    )
+
+
+def collect(
+    targets: Sequence[Target],
+    options: Options = Options(),
+    expected: Sequence[str] = (),
+    progress: Callable[[str], None] = _nothing,
+) -> Collection:
+    """Observe, then take the stacks. `progress` is told in words what is being done."""
+    progress(f"looking at {len(targets)} processes twice, {options.gap:.0f} s apart")
+    observed = observe(targets, options, expected)
+    progress(f"taking the stacks of {len(targets)} processes")
+    return add_stacks(observed, options)
+
+
+def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Process:
+    return Process(
+        rank=target.rank,
+        pid=target.pid,
+        host=socket.gethostname(),
+        command=procfs.command_of(target.pid),
+        samples=samples,
+        connections=links.connections,
+        listens=links.listens,
+        flight=flight.load(target.recorder) if target.recorder else None,
+        log_tail=procfs.tail(target.log),
+        versions=procfs.versions_of(target.pid, procfs.mapped_files(target.pid)),
+    )
+
+
+def _with_stacks(process: Process, options: Options) -> tuple[Process, float]:
+    """The process with its stacks, and when they had been taken (monotonic)."""
+    attempts, threads, rung = climb(process.pid, options)
+    names = {sample.tid: sample.name for sample in process.samples[-1].threads}
+    last = procfs.state_of(process.pid)
+    with_stacks = msgspec.structs.replace(
+        process,
+        rung=rung,
+        pause=max((tried.pause for tried in attempts), default=0.0),
+        why_not="" if threads else "; ".join(dict.fromkeys(tried.why_not for tried in attempts)),
+        threads=tuple(
+            thread if thread.name else msgspec.structs.replace(thread, name=names.get(thread.tid, ""))
+            for thread in threads
+        ),
+        attempts=attempts,
+        running_after=last in ("R", "S", "D") if last else None,
+    )
+    return with_stacks, time.monotonic()
+
+
+def climb(pid: int, options: Options) -> tuple[tuple[Attempt, ...], tuple[Thread, ...], str]:
+    """Try the rungs in order; the threads of the one that shows most, and its name."""
+    attempts: list[Attempt] = []
+    best: tuple[Thread, ...] = ()
+    name = ""
+    for rung in LADDER:
+        if options.rungs and rung.name not in options.rungs:
+            continue
+        if reason := _UNTOUCHABLE.get(procfs.state_of(pid)):
+            attempts.append(Attempt(rung.name, False, 0.0, why_not=reason))
+            continue
+        tried, threads = attempt(rung, pid, options.budget)
+        attempts.append(tried)
+        if threads:
+            best, name = _keep(rung, threads, best), rung.name
+    return tuple(attempts), best, name
+
+
+def _keep(rung: Rung, threads: tuple[Thread, ...], before: tuple[Thread, ...]) -> tuple[Thread, ...]:
+    """A rung that shows native frames supersedes, but keeps the names that only Python knows."""
+    names = {thread.tid: thread.name for thread in before if thread.name}
+    if not rung.native:
+        return threads
+    return tuple(
+        msgspec.structs.replace(thread, name=names.get(thread.tid) or thread.name) for thread in threads
+    )
+
+
+def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
+    """Say of every connection which rank has its other end, where that rank is among the processes."""
+    by_port = {
+        (process.host, address.rpartition(":")[2]): process.rank
+        for process in processes
+        for address in process.listens
+    }
+    by_local = {link.local: process.rank for process in processes for link in process.connections}
+
+    def named(process: Process, link: Connection) -> Connection:
+        port = link.remote.rpartition(":")[2]
+        peer = by_local.get(link.remote) or by_port.get((process.host, port), "")
+        return msgspec.structs.replace(link, peer=peer)
+
+    return tuple(
+        msgspec.structs.replace(process, connections=tuple(named(process, link) for link in process.connections))
+        for process in processes
+    )
+

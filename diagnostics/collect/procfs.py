@@ -1,0 +1,168 @@
+"""What /proc tells of a process without touching it (man 5 proc). Never stops the target."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+from diagnostics.model import Sample, ThreadSample, Versions
+
+_TICK = os.sysconf("SC_CLK_TCK")
+_FRAMEWORK_DIST = re.compile(
+    r"^(tensorflow|tensorflow_cpu|tensorflow_gpu|torch)-([0-9][^-/]*)\.(dist|egg)-info$"
+)
+_FRAMEWORK_LIB = re.compile(r"(.*/(?:site|dist)-packages)/(?:tensorflow|torch)/")
+_PYTHON_LIB = re.compile(r"libpython(\d+\.\d+)|/bin/python(\d+\.\d+)")
+
+
+def read_text(path: Path, limit: int = 1 << 20) -> str:
+    """The file's text, "" where it is gone or may not be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process that is not a zombie."""
+    return state_of(pid) not in ("", "Z", "X")
+
+
+def state_of(pid: int) -> str:
+    """The main thread's state letter, "" where there is no such process."""
+    return _stat_fields(read_text(Path(f"/proc/{pid}/stat")))[0]
+
+
+def _stat_fields(stat: str) -> list[str]:
+    """Fields from the third on: the second, the name, may hold spaces and brackets."""
+    return stat.rpartition(")")[2].split() or [""]
+
+
+def start_time(pid: int) -> int:
+    """In clock ticks since boot: with the pid it names one process, also after the pid is used again."""
+    fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))
+    return int(fields[19]) if len(fields) > 19 else -1
+
+
+def sample_threads(pid: int) -> tuple[ThreadSample, ...]:
+    samples = []
+    try:
+        tids = sorted(int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return ()
+    for tid in tids:
+        home = Path(f"/proc/{pid}/task/{tid}")
+        fields = _stat_fields(read_text(home / "stat"))
+        if len(fields) < 13:
+            continue  # ended in between
+        status = read_text(home / "status")
+        wchan = read_text(home / "wchan")
+        called = read_text(home / "syscall").split()
+        samples.append(
+            ThreadSample(
+                tid=tid,
+                name=read_text(home / "comm").rstrip("\n"),
+                state=fields[0],
+                cpu=(int(fields[11]) + int(fields[12])) / _TICK,
+                voluntary=_status_number(status, "voluntary_ctxt_switches"),
+                involuntary=_status_number(status, "nonvoluntary_ctxt_switches"),
+                wchan="" if wchan == "0" else wchan,
+                syscall=int(called[0]) if called and called[0].lstrip("-").isdigit() else -1,
+            )
+        )
+    return tuple(samples)
+
+
+def _status_number(status: str, key: str) -> int:
+    match = re.search(rf"^{key}:\s*(\d+)", status, re.MULTILINE)
+    return int(match[1]) if match else 0
+
+
+def command_of(pid: int) -> tuple[str, ...]:
+    text = read_text(Path(f"/proc/{pid}/cmdline"))
+    return tuple(text.rstrip("\0").split("\0")) if text else ()
+
+
+def mapped_files(pid: int) -> tuple[str, ...]:
+    """Files that the process has mapped, in the order of their addresses, each once."""
+    found: dict[str, None] = {}
+    for line in read_text(Path(f"/proc/{pid}/maps"), 16 << 20).splitlines():
+        fields = line.split(None, 5)
+        if len(fields) == 6 and fields[5].startswith("/"):
+            found.setdefault(fields[5].removesuffix(" (deleted)"))
+    return tuple(found)
+
+
+def versions_of(pid: int, mapped: tuple[str, ...]) -> Versions:
+    """Of interpreter, framework, libc and kernel, from the files that the process has mapped."""
+    root = Path(f"/proc/{pid}/root")
+    python, framework, libc = "", ("", ""), ""
+    for path in mapped:
+        if not python and (match := _PYTHON_LIB.search(path)):
+            python = match[1] or match[2]
+        if not libc and (match := re.search(r"/libc-(\d[\d.]+)\.so$", path)):
+            libc = f"glibc {match[1]}"
+        if not libc and path.endswith(("/libc.so.6", "/libc.musl-x86_64.so.1")):
+            libc = _glibc_version(root / path.lstrip("/"))
+        if not framework[0] and (match := _FRAMEWORK_LIB.match(path)):
+            framework = _framework_in(root / match[1].lstrip("/"))
+    return Versions(
+        python=python, framework=framework[0], framework_version=framework[1], libc=libc, kernel=platform.release()
+    )
+
+
+def _framework_in(site_packages: Path) -> tuple[str, str]:
+    """Name and release of the framework installed there: the process's own files, not this interpreter's."""
+    try:
+        names = [entry.name for entry in site_packages.iterdir()]
+    except OSError:
+        return "", ""
+    for name in sorted(names):
+        if match := _FRAMEWORK_DIST.match(name):
+            return match[1].split("_")[0], match[2]
+    return "", ""
+
+
+def _glibc_version(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return ""
+    match = re.search(rb"GNU C Library [^\n]*version (\d+\.\d+)", data)
+    return f"glibc {match[1].decode()}" if match else ""
+
+
+def inherited_stdio(pid: int) -> Path | None:
+    """The regular file that the process writes its standard error or output to."""
+    for number in (2, 1):
+        try:
+            path = Path(os.readlink(f"/proc/{pid}/fd/{number}"))
+        except OSError:
+            continue
+        if path.is_file():
+            return path
+    return None
+
+
+def tail(path: Path | None, lines: int = 60, limit: int = 64 << 10) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+            return tuple(file.read(limit).decode("utf-8", "replace").splitlines()[-lines:])
+    except OSError:
+        return ()
+
+
+def look(pid: int, at: float, socket_bytes: int, log: Path | None, step: int, events: int) -> Sample:
+    try:
+        log_bytes = log.stat().st_size if log else 0
+    except OSError:
+        log_bytes = 0
+    return Sample(
+        at=at, threads=sample_threads(pid), socket_bytes=socket_bytes, log_bytes=log_bytes, step=step, events=events
+    )

@@ -1,0 +1,21 @@
+"""Rung: pystack. Python and native frames of every thread, merged; stops the target while it unwinds."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from diagnostics.collect.rungs import Rung, RungError, run_tool
+from diagnostics.model import Thread
+
+
+def read(pid: int, budget: float) -> tuple[Thread, ...]:
+    output = run_tool([sys.executable, "-m", "diagnostics.collect.pystack_child", str(pid)], budget)
+    try:
+        return msgspec.json.decode(output, type=tuple[Thread, ...])
+    except msgspec.DecodeError:
+        raise RungError("answered with something else than threads") from None
+
+
+RUNG = Rung("pystack", read, native=True)

@@ -1,0 +1,68 @@
+"""The seed: distributed TensorFlow 1 freezes at the last batch of an epoch, with Dataset input."""
+
+from __future__ import annotations
+
+from repro.scenario import Arm, Expected, Scenario, Setting, Settings
+
+CAUSE = "tf-late-recv-after-abort"
+
+
+def ranks(settings: Settings) -> tuple[str, ...]:
+    return tuple(
+        [f"worker:{index}" for index in range(settings["workers"])] + [f"ps:{index}" for index in range(settings["ps"])]
+    )
+
+
+def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected:
+    """From what was measured: docs/last-batch.md."""
+    if release >= (2,):
+        return Expected(hang=False, why="no hang was seen in TensorFlow 2")
+    if settings["ps"] < 2:
+        return Expected(hang=False, why="one server cannot be cancelled by another's error")
+    if settings["inter_op"] == 1:
+        return Expected(hang=False, why="one thread cannot abort a step while it starts its receives")
+    if arm == "queue":
+        return Expected(hang=False, why="the queue's end comes when the worker waits, after all receives have started")
+    if release >= (1, 13):
+        return Expected(hang=True, cause=CAUSE, either=True, why="from 1.13 only the narrower window is open")
+    if arm == "dataset-article":
+        return Expected(hang=True, cause=CAUSE, either=True, why="its end of sequence is less prompt: hangs are rare")
+    if settings["ps"] < 4 or settings["variables"] < 100 or settings["inter_op"] == 2:
+        return Expected(hang=True, cause=CAUSE, either=True, why="fewer receives and servers: hangs are rarer")
+    return Expected(hang=True, cause=CAUSE, why="the error comes while the step's receives are still being started")
+
+
+SCENARIO = Scenario(
+    name="last-batch",
+    summary="Distributed TensorFlow 1 freezes at the last batch of an epoch",
+    story=(
+        "A worker trains on variables that live on several parameter servers. At the end of every epoch the input "
+        "raises OutOfRangeError. If that happens while the step's receives from the servers are still being "
+        "started, one of them may escape the abort and wait for ever."
+    ),
+    program="last_batch",
+    arms=(
+        Arm("dataset", "tf.data tensors in memory; the small graph of many variables"),
+        Arm("dataset-article", "TFRecord files, sloppy interleave, prefetch; embeddings over the servers, an optimizer"),
+        Arm("queue", "string_input_producer, TFRecordReader, tf.train.batch: a queue-runner pipeline"),
+        Arm("queue-closed", "a FIFOQueue that is closed before the step starts: as prompt as a Dataset"),
+    ),
+    default_arms=("dataset", "queue"),
+    settings=(
+        Setting("workers", 1, "worker processes", 1, 64),
+        Setting("ps", 4, "parameter servers", 1, 64),
+        Setting("variables", 200, "variables (or features), spread over the servers", 1, 5000),
+        Setting("inter_op", 4, "inter-op threads, set on tf.train.Server (0: one a core)", 0, 256),
+        Setting("intra_op", 0, "intra-op threads, set on tf.train.Server (0: one a core)", 0, 256),
+        Setting("batches", 1, "full batches an epoch", 1, 100_000),
+        Setting("rows", 1, "rows in a batch", 1, 100_000),
+        Setting("remainder", 0, "rows in an additional, smaller last batch", 0, 100_000),
+        Setting("drop_remainder", False, "drop that smaller last batch"),
+        Setting("device_filters", False, "let a worker see the servers and itself only"),
+        Setting("epoch_ends", 3000, "epochs that each worker trains", 1),
+        Setting("slow_percent", 0, "so many steps of a hundred, at random, are 20 times slower", 0, 100),
+    ),
+    runtimes=("tf1.4", "tf1.8", "tf1.12", "tf1.13", "tf1.15", "tf2"),
+    ranks=ranks,
+    expected=expected,
+)

@@ -1,0 +1,250 @@
+"""One run of one arm: up, run, watch, collect, down -> outcome."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from diagnostics import bundle
+from diagnostics.analyze.diagnose import diagnose
+from diagnostics.analyze.progress import Limits, is_overdue, is_server, judge_all
+from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
+from diagnostics.errors import LastbatchError
+from diagnostics.model import Collection, Diagnosis, Finding, State
+from diagnostics.report.html import render_html
+from repro.cluster import Cluster, Member, NodeOrder
+from repro.cluster.local import local_cluster
+from repro.runtimes import Runtime
+from repro.scenario import Expected, Scenario, Settings
+
+POLL = 0.5
+"""Seconds between two looks at the recorders: a twentieth of what noticing may take, 1 % of a core."""
+READY_LIMIT = 180.0
+"""Seconds within which every rank has to say that it is ready; importing TensorFlow takes 2 to 20."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to run. `time_limit` is in seconds of training; `directory` must not exist yet."""
+
+    scenario: Scenario
+    arm: str
+    runtime: Runtime
+    settings: Settings
+    time_limit: float
+    directory: Path
+    limits: Limits = Limits()
+
+    @property
+    def target(self) -> int:
+        """Epoch ends that the whole job is to come to."""
+        trainers = sum(not is_server(rank) for rank in self.scenario.ranks(self.settings))
+        return int(self.settings["epoch_ends"]) * trainers
+
+    @property
+    def expected(self) -> Expected:
+        release = tuple(int(part) for part in self.runtime.framework_version.split(".")[:3] if part.isdigit())
+        return self.scenario.expected(self.arm, release, self.settings)
+
+    def described(self) -> dict[str, str]:
+        """What the bundle says of how it came to be."""
+        settings = {name: str(value).lower() for name, value in self.settings.items()}
+        return {"scenario": self.scenario.name, "arm": self.arm, "runtime": self.runtime.name, **settings}
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a trial ended.
+
+    `verdict`: `hung`; `finished` (all epoch ends done); `time-limit` (still training when the time was up); `failed`
+    (a rank ended that should not have). `noticing` is the time from the last event to the decision, `collecting` from
+    there to the diagnosis, both in seconds.
+    """
+
+    arm: str
+    runtime: str
+    settings: Settings
+    verdict: str
+    why: str
+    epoch_ends: int
+    seconds: float
+    expected: Expected
+    finding: Finding | None = None
+    bundle: Path | None = None
+    report: Path | None = None
+    noticing: float = 0.0
+    collecting: float = 0.0
+    collection: Collection | None = None
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def as_expected(self) -> bool:
+        if self.verdict == "failed":
+            return False
+        if self.verdict != "hung":
+            return not self.expected.hang or self.expected.either
+        named = self.finding is not None and self.finding.cause == self.expected.cause
+        return self.expected.hang and named
+
+
+class Observer(Protocol):
+    """Told how a trial goes on."""
+
+    def stage(self, words: str) -> None: ...
+
+    def progress(self, epoch_ends: int, target: int, seconds: float) -> None: ...
+
+
+class Ending(NamedTuple):
+    verdict: str
+    why: str
+    observed: Collection | None = None
+
+
+def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> Outcome:
+    """Run one arm to its end, whichever that is; nothing that it started is left.
+
+    Raises:
+        LastbatchError: the ranks did not come up.
+    """
+    try:
+        plan.directory.mkdir(parents=True)
+    except FileExistsError:
+        raise LastbatchError(f"{plan.directory} is there already", "Name another directory with --out") from None
+    ranks = plan.scenario.ranks(plan.settings)
+    orders = [NodeOrder(rank, plan.scenario.program, plan.arm, plan.settings) for rank in ranks]
+    observer.stage(f"starting {len(ranks)} ranks on {plan.runtime.name}")
+    try:
+        with local_cluster(plan.runtime, orders, plan.directory) as cluster:
+            wait_until_ready(cluster)
+            observer.stage("training")
+            began = time.monotonic()
+            ending = watch(cluster, plan, observer, options, began)
+            ended = time.monotonic()
+            collection = _collect(cluster, ending, observer, options)
+            done = epoch_ends_of(cluster.members)
+            attachments = _attachments(cluster.members) if collection else {}
+    finally:
+        shutil.rmtree(plan.directory / "code", ignore_errors=True)
+    outcome = Outcome(
+        arm=plan.arm, runtime=plan.runtime.name, settings=plan.settings, verdict=ending.verdict, why=ending.why,
+        epoch_ends=done, seconds=round(ended - began, 2), expected=plan.expected,
+    )  # fmt: skip
+    return _explained(outcome, plan, collection, attachments, ended) if collection else outcome
+
+
+def _explained(
+    outcome: Outcome, plan: Plan, collection: Collection, attachments: dict[str, bundle.Attachment], ended: float
+) -> Outcome:
+    """The outcome with its diagnosis, and with bundle and report written."""
+    collection = msgspec.structs.replace(collection, scenario=plan.described())
+    collection, diagnosis = diagnose(collection, plan.limits)
+    collecting = time.monotonic() - ended
+    stem = plan.directory
+    written = bundle.write(stem.with_name(stem.name + bundle.SUFFIX), collection, attachments)
+    report = stem.with_name(stem.name + ".html")
+    report.write_text(render_html(collection, diagnosis), "utf-8")
+    named = diagnosis.findings[0] if diagnosis.findings and diagnosis.verdict != "unknown" else None
+    silences = [p.flight.read_at - p.flight.events[-1].at for p in collection.processes
+                if p.state is State.HUNG and p.flight and p.flight.events]  # fmt: skip
+    return msgspec.structs.replace(
+        outcome, finding=named, bundle=written, report=report, collection=collection, diagnosis=diagnosis,
+        noticing=round(min(silences, default=0.0), 2), collecting=round(collecting, 2),
+    )  # fmt: skip
+
+
+def wait_until_ready(cluster: Cluster) -> None:
+    """Until every rank has said so.
+
+    Raises:
+        LastbatchError: one ended instead, or took too long; with the end of its log.
+    """
+    deadline = time.monotonic() + READY_LIMIT
+    while missing := [member for member in cluster.members if not member.said("ready")]:
+        for member in missing:
+            if (status := cluster.exits().get(member.rank)) is not None:
+                raise _not_up(member, f"ended with status {status} before it was ready")
+        if time.monotonic() > deadline:
+            raise _not_up(missing[0], f"was not ready within {READY_LIMIT:.0f} s")
+        time.sleep(0.05)
+
+
+def _not_up(member: Member, why: str) -> LastbatchError:
+    last = [line for line in procfs.tail(member.directory / "log") if line.strip()][-1:]
+    return LastbatchError(f"{member.rank} {why}: {last[0] if last else 'it said nothing'}", f"See {member.directory / 'log'}")
+
+
+def watch(cluster: Cluster, plan: Plan, observer: Observer, options: Options, began: float) -> Ending:
+    """Look at the recorders until the job has finished, hangs, fails, or the time is up."""
+    trainers = [member for member in cluster.members if not is_server(member.rank)]
+    while True:
+        flights = [flight.load(recorder_of(member)) for member in trainers]
+        seconds = time.monotonic() - began
+        observer.progress(sum(f.epoch_ends for f in flights if f), plan.target, seconds)
+        if all(member.said("done") for member in trainers):
+            return Ending("finished", "every rank has done its work")
+        if ended := {rank: status for rank, status in cluster.exits().items()}:
+            rank, status = next(iter(ended.items()))
+            return Ending("failed", f"{rank} ended with {f'signal {-status}' if status < 0 else f'status {status}'}")
+        if any(recording and is_overdue(recording, plan.limits) for recording in flights):
+            observed = judge_all(observe(targets_of(cluster), options, _ranks(cluster)), plan.limits)
+            if hung := [process for process in observed.processes if process.state is State.HUNG]:
+                return Ending("hung", hung[0].state_why, observed)
+        if seconds > plan.time_limit:
+            return Ending("time-limit", f"still training after {plan.time_limit:.0f} s")
+        time.sleep(POLL)
+
+
+def _collect(cluster: Cluster, ending: Ending, observer: Observer, options: Options) -> Collection | None:
+    """Evidence while it is there: of a hang, and of what is left when a rank has ended."""
+    if ending.verdict not in ("hung", "failed"):
+        return None
+    observer.stage(f"{ending.verdict}: collecting from {len(cluster.members)} processes")
+    observed = ending.observed or observe(targets_of(cluster), options, _ranks(cluster))
+    collection = add_stacks(observed, options)
+    exits = cluster.exits()
+    return msgspec.structs.replace(
+        collection,
+        processes=tuple(
+            msgspec.structs.replace(process, exit_status=exits.get(process.rank)) for process in collection.processes
+        ),
+    )
+
+
+def recorder_of(member: Member) -> Path:
+    return member.directory / "flight.lbrec"
+
+
+def targets_of(cluster: Cluster) -> list[Target]:
+    return [
+        Target(member.pid, member.rank, recorder_of(member), member.directory / "log") for member in cluster.members
+    ]
+
+
+def _ranks(cluster: Cluster) -> tuple[str, ...]:
+    return tuple(member.rank for member in cluster.members)
+
+
+def epoch_ends_of(members: tuple[Member, ...]) -> int:
+    flights = [flight.load(recorder_of(member), tail=1) for member in members]
+    return sum(recording.epoch_ends for recording in flights if recording)
+
+
+def _attachments(members: tuple[Member, ...]) -> dict[str, bundle.Attachment]:
+    """The recorders and logs as they are."""
+    found = {}
+    readers: tuple[tuple[str, Callable[[Member], Path], bundle.Kind], ...] = (
+        ("flight.lbrec", recorder_of, bundle.Kind.RECORDER),
+        ("log", lambda member: member.directory / "log", bundle.Kind.TEXT),
+    )
+    for member in members:
+        for name, path_of, kind in readers:
+            try:
+                data = path_of(member).read_bytes()
+            except OSError:
+                continue
+            found[bundle.member_name("ranks", member.rank, name)] = bundle.Attachment(data, kind)
+    return found
