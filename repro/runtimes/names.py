@@ -10,7 +10,7 @@ from diagnostics.errors import UsageError
 
 Framework = Literal["tensorflow", "torch", ""]
 
-# What scenarios, docs and `doctor` say. They stay put: a rate measured on "tf1.12" must mean the same next year.
+# They stay put: a rate measured on "tf1.12" must mean the same next year.
 ALIASES = {
     "tf1.4": "1.4.1",
     "tf1.8": "1.8.0",

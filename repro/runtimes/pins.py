@@ -1,8 +1,7 @@
 """What each framework release is installed with: frozen sets of packages that were tried together.
 
-Old releases name their dependencies without an upper limit, so an unpinned install gets today's, which no longer
-work with them. A set is a constraints file: it holds for every release of its range, which takes from it what it
-needs.
+Old releases name their dependencies without an upper limit, so an unpinned install gets today's, which no
+longer work with them. A set is a constraints file: every release of its range takes from it what it needs.
 """
 
 import hashlib
@@ -61,9 +60,8 @@ _TF2_21_PY311 = """
     wrapt==2.5.2
 """
 
-# What the older interpreters bring along does not know today's wheel tags (manylinux2010 and later); the newest
-# pip that runs on them does. setuptools and wheel are for the few packages that only have sources: gast, html5lib,
-# termcolor.
+# What the older interpreters bring along does not know today's wheel tags (manylinux2010 and later); the last
+# pip that runs on them does. setuptools and wheel are for what only has sources: gast, html5lib, termcolor.
 _BOOTSTRAP = {
     "3.6": ("pip==21.3.1", "setuptools==59.6.0", "wheel==0.37.1"),
     "3.7": ("pip==23.3.2", "setuptools==67.8.0", "wheel==0.42.0"),

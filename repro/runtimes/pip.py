@@ -39,8 +39,8 @@ _KEPT = frozenset(
     }
 )
 
-# Ends itself with its parent (PR_SET_PDEATHSIG is 1; it outlives exec), so that `kill -9` of this program leaves
-# no pip that goes on writing. A launcher does it, as code between fork and exec may deadlock where there are threads.
+# Ends itself with its parent (PR_SET_PDEATHSIG is 1; it outlives exec), so that `kill -9` of this program
+# leaves no pip that goes on writing. A launcher, as code between fork and exec may deadlock among threads.
 _LAUNCHER = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
@@ -63,6 +63,7 @@ _NOISE = re.compile(
     r"is ignored: it is neither|^WARNING: (?:Location|Url|The directory)|You are using pip|notice\]", re.I
 )
 _KEPT_LINES = 400
+_LAST_WORDS = 40
 
 
 def pip_environment() -> dict[str, str]:
@@ -96,7 +97,7 @@ def run(
         progress: told which packages pip fetches and installs.
         held: file descriptors that the child keeps open, such as a lock.
         cwd: where it runs.
-        constraints: name of a constraints file in `cwd`. It replaces one that the user's pip configuration names,
+        constraints: name of a constraints file in `cwd`. It replaces one of the user's pip configuration,
             which speaks of other interpreters and other years.
 
     Raises:
@@ -172,15 +173,18 @@ def failure(lines: Sequence[str], code: int, log: Path) -> LastbatchError:
     if _DISK_FULL.search(text):
         return disk_full(log.parent)
     missing = _NO_RELEASE.search(text)
-    if _NETWORK.search(text):
+    # Only near the end: pip also tells of failures that it has got over by trying again.
+    if _NETWORK.search("\n".join(lines[-_LAST_WORDS:])):
         return MissingError(
             "cannot reach the package index",
             f"Check the network, a proxy or pip's index settings (log: {log})",
         )
     if missing:
+        # With retries switched off, pip does not say that it could not connect, only that it saw no release.
+        unreachable = "cannot be reached, or " if "from versions: none" in text else ""
         return MissingError(
-            f"the package index has no {missing[1]} for this interpreter and machine",
-            f"pip's index settings decide where it looks (log: {log})",
+            f"the package index {unreachable}has no {missing[1]} for this interpreter and machine",
+            f"Check the network and pip's index settings (log: {log})",
         )
     telling = [line for line in lines if _FAILURE.search(line)][-3:] or list(lines)[-3:]
     ending = f"signal {-code}" if code < 0 else f"exit code {code}"
