@@ -1,7 +1,8 @@
 """The in-job flight recorder: a memory-mapped ring of events that can be read while the job hangs.
 
-Standard library only, CPython 3.6 to 3.14; the folder can be copied into a job as it is, under any name. See :mod:`.layout`
-for the file, :mod:`.env` for the environment variables, :mod:`.tf1` and :mod:`.keras` for hooks::
+Standard library only, CPython 3.6 to 3.14; the folder can be copied into a job as it is, under any name.
+See :mod:`.layout` for the file, :mod:`.env` for the environment variables, :mod:`.tf1` and :mod:`.keras`
+for hooks::
 
     rec = Recorder.from_env()
     for epoch in range(10):

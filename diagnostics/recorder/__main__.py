@@ -33,7 +33,8 @@ def format_recording(recording: Recording, newest: int) -> Iterator[str]:
         header.rank, header.pid, header.host, header.runtime or "no framework", header.interpreter,
     )  # fmt: skip
     yield "%d events, %d steps begun, %d ended, %d epoch ends, %d ends of sequence, %d errors" % (
-        totals.events, totals.steps_begun, totals.steps_ended, totals.epoch_ends, totals.sequence_ends, totals.errors,
+        totals.events, totals.steps_begun, totals.steps_ended, totals.epoch_ends, totals.sequence_ends,
+        totals.errors,
     )  # fmt: skip
     if recording.torn or recording.lost or recording.damaged:
         yield "%d torn, %d missing, %d damaged entries" % (recording.torn, recording.lost, recording.damaged)
@@ -52,8 +53,8 @@ def format_recording(recording: Recording, newest: int) -> Iterator[str]:
         yield "last error: %s" % recording.error.text
     for event in recording.events[-newest:] if newest else ():
         yield "%9d %12.6f %-15s thread %d step %d epoch %d value %d %s%s" % (
-            event.seq, event.mono - start, event.kind.name, event.thread, event.step, event.epoch, event.value,
-            event.label, " failed" if event.failed else "",
+            event.seq, event.mono - start, event.kind.name, event.thread, event.step, event.epoch,
+            event.value, event.label, " failed" if event.failed else "",
         )  # fmt: skip
 
 

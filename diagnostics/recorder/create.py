@@ -19,6 +19,7 @@ from .layout import (
     TEXT_BYTES,
     VERSION,
     Offsets,
+    cut,
     header_bytes_for,
 )
 
@@ -78,8 +79,8 @@ def header(rank: str, runtime: str, capacity: int, expected: Sequence[str]) -> b
     head = bytearray(size)
     HEADER.pack_into(
         head, 0, MAGIC, VERSION, 0, size, len(world), capacity, pid, start_ticks(pid), clock_ticks(), 0,
-        time.monotonic(), time.time(), _text(boot_id(), "boot id"), interpreter.encode()[:TEXT_BYTES],
-        socket.gethostname().encode("utf-8", "replace")[:TEXT_BYTES], _text(rank, "rank"), _text(runtime, "runtime"),
+        time.monotonic(), time.time(), _text(boot_id(), "boot id"), cut(interpreter, TEXT_BYTES),
+        cut(socket.gethostname(), TEXT_BYTES), _text(rank, "rank"), _text(runtime, "runtime"),
     )  # fmt: skip
     head[HEADER.size : HEADER.size + len(world)] = world
     head[12:16] = zlib.crc32(bytes(head[HEADER_CHECKED_FROM:])).to_bytes(4, "little")
@@ -87,7 +88,7 @@ def header(rank: str, runtime: str, capacity: int, expected: Sequence[str]) -> b
 
 
 def _allocate(fd: int, size: int) -> None:
-    """Give the file all its blocks now: a full disk is an error here and not a SIGBUS in the middle of the job."""
+    """Give the file all its blocks now: a full disk is an error here, and not a SIGBUS later."""
     try:
         os.posix_fallocate(fd, 0, size)
         return

@@ -1,19 +1,17 @@
-"""Which recorder the environment asks for.
+"""Which recorder the environment asks for::
 
-========================  ============================================================================================
-``LASTBATCH_RECORDER``    a file, or a directory (one that exists, or a name that ends with ``/``); without it nothing is
-                          recorded
-``LASTBATCH_RANK``        ``worker:0``; else from ``TF_CONFIG``, ``JOB_NAME`` and ``TASK_INDEX``, or ``RANK``
-``LASTBATCH_EXPECTED``    every rank of the job, with commas; else from ``TF_CONFIG`` or ``WORLD_SIZE``
-``LASTBATCH_RUNTIME``     ``tf1.12.0``; else the framework that is imported already
-========================  ============================================================================================
+LASTBATCH_RECORDER    a file, or a directory (one that exists, or a name that ends with /); without
+                          it nothing is recorded
+LASTBATCH_RANK        worker:0; else from TF_CONFIG, JOB_NAME and TASK_INDEX, or RANK
+LASTBATCH_EXPECTED    every rank of the job, with commas; else from TF_CONFIG or WORLD_SIZE
+LASTBATCH_RUNTIME     tf1.12.0; else the framework that is imported already
 """
 
 import json
 import os
 import re
 import sys
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping
 
 from . import create
 from .layout import SUFFIX
@@ -21,7 +19,7 @@ from .null import NullRecorder
 from .reader import RecordingError, read_header
 from .writer import Recorder
 
-_made = {}  # type: Dict[Tuple[int, str], Recorder]
+_made: Dict[Any, Recorder] = {}
 
 
 def _tf_config(environ: Mapping[str, str]) -> Dict[str, Any]:
@@ -82,7 +80,7 @@ def _path(target: str, who: str) -> str:
 
 
 def _taken(path: str) -> bool:
-    """Whether another process, alive, records into this file: a spawned child that runs the same script must not oust it."""
+    """Whether a living process records into this file: a spawned child must not oust its parent."""
     try:
         header = read_header(path)
     except (OSError, RecordingError):
@@ -98,9 +96,10 @@ def _taken(path: str) -> bool:
 def from_env(framework: str = "", capacity: int = 4096) -> Any:
     """The recorder that the environment asks for, or one that does nothing.
 
-    In a directory the file is ``RANK.PID.lbrec``. A second call in the same process gives the same recorder. If the file is
-    in use by another process, this one's gets its PID as a suffix. Raises nothing: a recorder that cannot be made is said
-    on stderr and replaced by one that does nothing, because the job matters more.
+    In a directory the file is ``RANK.PID.lbrec``. A second call in the same process gives the same
+    recorder. If the file is in use by another process, this one's gets its PID as a suffix. Raises nothing:
+    a recorder that cannot be made is said on stderr and replaced by one that does nothing, because the job
+    matters more.
 
     Args:
         framework: as for :class:`.writer.Recorder`, if the environment does not say.

@@ -1,7 +1,8 @@
 """The recording's byte layout, shared by writer and reader.
 
-A recording is one file of fixed size, all integers little-endian, no padding between fields. Times are seconds as
-float64: ``mono`` is CLOCK_MONOTONIC (comparable between processes of one boot), ``wall`` is Unix time.
+A recording is one file of fixed size, all integers little-endian, no padding between fields. Times are
+seconds as float64: ``mono`` is CLOCK_MONOTONIC (comparable between processes of one boot), ``wall`` is Unix
+time.
 
 ::
 
@@ -14,7 +15,7 @@ float64: ``mono`` is CLOCK_MONOTONIC (comparable between processes of one boot),
                          20   u32  bytes of the list of expected ranks
                          24   u32  capacity of the ring, records
                          28   u32  pid as the process sees it
-                         32   u64  process start time, clock ticks since boot (field 22 of /proc/PID/stat; 0: unknown)
+                         32   u64  process start, clock ticks since boot (field 22 of /proc/PID/stat), or 0
                          40   u32  clock ticks per second
                          44   u32  reserved, 0
                          48   f64  mono at creation
@@ -25,13 +26,14 @@ float64: ``mono`` is CLOCK_MONOTONIC (comparable between processes of one boot),
                         256   64s  rank, "worker:0"
                         320   64s  runtime, "tf1.12.0"
                         384   ...  expected ranks, UTF-8, one a line; then NUL up to header_bytes
-    header_bytes      1088           the last error: f64 mono, f64 wall, u32 length, text (at most 1024), NUL, u32 crc32
+    header_bytes      1088           the last error: f64 mono, f64 wall, u32 length, text (at most 1024),
+                                     NUL, u32 crc32
     + 1088            64 x 48        labels: u16 length, 42 bytes of UTF-8 filled up with NUL, u32 crc32.
                                      An unused label is all NUL. Label 0 is never used: it means "no label".
-    + 3072            32 x 64        the latest record of each rare kind (every kind but steps, rows and ticks), at slot
-                                     ``kind``: survives the ring's wrap
-    + 2048            64 x 64        the begin records of what is open. Slot 0: the step of the first thread that began
-                                     one. A free slot is all NUL.
+    + 3072            32 x 64        the latest record of each rare kind (all but steps, rows and ticks), at
+                                     slot ``kind``: survives the ring's wrap
+    + 2048            64 x 64        the begin records of what is open. Slot 0: the step of the first thread
+                                     that began one. A free slot is all NUL.
     + 4096            capacity x 64  the ring: record ``seq`` is in slot ``seq % capacity``
 
     record (64 bytes)
@@ -49,9 +51,9 @@ float64: ``mono`` is CLOCK_MONOTONIC (comparable between processes of one boot),
      58  u16  label
      60  u32  crc32 of the 60 bytes before
 
-A record that is neither all NUL nor passes its checksum was torn: half written when the reader looked or the machine died.
-A seq that is absent from the ring's newest ``capacity`` was being written, or was torn. Two threads may finish writing in
-the opposite order of their seq.
+A record that is neither all NUL nor passes its checksum was torn: half written when the reader looked or
+the machine died. A seq that is absent from the ring's newest ``capacity`` was being written, or was torn.
+Two threads may finish writing in the opposite order of their seq.
 """
 
 import enum
@@ -78,7 +80,9 @@ LABEL_TEXT_BYTES = 42
 LABEL = struct.Struct("<H42s")
 LABEL_BYTES = 48
 
-RECORD_BODY = struct.Struct("<QddqqIiIII")  # The last u32 is kind | flags << 8 | label << 16: one field packs faster.
+RECORD_BODY = struct.Struct(
+    "<QddqqIiIII"
+)  # The last u32 is kind | flags << 8 | label << 16: one field packs faster.
 RECORD = struct.Struct("<60sI")
 RECORD_BYTES = 64
 CRC = struct.Struct("<I")
@@ -114,7 +118,7 @@ class EventKind(enum.IntEnum):
     BARRIER_END = 10
     """value: that of its begin."""
     PHASE_BEGIN = 11
-    """Something long that is no hang (evaluation, compile, checkpoint). value: which time for this label, from 1."""
+    """Something long that is no hang: evaluation, compile. value: which time for this label, from 1."""
     PHASE_END = 12
     """value: that of its begin."""
     ERROR = 13

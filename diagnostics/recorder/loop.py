@@ -8,7 +8,7 @@ _NOT_ERRORS = (GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 def is_end_of_sequence(kind: Optional[type]) -> bool:
-    """Whether this class of exception says that the input is exhausted. By name, so that no framework is imported."""
+    """Whether this class of exception says that the input is exhausted; by name, to import no framework."""
     return kind is not None and any(base.__name__ in _ENDS_OF_SEQUENCE for base in kind.__mro__)
 
 
@@ -20,9 +20,9 @@ def describe(error: Any) -> str:
 def rows_of(batch: Any) -> int:
     """How many rows a batch has, or -1.
 
-    The first dimension of what has a ``shape``; for a tuple, list or dict of such (or of lists) that of its first; otherwise
-    ``len``. Takes no values from devices: shapes only. A list of equally shaped examples counts as a list of features, as
-    frameworks batch them.
+    The first dimension of what has a ``shape``; for a tuple, list or dict of such (or of lists) that of its
+    first; otherwise ``len``. Takes no values from devices: shapes only. A list of equally shaped examples
+    counts as a list of features, as frameworks batch them.
     """
     try:
         for _ in range(8):
@@ -57,7 +57,10 @@ class Span(object):
         return self._recorder
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
     ) -> None:
         if kind is not None:
             if is_end_of_sequence(kind):
@@ -96,36 +99,37 @@ class Loop(object):
     __slots__ = ()
 
     def step(self, step: Optional[int] = None) -> StepSpan:
-        """``with rec.step() as step:`` around one step. StopIteration out of it means the end of the sequence."""
+        """``with rec.step() as step:`` around one step. StopIteration means the end of the sequence."""
         return StepSpan(self, step)
 
     def in_epoch(self, epoch: int) -> Span:
         """``with rec.in_epoch(3):`` around one pass over the input."""
-        rec = self  # type: Any
+        rec: Any = self
         return Span(rec, lambda: rec.epoch_begin(epoch), lambda failed: rec.epoch_end(epoch))
 
     def saving(self, name: str = "") -> Span:
         """``with rec.saving():`` around writing a checkpoint."""
-        rec = self  # type: Any
+        rec: Any = self
         return Span(rec, lambda: rec.save_begin(name), lambda failed: rec.save_end(name))
 
     def barrier(self, name: str) -> Span:
         """``with rec.barrier("start"):`` around waiting for the other ranks."""
-        rec = self  # type: Any
+        rec: Any = self
         return Span(rec, lambda: rec.barrier_begin(name), lambda failed: rec.barrier_end(name))
 
     def phase(self, name: str) -> Span:
         """``with rec.phase("evaluation"):`` around something long that is no hang."""
-        rec = self  # type: Any
+        rec: Any = self
         return Span(rec, lambda: rec.phase_begin(name), lambda failed: rec.phase_end(name))
 
     def batches(self, iterable: Iterable[Any], epoch: Optional[int] = None) -> Iterator[Any]:
         """Go through an iterable, one step a batch.
 
-        A step begins before its batch is asked for; ``ROWS`` says that it came: an open step without it waits for its input.
-        The iterable's end is the end of the sequence and ends its step as failed. With ``epoch``, that begins and ends too.
+        A step begins before its batch is asked for; ``ROWS`` says that it came: an open step without it
+        waits for its input. The iterable's end is the end of the sequence and ends its step as failed. With
+        ``epoch``, that begins and ends too.
         """
-        rec = self  # type: Any
+        rec: Any = self
         if epoch is not None:
             rec.epoch_begin(epoch)
         iterator = iter(iterable)
@@ -148,7 +152,8 @@ class Loop(object):
                     yield batch
                     failed = False
                 except GeneratorExit:
-                    # The loop was left by break or by an error of its own: which one cannot be seen from here.
+                    # The loop was left by break or by an error of its own: which one cannot be seen from
+                    # here.
                     failed = False
                     raise
             finally:

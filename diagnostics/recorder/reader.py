@@ -18,7 +18,6 @@ from .layout import (
     FLAG_FAILED,
     HEADER,
     HEADER_CHECKED_FROM,
-    HEADER_UNIT,
     LABEL,
     LABEL_BYTES,
     LABEL_TEXT_BYTES,
@@ -83,7 +82,7 @@ Event = NamedTuple(
         ("ended", int),
     ],
 )
-"""One record. Times in seconds, see :mod:`.layout` for the rest and :class:`.layout.EventKind` for ``value``."""
+"""One record. Times in seconds; :mod:`.layout` tells the rest, its EventKind what ``value`` is."""
 
 
 LastError = NamedTuple("LastError", [("mono", float), ("wall", float), ("text", str)])
@@ -121,9 +120,10 @@ Recording = NamedTuple(
 )
 """What a file holds.
 
-events: the ring, oldest first. latest: the newest event of each rare kind. opened: begin events in the table of open ones
-(see :func:`.spans.open_spans`, which also looks at the ring). torn: ring records that fail their check. lost: numbers
-missing between the oldest and the newest event, torn ones included. damaged: broken entries outside the ring.
+events: the ring, oldest first. latest: the newest event of each rare kind. opened: begin events in the
+table of open ones (see :func:`.spans.open_spans`, which also looks at the ring). torn: ring records that
+fail their check. lost: numbers missing between the oldest and the newest event, torn ones included.
+damaged: broken entries outside the ring.
 """
 
 
@@ -158,7 +158,8 @@ def decode_header(data: bytes) -> Header:
     if len(data) < size:
         raise RecordingError("cut short: %d bytes, the header has %d" % (len(data), size))
     (
-        _, version, crc, _, world, capacity, pid, start, ticks, _, mono, wall, boot, interpreter, host, rank, runtime,
+        _, version, crc, _, world, capacity, pid, start, ticks, _, mono, wall, boot, interpreter, host, rank,
+        runtime,
     ) = HEADER.unpack_from(data)  # fmt: skip
     if zlib.crc32(data[HEADER_CHECKED_FROM:size]) != crc:
         raise RecordingError("the header's checksum does not match")
@@ -168,8 +169,9 @@ def decode_header(data: bytes) -> Header:
         raise RecordingError("the header's times are not numbers")
     names = _text(data[HEADER.size : HEADER.size + world], "list of expected ranks")
     return Header(
-        version, capacity, pid, start, ticks, mono, wall, _text(boot, "boot id"), _text(interpreter, "interpreter"),
-        _text(host, "host"), _text(rank, "rank"), _text(runtime, "runtime"), tuple(names.split("\n")) if names else (),
+        version, capacity, pid, start, ticks, mono, wall, _text(boot, "boot id"),
+        _text(interpreter, "interpreter"), _text(host, "host"), _text(rank, "rank"), _text(runtime, "runtime"),
+        tuple(names.split("\n")) if names else (),
     )  # fmt: skip
 
 
@@ -180,7 +182,8 @@ def _labels(data: bytes, start: int) -> Tuple[Dict[int, str], int]:
         if not any(area):
             continue
         length, text = LABEL.unpack_from(area)
-        if zlib.crc32(area[: LABEL.size]) != CRC.unpack_from(area, LABEL.size)[0] or length > LABEL_TEXT_BYTES:
+        crc = CRC.unpack_from(area, LABEL.size)[0]
+        if zlib.crc32(area[: LABEL.size]) != crc or length > LABEL_TEXT_BYTES:
             damaged += 1
             continue
         labels[index] = text[:length].decode("utf-8", "replace")
@@ -202,7 +205,9 @@ def _error(data: bytes, start: int) -> Tuple[Optional[LastError], int]:
 _EMPTY = bytes(RECORD_BYTES)
 
 
-def _events(data: bytes, start: int, slots: int, labels: Dict[int, str]) -> Tuple[List[Tuple[int, Event]], int]:
+def _events(
+    data: bytes, start: int, slots: int, labels: Dict[int, str]
+) -> Tuple[List[Tuple[int, Event]], int]:
     """The slot and event of every sound record, and the number of others that are not empty."""
     events, bad = [], 0
     for slot in range(slots):
@@ -229,7 +234,8 @@ def decode(data: bytes) -> Recording:
     """The recording in a file's bytes. Torn or corrupt entries are left out and counted.
 
     Raises:
-        RecordingError: it is cut short, of another format or version, its header is corrupt, or its sizes lie.
+        RecordingError: it is cut short, of another format or version, its header is corrupt, or its sizes
+        lie.
     """
     data = bytes(data)
     header = decode_header(data)

@@ -1,4 +1,4 @@
-"""What a recording says of where the job is. Facts only: whether it hangs is judged elsewhere. Pure functions."""
+"""What a recording says of where the job is: facts only, whether it hangs is judged elsewhere. Pure."""
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
@@ -21,7 +21,8 @@ Span = NamedTuple(
 )
 """What began (``kind`` is that of its begin) and has not ended.
 
-since: monotonic seconds. exact: false if the begin itself has left the ring, then it was before ``since`` and thread is 0.
+since: monotonic seconds. exact: false if the begin itself has left the ring, then it was before ``since``
+and thread is 0.
 """
 
 Step = NamedTuple(
@@ -51,21 +52,22 @@ LastBatch = NamedTuple(
 )
 """The last batch that the job got.
 
-index: its place in the epoch, from 0; -1 if the epoch's begin is unknown. end_of_sequence: whether the input was found
-exhausted after it, and no epoch began since.
+index: its place in the epoch, from 0; -1 if the epoch's begin is unknown. end_of_sequence: whether the
+input was found exhausted after it, and no epoch began since.
 """
 
 _BEGINS = frozenset(ENDS.values())
 
 
 def _ended(begun: List[Event], end: Event) -> Optional[Event]:
-    """Which of the open events an end closes: the newest of its kind and label, of the same thread if there is one."""
+    """Which open event an end closes: the newest of its kind and label, the same thread's if there is one."""
     kind = ENDS[end.kind]
     same = [event for event in begun if event.kind == kind and event.label == end.label]
     mine = [event for event in same if event.thread == end.thread]
     if kind == EventKind.STEP_BEGIN:  # Threads make steps each on its own.
         same = mine
-    return (mine or same or [None])[-1]
+    found = mine or same
+    return found[-1] if found else None
 
 
 def _replaced(begun: List[Event], begin: Event) -> List[Event]:
@@ -81,7 +83,7 @@ def open_spans(recording: Recording) -> Tuple[Span, ...]:
     """What began and has not ended, oldest first."""
     by_seq = {event.seq: event for event in recording.opened}
     by_seq.update((event.seq, event) for event in recording.events)
-    begun = []  # type: List[Event]
+    begun: List[Event] = []
     for seq in sorted(by_seq):
         event = by_seq[seq]
         if event.kind in _BEGINS:
@@ -92,23 +94,20 @@ def open_spans(recording: Recording) -> Tuple[Span, ...]:
             old_one = _ended(begun, event)
             if old_one is not None:
                 begun.remove(old_one)
-    spans = [
-        Span(e.kind, e.label, e.thread, e.mono, e.wall, True, e.step, e.epoch, e.value) for e in begun
-    ]
-    steps = sum(span.kind == EventKind.STEP_BEGIN for span in spans)
-    if recording.events and not steps and recording.totals.steps_begun > recording.totals.steps_ended:
-        if recording.events[0].seq > 0 or recording.lost or recording.torn:
-            first = recording.events[0]
-            spans.insert(
-                0, Span(EventKind.STEP_BEGIN, "", 0, first.mono, first.wall, False, first.step, first.epoch, -1)
-            )
+    spans = [Span(e.kind, e.label, e.thread, e.mono, e.wall, True, e.step, e.epoch, e.value) for e in begun]
+    stepping = any(span.kind == EventKind.STEP_BEGIN for span in spans)
+    # The begin may be gone from the ring, and from the table if another thread than the first one made it.
+    gone = recording.events and (recording.events[0].seq > 0 or recording.lost)
+    if gone and not stepping and recording.totals.steps_begun > recording.totals.steps_ended:
+        e = recording.events[0]
+        spans.insert(0, Span(EventKind.STEP_BEGIN, "", 0, e.mono, e.wall, False, e.step, e.epoch, -1))
     return tuple(spans)
 
 
 def steps(recording: Recording) -> Tuple[Step, ...]:
     """The history of steps, oldest first; those without an end are the open ones (one a thread)."""
-    done = []  # type: List[Step]
-    begun = {}  # type: Dict[int, Event]
+    done: List[Step] = []
+    begun: Dict[int, Event] = {}
     for event in recording.events:
         if event.kind == EventKind.STEP_BEGIN:
             begun[event.thread] = event
@@ -123,22 +122,20 @@ def steps(recording: Recording) -> Tuple[Step, ...]:
 
 def last_batch(recording: Recording) -> Optional[LastBatch]:
     """The last batch that came; None if none did, or the ring no longer holds it."""
-    batch = None  # type: Optional[Event]
+    batch: Optional[Event] = None
     for event in recording.events:
         if event.kind == EventKind.ROWS or (event.kind == EventKind.STEP_END and not event.failed):
             # The step's end does not know the rows? Then what was said when the batch came stands.
-            known = batch is not None and event.value < 0 and batch.step == event.step and batch.kind == EventKind.ROWS
-            if not known:
+            said = batch is not None and batch.kind == EventKind.ROWS and batch.step == event.step
+            if not (said and event.value < 0):
                 batch = event
     if batch is None:
         return None
     marks = sorted(set(recording.events + recording.latest + recording.opened))
     starts = [e for e in marks if e.kind in (EventKind.EPOCH_BEGIN, EventKind.END_OF_SEQUENCE)]
     before = [e for e in starts if e.seq < batch.seq]
-    if before:
-        base = before[-1].begun
-    else:
-        base = 0 if not starts or recording.events[0].seq == 0 else -1
+    unknown = starts and recording.events[0].seq > 0
+    base = before[-1].begun if before else -1 if unknown else 0
     after = [e.kind for e in starts if e.seq > batch.seq]
     index = batch.begun - 1 - base if base >= 0 else -1
     exhausted = EventKind.END_OF_SEQUENCE in after and after[-1] != EventKind.EPOCH_BEGIN
