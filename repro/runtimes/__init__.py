@@ -4,7 +4,7 @@
 """
 
 from repro.runtimes.build import Runtime, ensure, remove
-from repro.runtimes.interpreters import Interpreter, discover, find_interpreter
+from repro.runtimes.interpreters import Interpreter, clean_environment, discover, find_interpreter
 from repro.runtimes.names import RuntimeSpec, known_names, parse
 from repro.runtimes.pip import Progress
 from repro.runtimes.status import RuntimeState, available
@@ -16,6 +16,7 @@ __all__ = [
     "RuntimeSpec",
     "RuntimeState",
     "available",
+    "clean_environment",
     "discover",
     "ensure",
     "find_interpreter",

@@ -51,7 +51,7 @@ def ensure(name: str, progress: pip.Progress | None = None) -> Runtime:
     Args:
         name: `tf1.12`, `tf1.12.3`, `tf2`, `torch`, `py3.11`, ...
         progress: told what is going on, one short line each, for instance
-            `installing tensorflow 1.12.0 (about 510 MB)`.
+            `installing tensorflow 1.12.0 (about 500 MB)`.
 
     Raises:
         UsageError: no such runtime.
@@ -200,7 +200,7 @@ def _install(
     about = f" (about {plan.megabytes} MB)" if plan.megabytes else ""
     report(f"installing {spec.framework} {spec.framework_version}{about}")
     pip.run(
-        [*install, plan.requirement],
+        [*install, plan.requirement, *plan.extras],
         log=log,
         progress=report,
         held=(held,),

@@ -9,7 +9,7 @@ import json
 
 import msgspec
 
-from repro.runtimes.names import RuntimeSpec, numbers
+from repro.runtimes.names import TORCH_DEFAULT, RuntimeSpec, numbers
 
 # enum34 comes with 1.4 only, and is harmless on CPython 3.6: the standard library's enum is found first.
 _TF1_COMMON = """
@@ -57,7 +57,13 @@ _TF2_21_PY311 = """
     keras==3.15.1 libclang==18.1.1 markdown-it-py==4.3.0 mdurl==0.1.2 ml-dtypes==0.6.0 namex==0.1.0
     numpy==2.4.6 opt-einsum==3.4.0 optree==0.20.0 packaging==26.3 protobuf==7.36.2 pygments==2.21.0
     requests==2.34.2 rich==15.0.0 six==1.17.0 termcolor==3.3.0 typing-extensions==4.16.0 urllib3==2.8.0
-    wrapt==2.5.2
+    wheel==0.48.0 wrapt==2.5.2
+"""
+
+# Beside the CPU build. numpy is optional for torch, but without it no tensor becomes an array.
+_TORCH_PY311 = """
+    filelock==4.2.12 fsspec==2026.9.0 jinja2==3.1.6 markupsafe==3.0.4 mpmath==1.3.0 networkx==3.6.1
+    numpy==2.4.6 setuptools==80.10.2 sympy==1.14.0 typing-extensions==4.16.0
 """
 
 # What the older interpreters bring along does not know today's wheel tags (manylinux2010 and later); the last
@@ -68,7 +74,8 @@ _BOOTSTRAP = {
 }
 
 # Measured sizes of the finished environment in MB (10**6 bytes).
-_MEGABYTES = {(1, 4): 320, (1, 8): 380, (1, 12): 510, (1, 13): 560, (1, 15): 610, (2, 21): 1600}
+_MEGABYTES = {(1, 4): 310, (1, 8): 370, (1, 12): 500, (1, 13): 550, (1, 15): 600, (2, 21): 1600}
+_TORCH_MEGABYTES = 1000
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -85,10 +92,12 @@ class Recipe(msgspec.Struct, frozen=True):
     """Size of the finished environment in MB, about."""
     exact: bool
     """Whether every package is pinned to one release; otherwise what is left open follows the index."""
+    extras: tuple[str, ...] = ()
+    """Asked for besides, within the constraints."""
 
     def digest(self) -> str:
         """Changes whenever an environment made by this recipe is to be made anew."""
-        content = [self.requirement, self.bootstrap, self.constraints]
+        content = [self.requirement, self.bootstrap, self.constraints, *self.extras]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -103,12 +112,17 @@ def recipe(spec: RuntimeSpec, python_minor: str, machine: str = "x86_64") -> Rec
     if spec.framework == "tensorflow":
         return _tensorflow(spec.framework_version, python_minor, machine)
     if spec.framework == "torch":
-        # A CPU build (2.13.0+cpu) also answers to this. Whether the index has one is its own choice; the
-        # ordinary Linux build brings CUDA along, several GB.
-        return Recipe(
-            f"torch=={spec.framework_version}", (), ("numpy<3", "setuptools<81"), "torch", 900, False
-        )
+        return _torch(spec.framework_version, python_minor)
     return None
+
+
+def _torch(release: str, python_minor: str) -> Recipe:
+    exact = release == TORCH_DEFAULT and python_minor == "3.11"
+    open_limits = "numpy<2 setuptools<81" if numbers(release) < (2, 3, 0) else "numpy<3 setuptools<81"
+    pins = tuple(sorted((_TORCH_PY311 if exact else open_limits).split()))
+    # A CPU build (2.13.0+cpu) also answers to this. Whether the index has one is its own choice; the ordinary
+    # Linux build brings CUDA along, several GB.
+    return Recipe(f"torch=={release}", (), pins, "torch", _TORCH_MEGABYTES, exact, ("numpy",))
 
 
 def _tensorflow(release: str, python_minor: str, machine: str) -> Recipe:

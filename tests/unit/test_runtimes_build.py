@@ -357,7 +357,7 @@ def test_a_full_disk_is_named(tiny_disk: Path) -> None:
 
 
 def test_too_little_space_is_told_before_anything_is_fetched(tiny_disk: Path) -> None:
-    with pytest.raises(MissingError, match=r"needs about 1\.2 GB"):
+    with pytest.raises(MissingError, match=r"needs about 1\.3 GB"):
         ensure("torch")
 
 
