@@ -83,6 +83,7 @@ def local_cluster(runtime: Runtime, orders: Sequence[NodeOrder], directory: Path
     """Start a process for each order; all are gone when the block ends."""
     ranks = [order.rank for order in orders]
     assert max(Counter(ranks).values()) == 1
+    directory = directory.resolve()  # ranks have working directories of their own
     code = directory / "code"
     stage_code(code)
     environment = node_environment(code)

@@ -1,0 +1,158 @@
+"""The commands that look at jobs: attach, diagnose, report."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from diagnostics import bundle
+from diagnostics.analyze.diagnose import diagnose as diagnose_collection
+from diagnostics.analyze.progress import Limits
+from diagnostics.collect import Options, Target, collect, procfs
+from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
+from diagnostics.errors import MissingError, UsageError
+from diagnostics.model import Collection, Diagnosis, State
+from diagnostics.report.html import render_html
+from diagnostics.report.markdown import render_markdown
+from diagnostics.report.terminal import render_diagnosis
+from diagnostics.report.trace import render_trace
+from diagnostics.report.view import as_json as document_of
+
+HARMLESS = frozenset({"none", "unknown", "slow", "throttled"})
+
+Floor = Annotated[
+    float, typer.Option(help="Seconds without an event below which a rank is never called hung.", min=0.5)
+]
+
+
+def is_bad_news(collection: Collection, diagnosis: Diagnosis) -> bool:
+    stuck = any(process.state in (State.HUNG, State.DEAD) for process in collection.processes)
+    return stuck or diagnosis.verdict not in HARMLESS
+
+
+def _pid(text: str) -> int:
+    if not text.isdigit():
+        raise UsageError(f"{text!r} is not a process id", "Give numbers, e.g. lastbatch attach $(pgrep -f train.py)")
+    if not procfs.exists(int(text)):
+        state = procfs.state_of(int(text))
+        raise UsageError(
+            f"process {text} {'has ended (zombie)' if state else 'does not exist'}",
+            "Look it up with: pgrep -af python",
+        )
+    return int(text)
+
+
+def show(collection: Collection, diagnosis: Diagnosis, as_json: bool, written: Path | None) -> int:
+    """Print the answer; the exit code."""
+    if as_json:
+        print_json(document_of(collection, diagnosis, str(written) if written else None))
+    else:
+        page.print(render_diagnosis(collection, diagnosis))
+        if written:
+            page.print(f"\nEvidence: {written}\nReport:   lastbatch report {written} --out report.html", soft_wrap=True)
+    return BAD_NEWS if is_bad_news(collection, diagnosis) else OK
+
+
+@command
+def attach(
+    targets: Annotated[list[str], typer.Argument(help="Process ids of the job's ranks.", metavar="PID...")],
+    out: Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")] = None,
+    gap: Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)] = 1.0,
+    budget: Annotated[float, typer.Option(help="Seconds for each tool on each process.", min=1)] = 20.0,
+    hang_after: Floor = 4.0,
+    as_json: Json = False,
+) -> int:
+    """Look at a job that is stuck now: evidence of all its processes, a verdict, a bundle.
+
+    Nothing has to be prepared in the job. Each process is stopped for about a second while its stacks are read, and
+    runs again afterwards.
+
+    Example: lastbatch attach $(pgrep -f train.py)
+    """
+    pids = dict.fromkeys(_pid(text) for text in targets)
+    path = out or Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + bundle.SUFFIX)
+    with words.status("") as status:
+        collection = collect([Target(pid) for pid in pids], Options(gap=gap, budget=budget), progress=status.update)
+    collection, diagnosis = diagnose_collection(collection, Limits(floor=hang_after))
+    written = bundle.write(path, collection, {})
+    code = show(collection, diagnosis, as_json, written)
+    if not any(process.threads for process in collection.processes):
+        raise MissingError(
+            "no stack could be read: " + next((p.why_not for p in collection.processes if p.why_not), "no reason given"),
+            "See lastbatch doctor for what is missing; the rest of the evidence is in the bundle",
+        )
+    return code
+
+
+def _one(paths: list[Path]) -> Collection:
+    """All bundles as one collection: hosts of a job that were collected one by one."""
+    collections = [bundle.read(path).collection for path in paths]
+    first = collections[0]
+    return msgspec.structs.replace(
+        first,
+        processes=tuple(process for collection in collections for process in collection.processes),
+        expected=tuple(dict.fromkeys(rank for collection in collections for rank in collection.expected)),
+        seconds=max(collection.seconds for collection in collections),
+    )
+
+
+@command
+def diagnose(
+    paths: Annotated[list[Path], typer.Argument(help="Bundles; several are taken as hosts of one job.", metavar="BUNDLE...")],
+    hang_after: Floor = 4.0,
+    as_json: Json = False,
+) -> int:
+    """Say what a bundle means, offline.
+
+    Example: lastbatch diagnose lastbatch-20260101-120000.tar.zst
+    """
+    collection, diagnosis = diagnose_collection(_one(paths), Limits(floor=hang_after))
+    return show(collection, diagnosis, as_json, paths[0] if len(paths) == 1 else None)
+
+
+class Format(str, Enum):
+    html = "html"
+    markdown = "markdown"
+    trace = "trace"
+
+
+_ENDINGS = {".html": Format.html, ".htm": Format.html, ".md": Format.markdown, ".json": Format.trace}
+
+
+@command
+def report(
+    path: Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")],
+    out: Annotated[Path | None, typer.Option(help="Where to write; its ending chooses the format.", metavar="FILE")] = None,
+    form: Annotated[Format | None, typer.Option("--format", help="Default: by the ending, else html.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Turn a bundle into a report: HTML, Markdown, or a timeline for trace viewers (Perfetto).
+
+    Example: lastbatch report job.tar.zst --out job.html
+    """
+    chosen = form or (_ENDINGS.get(out.suffix) if out else None) or Format.html
+    if out and not form and out.suffix not in _ENDINGS:
+        raise UsageError(f"what is {out.name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
+    collection, diagnosis = diagnose_collection(_one([path]))
+    if chosen is Format.html:
+        text = render_html(collection, diagnosis)
+    elif chosen is Format.markdown:
+        text = render_markdown(collection, diagnosis)
+    else:
+        text = msgspec.json.encode(render_trace(collection)).decode()
+    ending = {Format.html: ".html", Format.markdown: ".md", Format.trace: ".trace.json"}[chosen]
+    target = out or path.with_name(path.name.removesuffix(bundle.SUFFIX) + ending)
+    try:
+        target.write_text(text, "utf-8")
+    except OSError as error:
+        raise MissingError(f"cannot write {target}: {error.strerror}", "Name another place with --out") from None
+    if as_json:
+        print_json({"report": str(target), "format": chosen.value, "bytes": len(text.encode())})
+    else:
+        page.print(f"{target}", soft_wrap=True)
+    return OK

@@ -1,0 +1,144 @@
+"""`lastbatch`: run repro scenarios, attach diagnostics to stuck jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from diagnostics import cli as looking
+from diagnostics.console import LACKING, OK, Json, command, page, print_json
+from diagnostics.report.text import size
+from diagnostics.version import __version__
+from repro import doctor as checkup
+from repro import runtimes, scenarios
+from repro.run import run
+
+app = typer.Typer(
+    name="lastbatch",
+    help="Reproduce training jobs that hang at the end of an epoch, and diagnose any job that is stuck.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lastbatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the release and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@command
+def doctor(as_json: Json = False) -> int:
+    """Say what works on this machine, and what to do about the rest.
+
+    Ends with 3 where something is missing that every command needs.
+
+    Example: lastbatch doctor
+    """
+    checks, states = checkup.checks(), runtimes.available()
+    lacking = any(check.needed and not check.ok for check in checks)
+    if as_json:
+        print_json({"checks": checks, "runtimes": states})
+        return LACKING if lacking else OK
+    table = Table(box=None, pad_edge=False, title="This machine", title_justify="left", title_style="bold")
+    for column in ("", "what", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        mark = Text("ok", "green") if check.ok else Text("no", "red" if check.needed else "yellow")
+        table.add_row(mark, check.name, Text(check.found), Text("" if check.ok else check.what_to_do))
+    page.print(table)
+    page.print()
+    table = Table(box=None, pad_edge=False, title="Runtimes", title_justify="left", title_style="bold")
+    for column in ("name", "release", "interpreter", "state", "size", "what to do"):
+        table.add_column(column, overflow="fold")
+    for state in states:
+        table.add_row(
+            state.name, state.release, state.python_version, state.state,
+            size(state.size) if state.size else "", Text(state.what_to_do),
+        )  # fmt: skip
+    page.print(table)
+    return LACKING if lacking else OK
+
+
+@command
+def list_scenarios(
+    name: Annotated[str | None, typer.Argument(help="One scenario, with all its settings.", metavar="[SCENARIO]")] = None,
+    as_json: Json = False,
+) -> int:
+    """List the scenarios: their arms, runtimes, settings and what to expect.
+
+    Example: lastbatch scenarios last-batch
+    """
+    chosen = [scenarios.find(name)] if name else list(scenarios.load().values())
+    if as_json:
+        print_json({"scenarios": [_described(scenario) for scenario in chosen]})
+        return OK
+    for scenario in chosen:
+        page.print(f"[bold]{scenario.name}[/]  {scenario.summary}")
+        page.print(f"  {scenario.story}\n", style="dim")
+        table = Table(box=None, pad_edge=False, show_header=True, padding=(0, 2, 0, 0))
+        table.add_column("  arm")
+        table.add_column("what it is")
+        for arm in scenario.arms:
+            table.add_row(f"  {arm.name}", arm.summary)
+        page.print(table)
+        page.print(f"\n  runtimes: {', '.join(scenario.runtimes)} (or any exact release)\n")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("  --set")
+        table.add_column("default")
+        table.add_column("what it is")
+        for setting in scenario.settings:
+            table.add_row(f"  {setting.name}", str(setting.default).lower(), setting.help)
+        page.print(table)
+    return OK
+
+
+def _described(scenario: scenarios.Scenario) -> dict[str, object]:
+    settings = scenario.resolve({})
+    return {
+        "name": scenario.name,
+        "summary": scenario.summary,
+        "arms": scenario.arms,
+        "default_arms": scenario.default_arms,
+        "runtimes": scenario.runtimes,
+        "settings": scenario.settings,
+        "expected": [
+            {"arm": arm.name, "runtime": name, **_expectation(scenario, arm.name, name, settings)}
+            for arm in scenario.arms
+            for name in scenario.runtimes
+        ],
+    }
+
+
+def _expectation(
+    scenario: scenarios.Scenario, arm: str, runtime: str, settings: dict[str, object]
+) -> dict[str, object]:
+    release = tuple(int(part) for part in runtimes.parse(runtime).version.split("."))
+    expected = scenario.expected(arm, release, settings)
+    return {"hang": "possible" if expected.either else expected.hang, "cause": expected.cause, "why": expected.why}
+
+
+app.command("doctor")(doctor)
+app.command("scenarios")(list_scenarios)
+app.command("run")(run)
+app.command("attach")(looking.attach)
+app.command("diagnose")(looking.diagnose)
+app.command("report")(looking.report)
+
+
+def main() -> None:
+    app()

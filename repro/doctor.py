@@ -1,0 +1,89 @@
+"""What works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from repro import runtimes
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that lastbatch can use. `needed` is false for what only some commands want."""
+
+    name: str
+    ok: bool
+    found: str
+    what_to_do: str = ""
+    needed: bool = False
+
+
+def _python() -> Check:
+    return Check("this interpreter", True, f"Python {sys.version.split()[0]}", needed=True)
+
+
+def _interpreters() -> Check:
+    found = sorted({i.version for i in runtimes.discover()}, key=lambda version: [int(part) for part in version.split(".")])
+    return Check("interpreters", bool(found), ", ".join(found) or "none", "Install CPython 3.6 for TensorFlow 1.12")
+
+
+def _ptrace() -> Check:
+    scope = Path("/proc/sys/kernel/yama/ptrace_scope")
+    level = scope.read_text().strip() if scope.exists() else "0"
+    allowed = os.geteuid() == 0 or level == "0"
+    who = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}"
+    if level == "3":
+        return Check("ptrace", False, "switched off (ptrace_scope 3)", "It stays off until the next boot")
+    what = "Run as root, or: sudo sysctl kernel.yama.ptrace_scope=0; jobs that lastbatch starts can be read anyway"
+    return Check("ptrace", allowed, f"{who}, yama ptrace_scope {level}", "" if allowed else what)
+
+
+def _module(name: str) -> Check:
+    there = importlib.util.find_spec(name) is not None
+    return Check(name, there, "installed" if there else "not installed", "" if there else f"pip install {name}", True)
+
+
+def _tool(name: str, why: str, get: str) -> Check:
+    path = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    return Check(name, path is not None, path or "not installed", "" if path else f"{get} ({why})")
+
+
+def _docker() -> Check:
+    if not shutil.which("docker"):
+        return Check("docker", False, "not installed", "apt-get install docker.io (for --backend docker)")
+    asked = subprocess.run(
+        ["docker", "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True, timeout=20, check=False
+    )
+    if asked.returncode == 0:
+        return Check("docker", True, f"engine {asked.stdout.strip()}")
+    return Check("docker", False, "no engine answers", "Start dockerd (for --backend docker)")
+
+
+def _uprobes() -> Check:
+    for place in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
+        if Path(place, "uprobe_events").exists():
+            return Check("uprobes", os.geteuid() == 0, place, "" if os.geteuid() == 0 else "Needs root (for trace)")
+    return Check("uprobes", False, "tracefs is not mounted", "mount -t tracefs nodev /sys/kernel/tracing (for trace)")
+
+
+def checks() -> tuple[Check, ...]:
+    """Everything, in the order in which one would fix it."""
+    look: tuple[Callable[[], Check], ...] = (
+        _python,
+        _interpreters,
+        _ptrace,
+        lambda: _module("pystack"),
+        lambda: _tool("py-spy", "Python stacks", "pip install py-spy"),
+        lambda: _tool("gdb", "native stacks where pystack cannot", "apt-get install gdb"),
+        lambda: _tool("bpftrace", "live proof of a race", "apt-get install bpftrace"),
+        _uprobes,
+        _docker,
+    )
+    return tuple(check() for check in look)

@@ -1,0 +1,182 @@
+"""`lastbatch run`: the arms of a scenario, one after the other, and a table of what came of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from diagnostics.analyze.progress import Limits, is_server
+from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
+from diagnostics.errors import UsageError
+from diagnostics.report.terminal import render_diagnosis
+from repro import scenarios
+from repro.runtimes import ensure
+from repro.scenario import Scenario, Settings
+from repro.trial import Outcome, Plan, run_trial
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` words as a dictionary. Raises: UsageError: one is not of that form."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {pair!r} is not KEY=VALUE", "For example --set ps=2")
+        found[key.replace("-", "_")] = value
+    return found
+
+
+class Display:
+    """Observer of trials, as a progress line on standard error."""
+
+    def __init__(self, progress: Progress, task: TaskID, arm: str) -> None:
+        self._progress, self._task, self._arm = progress, task, arm
+
+    def stage(self, words: str) -> None:
+        self._progress.update(self._task, description=f"{self._arm}: {words}")
+
+    def progress(self, epoch_ends: int, target: int, seconds: float) -> None:
+        self._progress.update(self._task, completed=epoch_ends, total=target, count=f"{epoch_ends}/{target} epoch ends")
+
+
+@contextmanager
+def displayed(arm: str) -> Iterator[Display]:
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(20), TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=words, transient=True) as progress:
+        yield Display(progress, progress.add_task(arm, total=None, count=""), arm)
+
+
+@command
+def run(
+    scenario: Annotated[str, typer.Argument(help="Its name (lastbatch scenarios).", metavar="SCENARIO")],
+    arm: Annotated[list[str] | None, typer.Option(help="Which arm; again for more.", metavar="ARM")] = None,
+    runtime: Annotated[str, typer.Option(help="Framework release, e.g. tf1.12 tf1.15.5 tf2.")] = "tf1.12",
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting; again for more.", metavar="KEY=VALUE")] = None,
+    epoch_ends: Annotated[int | None, typer.Option(help="Epochs that each worker trains at most.", min=1, metavar="N")] = None,
+    time_limit: Annotated[float, typer.Option(help="Seconds of training an arm.", min=1, metavar="S")] = 120.0,
+    hang_after: Annotated[float, typer.Option(help="Seconds of silence below which no rank is called hung.", min=0.5)] = 4.0,
+    out: Annotated[Path | None, typer.Option(help="Directory for logs, bundles and reports.", metavar="DIR")] = None,
+    as_json: Json = False,
+) -> int:
+    """Run a scenario on a real framework, catch the hang, say its cause.
+
+    Without --arm its two main arms run; the second for as many epoch ends as the first came to. Ends with 0 if
+    every arm came to what is known of it, a hang included.
+
+    Example: lastbatch run last-batch --runtime tf1.12 --arm dataset --set ps=2
+    """
+    story = scenarios.find(scenario)
+    given = parse_settings(setting or ())
+    if epoch_ends is not None:
+        given["epoch_ends"] = str(epoch_ends)
+    settings = story.resolve(given)
+    names = [story.arm(name).name for name in dict.fromkeys(arm or story.default_arms)]
+    directory = out or Path("lastbatch-out") / f"{story.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    limits = Limits(floor=hang_after)
+    with displayed(runtime) as display:
+        ready = ensure(runtime, progress=display.stage)
+    outcomes: list[Outcome] = []
+    for index, name in enumerate(names):
+        if index and not arm:
+            settings = _at_equal_exposure(story, settings, outcomes[0])
+        with displayed(name) as display:
+            plan = Plan(story, name, ready, settings, time_limit, _free(directory / name), limits)
+            outcome = run_trial(plan, display)
+        outcomes.append(outcome)
+        _tell(outcome, as_json)
+    if as_json:
+        print_json(document(story, outcomes))
+    else:
+        page.print(_table(outcomes))
+        page.print(*_where_next(outcomes), sep="\n", soft_wrap=True)
+    return OK if all(outcome.as_expected for outcome in outcomes) else BAD_NEWS
+
+
+def _free(directory: Path) -> Path:
+    """The directory, or one beside it that is not taken: an earlier run's evidence is never overwritten."""
+    candidates = (directory.with_name(f"{directory.name}-{number}") for number in range(2, 10_000))
+    return directory if not directory.exists() else next(path for path in candidates if not path.exists())
+
+
+def _at_equal_exposure(story: Scenario, settings: Settings, first: Outcome) -> Settings:
+    trainers = sum(not is_server(rank) for rank in story.ranks(settings))
+    return {**settings, "epoch_ends": max(1, math.ceil(first.epoch_ends / trainers))}
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    console = words if as_json else page
+    if outcome.diagnosis and outcome.collection:
+        console.print(render_diagnosis(outcome.collection, outcome.diagnosis))
+        console.print()
+    else:
+        console.print(f"{outcome.arm}: {outcome.verdict} after {outcome.epoch_ends} epoch ends: {outcome.why}")
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(title="What came of it", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in ("arm", "runtime", "verdict", "epoch ends", "training", "cause", "as expected"):
+        table.add_column(column, justify="right" if column in ("epoch ends", "training") else "left", overflow="fold")
+    for outcome in outcomes:
+        cause = f"{outcome.finding.cause} ({outcome.finding.confidence:.0%})" if outcome.finding else ""
+        if outcome.verdict == "hung" and not cause:
+            cause = "unknown"
+        table.add_row(
+            outcome.arm, outcome.runtime, Text(outcome.verdict, "bold red" if outcome.verdict == "hung" else ""),
+            str(outcome.epoch_ends), f"{outcome.seconds:.1f} s", cause, "yes" if outcome.as_expected else "no",
+        )  # fmt: skip
+    return table
+
+
+def _where_next(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    yield ""
+    for outcome in outcomes:
+        if not outcome.as_expected:
+            yield f"Expected of {outcome.arm}: {'a hang' if outcome.expected.hang else 'no hang'}: {outcome.expected.why}"
+        if outcome.report:
+            yield f"Report of {outcome.arm}:   {outcome.report}"
+            yield f"Evidence of {outcome.arm}: {outcome.bundle}"
+            yield f"  noticed {outcome.noticing:.1f} s after the last event, explained {outcome.collecting:.1f} s later"
+
+
+def document(story: Scenario, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The JSON of `run`."""
+    return {
+        "scenario": story.name,
+        "as_expected": all(outcome.as_expected for outcome in outcomes),
+        "arms": [
+            {
+                "arm": outcome.arm,
+                "runtime": outcome.runtime,
+                "settings": outcome.settings,
+                "verdict": outcome.verdict,
+                "why": outcome.why,
+                "as_expected": outcome.as_expected,
+                "epoch_ends": outcome.epoch_ends,
+                "seconds": outcome.seconds,
+                "noticing_seconds": outcome.noticing,
+                "collecting_seconds": outcome.collecting,
+                "finding": {
+                    "cause": outcome.finding.cause,
+                    "family": outcome.finding.family,
+                    "confidence": outcome.finding.confidence,
+                }
+                if outcome.finding
+                else None,
+                "bundle": str(outcome.bundle) if outcome.bundle else None,
+                "report": str(outcome.report) if outcome.report else None,
+            }
+            for outcome in outcomes
+        ],
+    }
