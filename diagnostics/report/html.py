@@ -18,7 +18,7 @@ from diagnostics.report import text
 from diagnostics.report.spans import lanes
 from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_line
 from diagnostics.report.timeline import MOST_LANES, draw
-from diagnostics.report.view import rank_rows, repeat_command, roll_call, states, verdict_of
+from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states, verdict_of
 
 STACK_CHARACTERS = 480_000
 THREAD_ROWS = 1_200
@@ -123,7 +123,7 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
             connections=connections[:CONNECTION_ROWS],
             connections_left_out=max(len(connections) - CONNECTION_ROWS, 0),
             stacks=stacks_of(diagnosis.tree, STACK_CHARACTERS),
-            processes=_processes(collection),
+            processes=_processes(collection, rows),
             repeat=shlex.join(repeat_command(collection.scenario)),
             style=style,
             script=script,
@@ -177,10 +177,11 @@ def _waits(waits: Iterable[Wait]) -> tuple[WaitRow, ...]:
     return tuple(rows)
 
 
-def _processes(collection: Collection) -> tuple[ProcessView, ...]:
+def _processes(collection: Collection, rows: tuple[RankRow, ...]) -> tuple[ProcessView, ...]:
+    order = {row.rank: index for index, row in enumerate(rows)}
     rows_left, characters_left = THREAD_ROWS, LOG_CHARACTERS
     views = []
-    for process in sorted(collection.processes, key=lambda process: text.rank_order(process.rank)):
+    for process in sorted(collection.processes, key=lambda process: order[process.rank]):
         threads = thread_rows(process)
         kept = threads[:rows_left]
         rows_left -= len(kept)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from diagnostics.model import Collection, Event, Flight, Process
+from diagnostics.model import Collection, Event, Flight, Process, State
 
 _EDGE = re.compile(r"(?P<what>\w+?)[_.-](?P<edge>begin|start|end|done)")
+
+CALM = (State.PROGRESSING, State.IDLE, State.FINISHED)
 
 QUIET = ("rows", "tick")
 """Kinds that come with every batch: too many to mark, and the steps show them already."""
@@ -41,6 +43,7 @@ class Lane(NamedTuple):
     """One rank's spans and marks, in order. `first` and `last` bound what the recorder saw."""
 
     rank: str
+    calm: bool  # it goes on: what is open will end
     pid: int
     first: float
     last: float
@@ -73,7 +76,7 @@ def _lane(process: Process, flight: Flight, collected_at: float) -> Lane:
     ]
     first = min([span.start for span in spans] + [mark.at for mark in marks] + [last])
     return Lane(
-        process.rank, process.pid, first, last, read,
+        process.rank, process.state in CALM, process.pid, first, last, read,
         tuple(sorted(spans, key=lambda span: span.start)), tuple(marks),
     )  # fmt: skip
 

@@ -29,8 +29,8 @@ IDLE_PYTHON = (("concurrent/futures/thread.py", "_worker"), ("multiprocessing/po
 
 WAITS = (
     "pthread_cond_", "__pthread_cond_", "futex", "__futex", "syscall", "nanosleep", "epoll_", "poll",
-    "__poll", "select", "sem_", "nsync::", "absl::", "std::condition_variable", "__lll_lock", "recvmsg", "accept",
-    "read", "grpc::CompletionQueue", "gpr_", "do_epoll_wait", "begin_worker", "Eigen::EventCount", 
+    "__poll", "select", "sem_", "nsync::", "absl::", "std::condition_variable", "__lll_lock", "recvmsg",
+    "accept", "read", "grpc::CompletionQueue", "gpr_", "do_epoll_wait", "begin_worker", "Eigen::EventCount",
     "std::this_thread",
 )  # fmt: skip
 """What may stand below an idle frame, by prefix, in a thread that does nothing."""

@@ -25,14 +25,14 @@ from diagnostics.report.view import RankRow, Verdict, rank_rows, roll_call, verd
 
 STYLES = {
     State.HUNG: "bold red", State.DEAD: "bold magenta", State.UNREACHABLE: "magenta", State.SLOW: "yellow",
-    State.UNKNOWN: "dim", State.PROGRESSING: "green", State.FINISHED: "green",
+    State.UNKNOWN: "dim", State.IDLE: "cyan", State.PROGRESSING: "green", State.FINISHED: "green",
 }  # fmt: skip
 BORDERS = {"bad": "red", "unknown": "yellow", "healthy": "green"}
 
 MOST_ROWS = 40
 """Ranks shown one by one; of a larger job those that make trouble first, and the rest by their state."""
 
-CALM = (State.PROGRESSING, State.FINISHED)
+CALM = (State.PROGRESSING, State.IDLE, State.FINISHED)
 
 
 def render_diagnosis(collection: Collection, diagnosis: Diagnosis) -> RenderableType:

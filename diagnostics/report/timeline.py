@@ -15,6 +15,7 @@ LEFT = 124  # room for the ranks' names
 RIGHT = 16
 ROW = 46
 TOP = 34
+FOOT = 30  # room below, where the axis is broken
 STEPS = 24  # about so many of a rank's last steps are shown
 MOST_LANES = 40
 BREAK = 26  # width of the broken axis
@@ -81,7 +82,7 @@ def draw(lanes: tuple[Lane, ...]) -> Markup:
     if not lanes:
         return Markup("")
     scale = scale_of(lanes)
-    height = TOP + ROW * len(lanes) + 30
+    height = TOP + ROW * len(lanes) + (FOOT if scale.broken else 4)
     parts = [
         f'<svg class="timeline" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="tl-title">'
         f'<title id="tl-title">{escape(_summary(lanes, scale))}</title>'
@@ -90,10 +91,14 @@ def draw(lanes: tuple[Lane, ...]) -> Markup:
         '<rect class="hatch-fg" width="2.6" height="7"/></pattern></defs>'
     ]
     parts += _axis(scale, height)
+    notes: list[str] = []
+    fine = min(4 + 0.5 * len(lanes), 8.0)
     for index, lane in enumerate(lanes):
-        parts += _lane(lane, scale, TOP + ROW * index)
+        parts += _lane(lane, scale, TOP + ROW * index, fine)
+        notes += _note(lane, scale, TOP + ROW * index)
     if scale.broken:
         parts.append(_break(scale, height))
+    parts += notes
     parts.append("</svg>")
     return Markup("".join(parts))
 
@@ -108,7 +113,7 @@ def _summary(lanes: tuple[Lane, ...], scale: Scale) -> str:
 
 def _axis(scale: Scale, height: int) -> list[str]:
     parts = []
-    bottom = height - 30
+    bottom = height - (FOOT if scale.broken else 4)
     stop = scale.gap_start if scale.broken else scale.end
     step = _nice((stop - scale.start) / 5)
     ticks: list[tuple[float, str]] = []
@@ -145,7 +150,7 @@ def _nice(least: float) -> float:
     return least
 
 
-def _lane(lane: Lane, scale: Scale, y: int) -> list[str]:
+def _lane(lane: Lane, scale: Scale, y: int, fine: float) -> list[str]:
     name = lane.rank if len(lane.rank) <= 17 else lane.rank[:16] + "…"
     middle = y + ROW / 2
     parts = [
@@ -159,10 +164,12 @@ def _lane(lane: Lane, scale: Scale, y: int) -> list[str]:
         spans = [
             span for span in shown if (span.what == what or (not what and span.what not in ("epoch", "step")))
         ]
-        parts += _bars(spans, scale, top, tall)
+        parts += _bars(lane, spans, scale, top, tall, fine)
+    drawn: dict[str, float] = {}
     for mark in lane.marks:
-        if mark.at >= scale.start:
-            x = scale.x(mark.at)
+        x = scale.x(mark.at)
+        if mark.at >= scale.start and x - drawn.get(mark.what, -fine) >= fine:
+            drawn[mark.what] = x
             kind = mark.what.replace("_", " ")
             title = f"{kind}: step {mark.step}, epoch {mark.epoch} {mark.label}".rstrip()
             shape = "eos" if "sequence" in mark.what else "mark"
@@ -177,25 +184,42 @@ def _lane(lane: Lane, scale: Scale, y: int) -> list[str]:
     return parts
 
 
-def _bars(spans: list[Span], scale: Scale, top: float, tall: float) -> list[str]:
+def _note(lane: Lane, scale: Scale, y: int) -> list[str]:
+    """What the last open step is, written on the wider of its bar's parts, above the break."""
+    spans = [span for span in lane.spans if span.open and span.what == "step"]
+    if not spans:
+        return []
+    span = spans[-1]
+    left, right = scale.x(span.start), scale.x(span.end)
+    before, after = scale.break_x - BREAK / 2, scale.break_x + BREAK / 2
+    if scale.broken and left < after < right:
+        left, right = max((left, before), (after, right), key=lambda part: part[1] - part[0])
+    lasted = duration(span.end - span.start)
+    for words in (f"step {span.step:,}, {lasted}", lasted):
+        if right - left >= 7 * len(words) + 8:
+            return [f'<text class="inbar" x="{left + 7:.1f}" y="{y + 21}">{escape(words)}</text>']
+    return []
+
+
+def _bars(lane: Lane, spans: list[Span], scale: Scale, top: float, tall: float, fine: float) -> list[str]:
     parts = []
     run: list[Span] = []
     for span in spans:
         # Neighbours too thin to see one by one are drawn as one bar.
-        thin = not span.open and scale.x(span.end) - scale.x(span.start) < 2.5
-        if run and not (thin and scale.x(span.start) - scale.x(run[-1].end) < 1.5):
-            parts.append(_bar(run, scale, top, tall))
+        thin = not span.open and scale.x(span.end) - scale.x(span.start) < fine
+        if run and not (thin and scale.x(span.start) - scale.x(run[-1].end) < fine / 2):
+            parts.append(_bar(lane, run, scale, top, tall))
             run = []
         if thin:
             run.append(span)
         else:
-            parts.append(_bar([span], scale, top, tall))
+            parts.append(_bar(lane, [span], scale, top, tall))
     if run:
-        parts.append(_bar(run, scale, top, tall))
+        parts.append(_bar(lane, run, scale, top, tall))
     return parts
 
 
-def _bar(spans: list[Span], scale: Scale, top: float, tall: float) -> str:
+def _bar(lane: Lane, spans: list[Span], scale: Scale, top: float, tall: float) -> str:
     first, final = spans[0], spans[-1]
     left, right = scale.x(first.start), scale.x(final.end)
     gap = 1.0 if right - left > 3 else 0.0
@@ -206,20 +230,13 @@ def _bar(spans: list[Span], scale: Scale, top: float, tall: float) -> str:
     )
     if len(spans) > 1:
         title += f", {duration(final.end - first.start)}"
-    classes = f"bar {kind}" + (" open" if final.open else "")
+    calm = " calm" if lane.calm else ""
+    classes = f"bar {kind}" + (f" open{calm}" if final.open else "")
     shape = f'<rect class="{classes}" x="{left:.1f}" y="{top:g}" width="{width:.1f}" height="{tall:g}"'
     if final.open and kind == "step":
-        note = ""
-        if width > 90:
-            note = (
-                f'<text class="inbar" x="{left + 8:.1f}" y="{top + 13:.1f}">step {first.step}, '
-                f"open for {escape(duration(first.end - first.start))}</text>"
-            )
-        edge = scale.x(scale.end)
-        arrow = (
-            f'<path class="arrow" d="M{edge - 1:.1f} {top - 2:g}l9 {tall / 2 + 2:g}l-9 {tall / 2 + 2:g}z"/>'
-        )
-        return f"<g>{shape}/>{note}{arrow}<title>{escape(title)}</title></g>"
+        half = tall / 2 + 2
+        arrow = f'<path class="arrow{calm}" d="M{right - 1:.1f} {top - 2:g}l9 {half:g}l-9 {half:g}z"/>'
+        return f"<g>{shape}/>{arrow}<title>{escape(title)}</title></g>"
     return f"{shape}><title>{escape(title)}</title></rect>"
 
 
@@ -238,7 +255,7 @@ def _title(span: Span) -> str:
 
 def _break(scale: Scale, height: int) -> str:
     x = scale.break_x
-    top, bottom = TOP - 8, height - 30
+    top, bottom = TOP - 8, height - FOOT
     edge = "".join(f"l{4 if index % 2 else -4} 6" for index in range((bottom - top) // 6))
     label = f"{duration(scale.gap_end - scale.gap_start)} cut out"
     return (

@@ -18,6 +18,17 @@ from diagnostics.report.text import (
 
 NOT_FOUND = "no process was found for it"
 
+WORST_FIRST = (
+    State.HUNG,
+    State.DEAD,
+    State.UNREACHABLE,
+    State.SLOW,
+    State.UNKNOWN,
+    State.IDLE,
+    State.PROGRESSING,
+    State.FINISHED,
+)
+
 
 class RankRow(NamedTuple):
     """One rank in the roll call and last-batch table. Text is ready to show, "" where nothing is known."""
@@ -46,6 +57,14 @@ class RankRow(NamedTuple):
         return {True: "yes", False: "no", None: ""}[self.end_of_sequence]
 
 
+HEADLINES = {
+    "bad": "The job does not go on.",
+    "unknown": "What holds the job is not known.",
+    "healthy": "No hang was found.",
+}
+"""Where the diagnosis has no sentence of its own."""
+
+
 class Verdict(NamedTuple):
     """The top of every report. `finding` is the cause that carries the verdict, None where none does."""
 
@@ -65,7 +84,7 @@ def verdict_of(diagnosis: Diagnosis) -> Verdict:
         best = None
     kind = {"none": "healthy", "unknown": "unknown"}.get(diagnosis.verdict, "bad")
     confidence = best.confidence if best else 0.0
-    headline = diagnosis.summary or (best.title if best else "") or f"Verdict: {diagnosis.verdict}"
+    headline = diagnosis.summary or (best.title if best else HEADLINES[kind])
     return Verdict(
         kind=kind,
         family=diagnosis.verdict,
@@ -79,11 +98,11 @@ def verdict_of(diagnosis: Diagnosis) -> Verdict:
 
 
 def rank_rows(collection: Collection) -> tuple[RankRow, ...]:
-    """A row for every process seen and every rank expected, by role and number."""
+    """A row for every process seen and every rank expected; those in trouble first, then by role."""
     rows = [_row(process) for process in collection.processes]
     seen = {process.rank for process in collection.processes}
     rows += [_absent(rank) for rank in dict.fromkeys(collection.expected) if rank not in seen]
-    return tuple(sorted(rows, key=lambda row: rank_order(row.rank)))
+    return tuple(sorted(rows, key=lambda row: (WORST_FIRST.index(row.state), rank_order(row.rank))))
 
 
 def _absent(rank: str) -> RankRow:
@@ -155,16 +174,9 @@ def roll_call(rows: tuple[RankRow, ...]) -> str:
 
 def states(rows: tuple[RankRow, ...]) -> tuple[tuple[State, int], ...]:
     """How many ranks are in each state, worst first."""
-    order = [
-        State.HUNG,
-        State.DEAD,
-        State.UNREACHABLE,
-        State.SLOW,
-        State.UNKNOWN,
-        State.PROGRESSING,
-        State.FINISHED,
-    ]
-    return tuple((state, count) for state in order if (count := sum(row.state is state for row in rows)))
+    return tuple(
+        (state, count) for state in WORST_FIRST if (count := sum(row.state is state for row in rows))
+    )
 
 
 def repeat_command(scenario: dict[str, str]) -> tuple[str, ...]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from diagnostics.model import (
     Attempt,
     Collection,
@@ -389,3 +393,45 @@ def large(ranks: int = 5, threads: int = 40, frames: int = 25) -> tuple[Collecti
     collection = Collection(WALL, 12.0, processes)
     diagnosis = last_batch_diagnosis(collection)
     return collection, diagnosis
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</style></script><img src=x onerror=alert(1)>",
+    "\"' onmouseover='alert(1)' x=\"",
+    "{{ 7 * 7 }}{% raw %}",
+    "[red]markup[/red] [link=https://evil.example]x[/link] [/]",
+    "\x1b[2J\x1b]8;;https://evil.example\x07click\x1b]8;;\x07\x9b31m",
+    "a\x00b\rc\nd\x7f",
+    "\udcff\ud800 lone",
+    "\u202egnp.exe\u2066\u200b\ufeff",
+    "```\n</details>\n# heading | cell | @torvalds #1 tensorflow/tensorflow#1 <!-- ![x](https://evil.example/p.png)",
+    "javascript:alert(1)",
+    'https://evil.example/<script>"onclick="',
+    "1. - * > | `` ` \\` \\| &lt;b&gt; ~~~ ***",
+)
+"""What a log line, a process's name or a dump from elsewhere may hold."""
+
+ENUMS = (State,)
+
+
+def poisoned(text: str) -> tuple[Collection, Diagnosis]:
+    """The hang with `text` in every string of it, but for the kinds of the recorder's events."""
+    collection, diagnosis = last_batch_hang()
+    return _poison(collection, text), _poison(diagnosis, text)
+
+
+def _poison(value: Any, text: str) -> Any:
+    if isinstance(value, ENUMS):
+        return value
+    if isinstance(value, str):
+        return text
+    if isinstance(value, msgspec.Struct):
+        keep = ("kind",) if isinstance(value, Event | OpenSpan) else ()
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        return type(value)(**{n: old if n in keep else _poison(old, text) for n, old in fields.items()})
+    if isinstance(value, tuple):
+        return tuple(_poison(item, text) for item in value)
+    if isinstance(value, dict):
+        return {key: _poison(item, text) for key, item in value.items()}
+    return value
