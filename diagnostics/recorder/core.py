@@ -59,7 +59,6 @@ _pack_into = RECORD.pack_into
 _crc32 = zlib.crc32
 _monotonic = time.monotonic
 _wall = time.time
-_ident = threading.get_ident
 getpid = os.getpid
 
 
@@ -71,27 +70,25 @@ def _thread_id() -> int:
     try:
         return int(os.readlink("/proc/thread-self").rpartition("/")[2])
     except (OSError, ValueError):
-        return _ident() & 0xFFFFFFFF
+        return threading.get_ident() & 0xFFFFFFFF
 
 
-class _Here(threading.local):
-    """What a thread knows of itself."""
+class State(object):
+    """What a thread knows of itself. slot: of its step among what is open; 0 none, -1 not settled yet."""
+
+    __slots__ = ("slot", "step", "tid")
 
     def __init__(self) -> None:
         self.tid = _thread_id()
         self.step = -1
-        self.slot = 0
+        self.slot = -1
 
 
-class _Stepper(object):
-    """The same for the first thread that makes steps: faster than a lookup in a thread-local."""
+class _Here(threading.local):
+    """One object a thread: each look at a thread-local costs as much as all fields of a plain object."""
 
-    __slots__ = ("slot", "step", "tid")
-
-    def __init__(self, tid: int, slot: int) -> None:
-        self.tid = tid
-        self.step = -1
-        self.slot = slot
+    def __init__(self) -> None:
+        self.state = State()
 
 
 def _counter(start: int) -> Callable[[], int]:
@@ -131,13 +128,12 @@ class Core(object):
         "_next_begun",
         "_next_ended",
         "_next_seq",
+        "_next_stepper",
         "_offsets",
         "_open",
         "_pid",
         "_rare_lock",
         "_ring",
-        "_stepper",
-        "_stepper_ident",
         "begun",
         "dropped",
         "ended",
@@ -167,8 +163,7 @@ class Core(object):
         self._next_begun = _counter(1)
         self._next_ended = _counter(1)
         self._here = _Here()
-        self._stepper: Any = None
-        self._stepper_ident = -1
+        self._next_stepper = _counter(0)
         self._labels = Labels(self._offsets.labels)
         self._open = OpenTable(self._offsets.opened)
         self._latest = self._offsets.latest
@@ -210,20 +205,11 @@ class Core(object):
             self.exited = True
             self._rare(EXIT, "", value=code)
 
-    def _first_stepper(self) -> Any:
-        """The first thread that begins a step gets the fast path and a slot in the table of what is open."""
-        if self._stepper is None and not self._dead:
-            with self._rare_lock:
-                if self._stepper is None:
-                    self._stepper = _Stepper(self._here.tid, self._open.first)
-                    self._stepper_ident = _ident()
-                    return self._stepper
-        return self._here
+    def _settle_slot(self, here: State) -> None:
+        """The first thread that begins a step gets the slot in the table of what is open."""
+        here.slot = self._open.first if self._next_stepper() == 0 else 0
 
     def _set_epoch(self, epoch: Any) -> None:
-        if _ident() == self._stepper_ident:
-            # The first stepper may be gone and its handle be given to a new thread. Seldom: so seen to here.
-            self._stepper.tid = self._here.tid
         epoch = number(epoch, -1)
         self.epoch = epoch if -(1 << 31) <= epoch < 1 << 31 else -1
 
@@ -231,7 +217,7 @@ class Core(object):
         try:
             if not FORK_IS_ANNOUNCED and getpid() != self._pid:
                 return self._forget()
-            here = self._stepper if _ident() == self._stepper_ident else self._here
+            here = self._here.state
             seq = self._next_seq()
             body = _pack(
                 seq, _monotonic(), _wall(), self.step_number, value, here.tid, self.epoch, self.begun,
@@ -257,7 +243,7 @@ class Core(object):
                 if label is None:
                     label = self._labels.add(self._map, name, kind == ERROR)
                 word = kind | label << 16
-                here = self._stepper if _ident() == self._stepper_ident else self._here
+                here = self._here.state
                 counts = self._counts
                 if value is None:
                     if span > 0 and kind != EPOCH_END:
@@ -300,14 +286,15 @@ class Core(object):
         try:
             if not MIN_I64 <= self.step_number <= MAX_I64:
                 self.step_number = -1
+            here = self._here.state
             seq = self._next_seq()
             body = _pack(
-                seq, _monotonic(), _wall(), self.step_number, -1, self._here.tid, self.epoch, self.begun,
+                seq, _monotonic(), _wall(), self.step_number, -1, here.tid, self.epoch, self.begun,
                 self.ended, word,
             )  # fmt: skip
             _pack_into(self._map, self._ring + seq % self._capacity * 64, body, _crc32(body))
-            if word & 0xFF == STEP_END and _ident() == self._stepper_ident:
-                _pack_into(self._map, self._stepper.slot, b"", 0)
+            if word & 0xFF == STEP_END and here.slot > 0:
+                _pack_into(self._map, here.slot, b"", 0)
         except Exception:
             self.dropped += 1
 

@@ -1,5 +1,6 @@
 """A Keras callback, and plain loops over ``tf.data`` in TensorFlow 2."""
 
+import importlib
 from typing import Any, Dict, Iterable, Iterator, Optional
 
 
@@ -14,11 +15,9 @@ def callback(recorder: Any, keras: Any = None, rows: int = -1) -> Any:
         rows: of each batch, where they are all alike.
     """
     if keras is None:
-        import tensorflow as tf
+        keras = importlib.import_module("tensorflow").keras
 
-        keras = tf.keras
-
-    class RecorderCallback(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
+    class RecorderCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Hears what Keras tells."""
 
         def __init__(self) -> None:
@@ -79,5 +78,5 @@ def callback(recorder: Any, keras: Any = None, rows: int = -1) -> Any:
 
 
 def batches(recorder: Any, dataset: Iterable[Any], epoch: Optional[int] = None) -> Iterator[Any]:
-    """``for x, y in batches(rec, dataset, epoch):`` in a loop of one's own; see :meth:`.loop.Loop.batches`."""
+    """``for x, y in batches(rec, dataset, epoch):`` in a loop of one's own: steps, rows, the end."""
     return recorder.batches(dataset, epoch)  # type: ignore[no-any-return]

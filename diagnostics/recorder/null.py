@@ -18,6 +18,8 @@ class NullRecorder(Loop):
     begun = 0
     ended = 0
     dropped = 0
+    alive = False
+    exited = False
 
     def step_begin(self, step: Optional[int] = None) -> None:
         """Nothing."""

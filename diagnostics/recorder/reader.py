@@ -170,7 +170,8 @@ def decode_header(data: bytes) -> Header:
     names = _text(data[HEADER.size : HEADER.size + world], "list of expected ranks")
     return Header(
         version, capacity, pid, start, ticks, mono, wall, _text(boot, "boot id"),
-        _text(interpreter, "interpreter"), _text(host, "host"), _text(rank, "rank"), _text(runtime, "runtime"),
+        _text(interpreter, "interpreter"), _text(host, "host"), _text(rank, "rank"),
+        _text(runtime, "runtime"),
         tuple(names.split("\n")) if names else (),
     )  # fmt: skip
 

@@ -1,10 +1,12 @@
 """Hooks for graph-mode TensorFlow, 1.4 to 1.15 and ``tf.compat.v1``.
 
 Use one of the two, not both: ``step_hook`` where a framework owns the loop (Estimator), ``RecordedSession``
-around the session of a loop of one's own. The latter sees every error; a hook is not told of errors other than
-the end of the input.
+around the session of a loop of one's own. The latter sees every error; a hook is not told of errors other
+than the end of the input.
 """
 
+import contextlib
+import importlib
 from typing import Any, Callable, Optional
 
 from .loop import describe, is_end_of_sequence
@@ -14,7 +16,7 @@ _NOT_ERRORS = (GeneratorExit, KeyboardInterrupt, SystemExit)
 
 def _v1(tf: Any) -> Any:
     if tf is None:
-        import tensorflow as tf
+        tf = importlib.import_module("tensorflow")
     if hasattr(tf, "train") and hasattr(tf.train, "SessionRunHook"):
         return tf
     return tf.compat.v1
@@ -25,12 +27,12 @@ def step_hook(recorder: Any, tf: Any = None, batch: Any = None) -> Any:
 
     Args:
         tf: the TensorFlow module, imported if not given.
-        batch: a tensor whose first dimension is the number of rows, or a function that makes it; it is fetched
-            together with each run.
+        batch: a tensor whose first dimension is the number of rows, or a function that makes it; it is
+            fetched together with each run.
     """
     v1 = _v1(tf)
 
-    class StepHook(v1.train.SessionRunHook):  # type: ignore[misc,name-defined]
+    class StepHook(v1.train.SessionRunHook):  # type: ignore[misc]
         """Records steps. A run that raises has no after_run: its step is ended by what comes next."""
 
         def __init__(self) -> None:
@@ -76,7 +78,7 @@ def save_listener(recorder: Any, tf: Any = None) -> Any:
     """A ``CheckpointSaverListener`` that records saves."""
     v1 = _v1(tf)
 
-    class SaveListener(v1.train.CheckpointSaverListener):  # type: ignore[misc,name-defined]
+    class SaveListener(v1.train.CheckpointSaverListener):  # type: ignore[misc]
         """Records what CheckpointSaverHook does."""
 
         def before_save(self, session: Any, global_step_value: Any) -> None:
@@ -116,10 +118,8 @@ class RecordedSession(object):
             raise
         rows = -1
         if self._rows is not None:
-            try:
+            with contextlib.suppress(Exception):  # Counting rows must not break the job.
                 rows = self._rows(result)
-            except Exception:
-                pass  # Counting rows must not break the job.
         recorder.step_end(rows)
         return result
 

@@ -7,7 +7,6 @@ Keep the file on a local file system, best /dev/shm: a page fault on a stuck net
 whole interpreter.
 """
 
-import threading
 import time
 import zlib
 from typing import Any, Optional, Sequence
@@ -26,7 +25,6 @@ _pack_into = RECORD.pack_into
 _crc32 = zlib.crc32
 _monotonic = time.monotonic
 _wall = time.time
-_ident = threading.get_ident
 _getpid = core.getpid
 
 
@@ -76,7 +74,7 @@ class Recorder(Core, Loop):
         try:
             if not FORK_IS_ANNOUNCED and _getpid() != self._pid:
                 return self._forget()
-            here = self._stepper if _ident() == self._stepper_ident else self._first_stepper()
+            here = self._here.state
             if step is None:
                 step = self.step_number + 1
             elif type(step) is not int:
@@ -89,7 +87,10 @@ class Recorder(Core, Loop):
             )
             crc = _crc32(body)
             if here.slot:
-                _pack_into(self._map, here.slot, body, crc)
+                if here.slot < 0:
+                    self._settle_slot(here)
+                if here.slot:
+                    _pack_into(self._map, here.slot, body, crc)
             _pack_into(self._map, self._ring + seq % self._capacity * 64, body, crc)
         except Exception:
             self._salvage(_STEP_BEGIN)
@@ -104,7 +105,7 @@ class Recorder(Core, Loop):
         try:
             if not FORK_IS_ANNOUNCED and _getpid() != self._pid:
                 return self._forget()
-            here = self._stepper if _ident() == self._stepper_ident else self._here
+            here = self._here.state
             self.ended = ended = self._next_ended()
             seq = self._next_seq()
             body = _pack(
@@ -112,7 +113,7 @@ class Recorder(Core, Loop):
                 _STEP_FAILED if failed else _STEP_END,
             )  # fmt: skip
             _pack_into(self._map, self._ring + seq % self._capacity * 64, body, _crc32(body))
-            if here.slot:
+            if here.slot > 0:
                 _pack_into(self._map, here.slot, b"", 0)
         except Exception:
             self._salvage(_STEP_FAILED if failed else _STEP_END)
