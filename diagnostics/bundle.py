@@ -3,9 +3,9 @@
 What is inside, in this order: `index.json` (format, tool version, every other member with size and sha256),
 `collection.json` (a `Collection`), then the attachments as they are named, such as `ranks/worker-0/flight`.
 
-`write` redacts what it is given, so that nobody can forget to. `read` takes the file for hostile: one zstd frame
-with its size declared, plain ustar headers, exactly the members that the index lists, everything within limits.
-Nothing is unpacked to disk unless `extract` is asked to.
+`write` redacts what it is given, so that nobody can forget to. `read` takes the file for hostile: one zstd
+frame with its size declared, plain ustar headers, exactly the members that the index lists, everything within
+limits. Nothing is unpacked to disk unless `extract` is asked to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import enum
 import errno
 import hashlib
-import importlib.metadata
 import io
 import math
 import os
@@ -22,6 +21,7 @@ import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from diagnostics import redact
 from diagnostics.errors import EvidenceError, LastbatchError, MissingError, UsageError
 from diagnostics.model import FORMAT as MODEL_FORMAT
 from diagnostics.model import Collection, Record
+from diagnostics.version import __version__
 
 FORMAT = 1
 SUFFIX = ".tar.zst"
@@ -66,23 +67,24 @@ class Attachment(NamedTuple):
     kind: Kind = Kind.TEXT
 
 
-class Member(Record):
+class Member(Record, frozen=True):
     name: str
     size: int
     sha256: str
     kind: Kind
 
 
-class Index(Record):
+class Index(Record, frozen=True):
     """First member of a bundle. `left_out` names attachments that did not fit, with why."""
 
     format: int
     tool_version: str
     members: tuple[Member, ...]
-    left_out: dict[str, str] = {}
+    left_out: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-class Bundle(NamedTuple):
+@dataclass(frozen=True)
+class Bundle:
     collection: Collection
     index: Index
     attachments: dict[str, bytes]
@@ -109,7 +111,10 @@ def member_name(*parts: str) -> str:
 def write(path: Path, collection: Collection, attachments: Mapping[str, str | bytes | Attachment]) -> Path:
     """Write a bundle, redacted, for its owner's eyes only; all of it or nothing appears under `path`.
 
-    Bytes that come without a kind are text.
+    Attachments that come without a kind are text. What does not fit is left out, and the index says so.
+
+    Raises:
+        MissingError: it cannot be written there: no space, no right.
     """
     members: dict[str, Attachment] = {COLLECTION: Attachment(_encode(collection), Kind.MODEL)}
     left_out: dict[str, str] = {}
@@ -193,7 +198,7 @@ def _encode(collection: Collection) -> bytes:
 
 
 def _storable(value: Any, _: str) -> Any:
-    """What JSON can hold: no lone surrogates (undecodable file names), no infinities (-1 says "not known")."""
+    """What JSON can hold: no lone surrogates (from undecodable bytes), no infinities (-1: not known)."""
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, float) and not math.isfinite(value):
@@ -216,7 +221,7 @@ def _pack(members: Mapping[str, Attachment], left_out: dict[str, str]) -> bytes:
         Member(name, len(item.data), hashlib.sha256(item.data).hexdigest(), item.kind)
         for name, item in members.items()
     )
-    index = msgspec.json.format(msgspec.json.encode(Index(FORMAT, _tool_version(), listed, left_out)))
+    index = msgspec.json.format(msgspec.json.encode(Index(FORMAT, __version__, listed, left_out)))
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in [(INDEX, index), *((name, item.data) for name, item in members.items())]:
@@ -225,13 +230,6 @@ def _pack(members: Mapping[str, Attachment], left_out: dict[str, str]) -> bytes:
             info.mode = 0o600
             tar.addfile(info, io.BytesIO(data))
     return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(archive.getbuffer())
-
-
-def _tool_version() -> str:
-    try:
-        return importlib.metadata.version("lastbatch")
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -299,7 +297,8 @@ class _Stream:
         except (zstandard.ZstdError, ValueError) as error:
             raise self.damaged("it is cut short") from error
         if end != len(data):
-            raise self.damaged(f"{len(data) - end} bytes follow its end" if end < len(data) else "it is cut short")
+            extra = len(data) - end
+            raise self.damaged(f"{extra} bytes follow its end" if extra > 0 else "it is cut short")
         if not 0 < frame.content_size <= MAX_TOTAL or frame.window_size > MAX_WINDOW:
             raise self.damaged(f"it would unpack to more than {MAX_TOTAL} bytes or does not say")
         decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
@@ -324,7 +323,7 @@ class _Stream:
 
 
 def _frame_end(data: bytes) -> int:
-    """Where the zstd frame ends that `data` begins with (RFC 8878, 3.1.1); past the data if it is cut short."""
+    """Where the zstd frame ends that begins the data (RFC 8878, 3.1.1); past the data if it is cut short."""
     has_checksum = data[4] & 0b100
     at = int(zstandard.frame_header_size(data))
     for _ in range(MAX_BLOCKS):
@@ -344,9 +343,7 @@ def _unpack(stream: _Stream) -> Bundle:
         raise stream.damaged(f"it does not begin with {INDEX}")
     version = msgspec.json.decode(data, type=_Version).format
     if version != FORMAT:
-        raise EvidenceError(
-            f"the bundle has format {version}, this version reads {FORMAT}", "Use a newer lastbatch to read it"
-        )
+        raise _unknown_format("bundle", version, FORMAT)
     index = msgspec.json.decode(data, type=Index)
     if not index.members or index.members[0].name != COLLECTION:
         raise stream.damaged(f"its index does not list {COLLECTION}")
@@ -368,11 +365,13 @@ def _unpack(stream: _Stream) -> Bundle:
 def _decode(data: bytes) -> Collection:
     version = msgspec.json.decode(data, type=_ModelVersion).format
     if version != MODEL_FORMAT:
-        raise EvidenceError(
-            f"the collection has format {version}, this version reads {MODEL_FORMAT}",
-            "Use a newer lastbatch to read it",
-        )
+        raise _unknown_format("collection", version, MODEL_FORMAT)
     return msgspec.json.decode(data, type=Collection)
+
+
+def _unknown_format(what: str, found: int, known: int) -> EvidenceError:
+    hint = "Read it with a newer lastbatch"
+    return EvidenceError(f"the {what} has format {found}, this version reads {known}", hint)
 
 
 class _ModelVersion(msgspec.Struct):

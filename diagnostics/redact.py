@@ -1,7 +1,8 @@
 """Secrets out of everything that is written down: pure functions of text, of commands and of the whole model.
 
-A secret becomes a marker that names its kind, `[redacted:password]`. Rules only point at spans of the text; the
-spans are replaced all at once, line breaks kept, until no rule finds any more. So a second pass changes nothing.
+A secret becomes a marker that names its kind, `[redacted:password]`. Rules only point at spans of the text;
+the spans are replaced all at once, line breaks kept, until no rule finds any more. So redacting what has been
+redacted changes nothing.
 
 What stays readable: user names, hosts, addresses, paths, versions, symbols, hex digits (build ids, commits,
 checksums). So a secret made of hex digits is only known by what stands before it.
@@ -44,14 +45,17 @@ def _rule(kind: str, needs: str, pattern: str) -> Rule:
     return Rule(kind, tuple(needs.split()), re.compile(pattern))
 
 
+# fmt: off
 _RULES = (
     _rule("aws-key", "akia asia agpa aida aroa anpa anva abia acca",
           r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
     _rule("github-token", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
-          r"(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,})"),
-    _rule("gitlab-token", "gl", r"(?<![A-Za-z0-9])gl(?:[a-z]{2,5})-[\w.-]{18,}(?<=\w)"),
+          r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"),
+    _rule("gitlab-token", "gl",
+          r"(?<![A-Za-z0-9])gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|imt|ffct|oas)-[\w.-]{18,}"),
     _rule("slack-token", "xox xapp-", r"(?:xox[a-z](?:\.xox[a-z])?|xapp)-[\w-]{8,}"),
-    _rule("slack-webhook", "hooks.slack.com", r"hooks\.slack\.com/(?:services|workflows)/(?P<secret>[\w/-]{8,})"),
+    _rule("slack-webhook", "hooks.slack.com",
+          r"hooks\.slack\.com/(?:services|workflows)/(?P<secret>[\w/-]{8,})"),
     _rule("huggingface-token", "hf_ api_org_", r"(?<![A-Za-z0-9])(?:hf|api_org)_[A-Za-z0-9]{24,}"),
     _rule("api-key", "sk- pk-", r"(?<![A-Za-z0-9_-])[sp]k-(?=[\w-]{0,60}[0-9A-Z])[\w-]{20,}"),
     _rule("api-key", "k_live_ k_test_ whsec_", r"(?:[srp]k_(?:live|test)|whsec)_[A-Za-z0-9]{10,}"),
@@ -59,39 +63,51 @@ _RULES = (
           r"AIza[\w-]{30,}|ya29\.[\w.-]{20,}|GOCSPX-[\w-]{20,}|(?<![\w/])1//0[\w-]{30,}"),
     _rule("npm-token", "npm_", r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,}"),
     _rule("pypi-token", "pypi-", r"pypi-[\w-]{32,}"),
-    _rule("api-key", "nvapi- dapi hvs. dckr_pat_ dop_v1_ glsa_ shpat_ r8_ sg.",
+    _rule("api-key", "nvapi- dapi hvs. hvb. dckr_ do glsa_ shp r8_ sg.",
           r"nvapi-[\w-]{20,}|(?<![A-Za-z0-9])dapi[0-9a-f]{32}|\bhv[sb]\.[\w-]{20,}|dckr_(?:pat|oat)_[\w-]{20,}"
-          r"|do[opr]_v1_[0-9a-f]{40,}|glsa_\w{20,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}|(?<!\w)r8_[A-Za-z0-9]{30,}"
-          r"|\bSG\.[\w-]{16,}\.[\w-]{16,}"),
+          r"|do[opr]_v1_[0-9a-f]{40,}|glsa_\w{20,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}"
+          r"|(?<!\w)r8_[A-Za-z0-9]{30,}|\bSG\.[\w-]{16,}\.[\w-]{16,}"),
     _rule("jwt", "eyj", r"(?<![A-Za-z0-9])eyJ[\w-]{12,}(?:\.[\w-]*){0,4}={0,2}"),
     _rule("age-key", "age-secret-key-", r"AGE-SECRET-KEY-1[A-Z0-9]{20,}"),
-    _rule("password-hash", "$", r"\$(?:1|2[abxy]?|5|6|7|y|gy|argon2\w{0,3}|krb5\w{1,10})\$[^\s:\"']{16,}"),
+    _rule("password-hash", "$",
+          r"\$(?:1|2[abxy]?|5|6|7|y|gy|argon2\w{0,3}|krb5\w{1,10})\$[^\s:\"']{16,}"),
     _rule("url-password", "://",
           r"(?i)[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"'<>]{0,200}:(?!\d{1,5}(?:[/?#,;\s\"']|$))"
           r"(?P<secret>[^\s\"'<>@/?#]{1,300}(?:[@/?#][^\s\"'<>@/?#]{1,300}){0,3})@(?=[\w.\[%-])"),
-    _rule("url-user", "://", r"(?i)(?:https?|wss?|ftps?|sentry)://(?P<secret>[^\s/:@\"'<>?#]{8,300})@(?=[\w.\[%-])"),
-    _rule("url-signature", "sig se sas key id policy delegation token code credential",
-          r"(?i)(?:(?<=[?&;])|(?<=\b)|(?<=\\u0026))"
-          r"(?:x-(?:amz|goog|ms|oss|cos|obs)-(?:signature|credential|security-token)|sig|signature|awsaccesskeyid"
-          r"|googleaccessid|ossaccesskeyid|key-pair-id|policy|delegation|[a-z_]{0,20}token)"
-          r"=(?P<secret>[^&\s\"'#<>;,)\]}\\]{8,})"),
-    _rule("auth-header", "bearer basic negotiate aws4-hmac",
-          r"(?i:\b(?:bearer|basic|negotiate))[ \t]{1,4}(?P<secret>(?=[^\s\"',;]{0,60}[0-9A-Z=])(?=[^\s\"',;]{0,60}[0-9=_])"
-          r"[A-Za-z0-9+/_.~=-]{8,})"),
+    _rule("url-user", "://",
+          r"(?i)(?:https?|wss?|ftps?|sentry)://(?P<secret>[^\s/:@\"'<>?#]{8,300})@(?=[\w.\[%-])"),
+    _rule("url-signature", "= ",
+          r"(?i)(?:(?<=[?&])|(?<=\\u0026)|\b(?=x-))(?:x-(?:amz|goog|ms|oss|cos|obs)-(?:signature|credential"
+          r"|security-token)|sig|signature|awsaccesskeyid|googleaccessid|ossaccesskeyid|key-pair-id|policy"
+          r"|delegation|key|code)=(?P<secret>[^&\s\"'#<>;,)\]}\\]{6,})"),
+    _rule("url-signature", "sig=", r"\bsig=(?P<secret>[\w%+/-]{20,}={0,2})"),
+    _rule("auth-header", "bearer basic negotiate",
+          r"(?i:\b(?:bearer|basic|negotiate))[ \t]{1,4}(?=[^\s\"',;]{0,60}[0-9=_])"
+          r"(?P<secret>[A-Za-z0-9+/_.~=-]{8,})"),
     _rule("auth-header", "aws4-hmac-sha256", r"AWS4-HMAC-SHA256 (?P<secret>Credential=[^\n\"']{8,})"),
     _rule("password", "login", r"(?i)\blogin\s{1,4}\S{1,100}\s{1,4}password\s{1,4}(?P<secret>\S{1,300})"),
-    _rule("api-key", "wandb", r"(?i)wandb[ .]login[^\n]{0,40}?(?P<secret>(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f]))"),
+    _rule("api-key", "wandb",
+          r"(?i)wandb[ .\n]login[^\n]{0,40}?\n?(?P<secret>(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f]))"),
     _rule("password", "-u --user --proxy-user",
-          r"(?<![\w-])(?:-u|--user|--proxy-user)[ \n=]{1,2}[\"']?[^\s:\"'/]{1,100}:(?P<secret>(?!\d{1,5}\b)[^\s\"']{1,300})"),
-    _rule("password", "sshpass mysql", r"\b(?:sshpass|mysql\w{0,10})\s[^\n]{0,60}?(?:^|\s)-p ?(?P<secret>[^\s\"'-][^\s\"']{3,})"),
+          r"(?<![\w-])(?:-u|--user|--proxy-user)[ \n=]{1,2}[\"']?[^\s:\"'/]{1,100}:"
+          r"(?P<secret>(?!\d{1,5}\b)[^\s\"']{1,300})"),
+    _rule("password", "sshpass mysql",
+          r"\b(?:sshpass|mysql\w{0,10})\s[^\n]{0,60}?\s?-p[ \n]?(?P<secret>[^\s\"'-][^\s\"']{3,})"),
     _rule("delegation-token", "ident password",
-          r"(?i)\b(?:ident|identifier|password)\"?\s{0,2}[:=]\s{0,2}(?P<secret>(?:[0-9a-f]{2}[ :]){7,}[0-9a-f]{2})"),
-    _rule("secret", "<value>", r"(?is)<name>[^<]{0,100}(?:secret|passw|token|credential|key)[^<]{0,100}</name>"
+          r"(?i)\b(?:ident|identifier|password)\"?\s{0,2}[:=]\s{0,2}"
+          r"(?P<secret>(?:[0-9a-f]{2}[ :]){7,}[0-9a-f]{2})"),
+    _rule("secret", "<value>",
+          r"(?is)<name>[^<]{0,100}(?:secret|passw|token|credential|key)[^<]{0,100}</name>"
           r"\s{0,20}<value>(?P<secret>[^<]{1,2000})"),
-)  # fmt: skip
+)
+# fmt: on
 
-# Names whose values are secrets. The weak ones are common words too, so prose ("token: end of line") needs more.
-_WEAK = r"tokens?|(?<![a-z])auth(?![a-z])|authentication|creds?(?![a-z])|credentials?|signature|(?<![a-z])pass(?![a-z])"
+# Names whose values are secrets. The weak ones are common words too: in prose ("token: end of line") the
+# value has to look like a secret.
+_WEAK = (
+    r"tokens?|(?<![a-z])auth(?![a-z])|authentication|creds?(?![a-z])|credentials?|signature"
+    r"|(?<![a-z])pass(?![a-z])"
+)
 _STRONG = (
     r"passw(?:or)?ds?|passphrase|passcode|(?:db|user|root|admin)_?pass(?![a-z])|pwd|(?<![a-z])pw(?![a-z])|secrets?"
     r"|api[_.-]?keys?|(?:access|account|private|encryption|signing|master|auth|shared|shared[_.-]?access|service|storage"
@@ -101,7 +117,7 @@ _STRONG = (
 _NAME = re.compile(rf"(?i)(?:{_STRONG}|{_WEAK})")
 _IS_STRONG = re.compile(rf"(?i)(?:{_STRONG})")
 _HARMLESS_NAME = re.compile(
-    r"(?i)(?:^|[_.-])(?:old)?pwd$|tokens$|tokeni[sz]|detoken|author(?!i[sz])"
+    r"(?i)tokens$|tokens?_?per|tokeni[sz]|detoken|author(?!i[sz])"
     r"|token_?(?:type|ids?$|id_|count|len|num|per|index|idx|emb|class)"
     r"|(?:pad|eos|bos|unk|sep|cls|mask|special|next|last|first|num|new|max|min|image|start|end)_?token"
     r"|signature_?(?:def|key|name)|(?:function|serving|input|output)_?signature|(?:forward|backward|first|second)_?pass"
@@ -111,8 +127,8 @@ _HARMLESS_NAME = re.compile(
 )
 _HARMLESS_VALUE = re.compile(
     r"(?i)(?:true|false|none|null|nil|yes|no|on|off|n/a|unset|missing|required|expired|invalid|str|bytes|string|bool|int|0|1"
-    r"|\*+|<[^<>]{0,30}>|\.{3}|[({\[\]})]+|\$\{?[A-Za-z_]\w*\}?|\d+(?:\.\d+)+\w{0,8}"
-    r"|basic|kerberos|simple|ldap|oauth2?|iam|sasl|mtls|ssl|tls)"
+    r"|\*+|<[^<>]{0,30}>|\.{3}|[({\[\]})]+|\$\{?[A-Za-z_]\w*\}?|\d+(?:\.\d+)+\w{0,8}|amd64|arm64|i386"
+    r"|basic|kerberos|simple|peer|trust|ldap|oauth2?|iam|sasl|mtls|ssl|tls)"
 )
 _SIGN = re.compile(
     rf"(?i)(?:{_STRONG}|{_WEAK})[\w.-]{{0,40}}"
@@ -123,21 +139,34 @@ _VALUE = re.compile(
     r"|\"(?P<double>(?:[^\"\\\n]|\\.)*)|'(?P<single>(?:[^'\\\n]|\\.)*))"
     r"|(?P<bare>(?:(?![&;,|](?:[ ]{0,3}[\w.\"'\[-]{1,60}[ ]{0,2}[=:]|\s|$))[^\s\"'<>\x00-\x1f])+)"
 )
-_LINE_VALUE = re.compile(r"[bru]?(?:\\?\"(?P<double>[^\"\\\n]*)|\\?'(?P<single>[^'\\\n]*)|(?P<bare>[^\n\"']+))")
+_LINE_VALUE = re.compile(
+    r"[bru]?(?:\\?\"(?P<double>[^\"\\\n]*)|\\?'(?P<single>[^'\\\n]*)|(?P<bare>[^\n\"']+))"
+)
 _FLAG = re.compile(r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]{1,80})(?:[ \t]{1,4}|\n)(?![-\s])")
-_ARGUMENT = re.compile(r"(?P<name>-{0,2}[A-Za-z_][\w.-]*)[=:](?P<value>.+)", re.DOTALL)
+_ARGUMENT = re.compile(r"(?P<name>-{0,2}[A-Za-z_][\w.-]*)(?:==?|:)(?P<value>.+)", re.DOTALL)
+_LIKE_SECRET = re.compile(r"(?=[^\n]{0,80}\d)(?=[^\n]{0,80}[A-Za-z]).{8,}")
 _COMMANDS = {"command", "argv", "args", "cmdline"}
 
 _PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIV[A-Z ]{0,20}-{0,5}")
 _PEM_END = re.compile(r"-----END (?:[A-Z0-9]+ ){0,4}PRIV[A-Z ]{0,20}-{0,5}")
 _PEM_REST = re.compile(r"(?:\\+[nr]|[A-Za-z0-9+/= \r])*")
 _PEM_LINE = re.compile(r"(?:^|.*[^A-Za-z0-9+/=])[A-Za-z0-9+/]{40,}={0,2}\s*|\s*|.*(?:Proc-Type|DEK-Info): .*")
-_PEM_LAST = re.compile(r"(?:.*\s)?[A-Za-z0-9+/]{1,75}={0,2}\s*")
+_PEM_LAST = re.compile(
+    r"[A-Za-z0-9+/]{1,75}={0,2}\s*|.*\s[A-Za-z0-9+/]{1,75}={1,2}\s*|.*\s[A-Za-z0-9+/]{20,75}\s*"
+)
 _PEM_LENGTH, _PEM_LINES = 20_000, 120
 
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
-_CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-_SYMBOL = re.compile(r"_ZN?[A-Z0-9]|_R[NICMXYv]|^_?_pyx_")
+_CHUNK = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
+_SYMBOL = re.compile(r"_ZN?[A-Z0-9]|_R[NICMXYv]|^_?_pyx_|Float\d")
+# Pairs of letters that are common in names of programs; chance gives one in four, names have three in four.
+_PAIRS = frozenset(
+    "th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le sa si ar ve ra "
+    "ld ur ro ic io li ec co me ne el ll ta ce ri ma ca tr us om ch il la ns ge ei ac di pe ho ss em pr ut un ol ee "
+    "ig lo po nc ct ul ad am ir id ot ay ag ab oo mo op do sh so ow sp su wi iv ev vi bl ap pa mi ie no na if ck ke "
+    "ki ue qu ex xt pt ty ts tu um up mp ni os pl ob bo be ba fo fi fl fr fu gr mu nu ry ly rs rt rd ff cc gs ds py "
+    "gp cp px rv da ga va sk sy sc wa we wo wr ak ey ub bu ud ui ai au av ef ep ye im".split()
+)
 _HEX = re.compile(r"[0-9a-fA-F_x+/-]+")
 
 
@@ -180,7 +209,8 @@ def redact_command(argv: Sequence[str]) -> tuple[str, ...]:
                 options.append(_value(named, argument))
                 named = ""
                 continue
-            named = argument if re.fullmatch(r"--?[A-Za-z][\w.-]*", argument) and is_secret_name(argument) else ""
+            is_option = re.fullmatch(r"--?[A-Za-z][\w.-]*", argument) and is_secret_name(argument)
+            named = argument if is_option else ""
             if assigned and is_secret_name(assigned["name"]):
                 head = argument[: assigned.start("value")]
                 options.append(head + _value(assigned["name"], assigned["value"]))
@@ -260,20 +290,21 @@ def _value(name: str, value: str) -> str:
 
 
 def _tells(name: str, value: str) -> bool:
-    """Whether a value under a secret's name is worth hiding: `use_auth=True` and `token=[redacted:token]` are not."""
+    """Whether a value under a secret's name is one: `True`, a path to a key file and a marker are not."""
     stripped = value.strip()
     if not stripped or _HARMLESS_VALUE.fullmatch(stripped) or _MARKER.fullmatch(stripped):
         return False
-    is_path = stripped.startswith(("/", "~/", "./")) and "/" in stripped[1:]
-    return not (is_path and re.search(r"(?i)(?:key|file|path|dir|credentials)$", name))
+    is_path = stripped.startswith(("/", "~/", "./"))
+    return not (is_path and re.search(r"(?i)(?:key|file|path|dir|credentials|^pwd|^oldpwd)$", name))
 
 
 def _kind(name: str) -> str:
     lower = name.lower()
-    for kind, words in (("password", ("pass", "pwd", "pw")), ("token", ("token", "jwt")), ("cookie", ("cookie",))):
-        if any(word in lower for word in words):
-            return kind
-    return "key" if "key" in lower else "auth" if "auth" in lower else "secret"
+    kinds = {"pass": "password", "pw": "password", "jwt": "token"}
+    for word in ("pass", "pw", "token", "jwt", "cookie", "key", "auth"):
+        if word in lower:
+            return kinds.get(word, word)
+    return "secret"
 
 
 def _mask(run: bytes) -> bytes:
@@ -342,11 +373,15 @@ def _find(text: str) -> Iterator[Span]:
 
 def _assigned(text: str) -> Iterator[Span]:
     """`password=x`, `"token": "x"`, `X-Api-Key: x`, `['--password', 'x']`."""
+    taken = 0
     for match in _SIGN.finditer(text):
         start = match.start()
-        while start and match.start() - start < 60 and (text[start - 1].isalnum() or text[start - 1] in "_.-"):
+        if start < taken or (match["sign"] == "==" and text[match.end() : match.end() + 1].isdigit()):
+            continue
+        first = max(start - 60, 0)
+        while start > first and (text[start - 1].isalnum() or text[start - 1] in "_.-"):
             start -= 1
-        name = text[start : match.end("close") if match["close"] else match.start("sign")].rstrip("\\\"'])\n\t ")
+        name = text[start : match.start("sign")].rstrip("\\\"'])\n\t ")
         if not is_secret_name(name):
             continue
         if match["sign"] == "," and not (name.startswith("-") or (start > 1 and text[start - 2] == "(")):
@@ -361,12 +396,13 @@ def _assigned(text: str) -> Iterator[Span]:
             while last > first and text[last - 1] in ",;)]}\\":
                 last -= 1
         secret = text[first:last]
-        if not secret or not _tells(name, secret) or (match["sign"] == "==" and secret[0].isdigit()):
+        if not secret or not _tells(name, secret):
             continue
-        is_prose = group == "bare" and not match["close"] and ":" in match["sign"] and text[match.end() - 1] in " \t\n"
-        if is_prose and not _IS_STRONG.search(name) and not re.search(r"^(?=.*\d)(?=.*[A-Za-z]).{8,}", secret):
+        is_prose = group == "bare" and not match["close"] and match["sign"] == ":" != text[match.end() - 1]
+        if is_prose and not _IS_STRONG.search(name) and not _LIKE_SECRET.match(secret):
             continue
         yield first, last, _kind(name)
+        taken = last
 
 
 def _flags(text: str) -> Iterator[Span]:
@@ -378,7 +414,7 @@ def _flags(text: str) -> Iterator[Span]:
 
 
 def _private_keys(text: str) -> Iterator[Span]:
-    """PEM blocks, also when a log has only the beginning or the end of one, and with a prefix on every line."""
+    """PEM blocks, also where a log has only the beginning or the end of one, or a prefix on every line."""
     kind = "private-key"
     until = 0
     for begin in _PEM_BEGIN.finditer(text):
@@ -398,9 +434,9 @@ def _private_keys(text: str) -> Iterator[Span]:
                     break
         yield begin.start(), until, kind
     for end in _PEM_END.finditer(text):
-        if end.start() < until and text.rfind("-----BEGIN", 0, end.start()) > text.rfind("-----END", 0, end.start()):
-            continue
         start = end.start()
+        if text.rfind("-----BEGIN", 0, start) > text.rfind("-----END", 0, start):
+            continue
         first = text.rfind("\n", 0, start) + 1
         inline = re.search(r"(?:\\+[nr]|[A-Za-z0-9+/=])*\Z", text[max(first, start - _PEM_LENGTH) : start])
         start -= len(inline[0]) if inline else 0
@@ -445,12 +481,20 @@ def _random(text: str) -> Iterator[Span]:
 
 
 def is_random(word: str) -> bool:
-    """Whether a word changes between lower case, upper case and digits more often than names do."""
-    letters = sum(map(str.isalnum, word))
-    if letters < 20 or _HEX.fullmatch(word) or (len(word) - letters) * 8 > letters:
+    """Whether a word looks drawn by lot: neither its letters nor its changes of case and digits are a name's."""
+    length = sum(map(str.isalnum, word))
+    apart = len(word) - length
+    if length < 20 or apart * 8 > length or _HEX.fullmatch(word):
         return False
-    chunks = _CHUNK.findall(word)
-    classes = any(map(str.islower, word)) + any(map(str.isupper, word)) + any(map(str.isdigit, word))
-    if classes == 3:
-        return letters < 2.5 * len(chunks)
-    return classes == 2 and letters >= 32 and len(word) == letters and letters < 3 * len(chunks)
+    lower, upper = any(map(str.islower, word)), any(map(str.isupper, word))
+    digits = sum(map(str.isdigit, word))
+    known = 0
+    for first, second in zip(word, word[1:], strict=False):
+        known += (first + second).lower() in _PAIRS
+    share = known / (len(word) - 1)
+    runs = length / max(len(_CHUNK.findall(word)), 1)
+    if lower and upper and digits:
+        return share < (0.35 if apart else 0.45) and runs < 2.6
+    if lower and upper:
+        return length >= 32 and share < 0.42 and runs < 3
+    return length >= (24 if lower else 32) and not apart and share < 0.3 and 0 < 3 * digits < 2 * length
