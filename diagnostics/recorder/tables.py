@@ -73,11 +73,9 @@ class OpenTable(object):
             alone: there is one of this at a time: take the place of an older one.
         """
         taken = self._taken
-        if alone and key in taken:
-            slot = taken.index(key)
-        elif None in taken:
-            slot = taken.index(None)
-        else:
+        try:
+            slot = taken.index(key if alone and key in taken else None)
+        except ValueError:
             return
         taken[slot] = key
         RECORD.pack_into(mapped, self._area + slot * RECORD_BYTES, body, crc)
@@ -85,11 +83,12 @@ class OpenTable(object):
     def end(self, mapped: Any, key: Tuple[int, int, int]) -> None:
         """Take out what ended; if another thread began it, the newest of that kind and label."""
         taken = self._taken
-        if key not in taken:
+        try:
+            slot = taken.index(key)
+        except ValueError:
             others = [other for other in taken if other is not None and other[:2] == key[:2]]
             if not others:
                 return
-            key = others[-1]
-        slot = taken.index(key)
+            slot = taken.index(others[-1])
         taken[slot] = None
         RECORD.pack_into(mapped, self._area + slot * RECORD_BYTES, b"", 0)

@@ -32,7 +32,7 @@ def step_hook(recorder: Any, tf: Any = None, batch: Any = None) -> Any:
     """
     v1 = _v1(tf)
 
-    class StepHook(v1.train.SessionRunHook):  # type: ignore[misc]
+    class StepHook(v1.train.SessionRunHook):  # type: ignore[misc,name-defined]
         """Records steps. A run that raises has no after_run: its step is ended by what comes next."""
 
         def __init__(self) -> None:
@@ -78,7 +78,7 @@ def save_listener(recorder: Any, tf: Any = None) -> Any:
     """A ``CheckpointSaverListener`` that records saves."""
     v1 = _v1(tf)
 
-    class SaveListener(v1.train.CheckpointSaverListener):  # type: ignore[misc]
+    class SaveListener(v1.train.CheckpointSaverListener):  # type: ignore[misc,name-defined]
         """Records what CheckpointSaverHook does."""
 
         def before_save(self, session: Any, global_step_value: Any) -> None:
