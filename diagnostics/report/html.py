@@ -20,7 +20,7 @@ from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_lin
 from diagnostics.report.timeline import MOST_LANES, draw
 from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states, verdict_of
 
-STACK_CHARACTERS = 480_000
+STACK_CHARACTERS = 540_000
 THREAD_ROWS = 1_200
 CONNECTION_ROWS = 800
 LOG_CHARACTERS = 160_000

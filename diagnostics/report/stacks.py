@@ -69,15 +69,9 @@ class Stacks(NamedTuple):
 
     busy: tuple[Block, ...]
     idle: tuple[Block, ...]
+    busy_threads: int  # these count also what the limit cut off
+    idle_threads: int
     left_out: int  # frames beyond the limit
-
-    @property
-    def idle_threads(self) -> int:
-        return sum(block.threads for block in self.idle)
-
-    @property
-    def busy_threads(self) -> int:
-        return sum(block.threads for block in self.busy)
 
 
 class _Part(NamedTuple):
@@ -101,6 +95,8 @@ def stacks_of(tree: Iterable[StackNode], limit: int = 100_000) -> Stacks:
     return Stacks(
         tuple(_block(part, budget) for part in _ordered(busy) if budget.take(part)),
         tuple(_block(part, budget) for part in _ordered(idle) if budget.take(part)),
+        sum(part.threads for part in busy),
+        sum(part.threads for part in idle),
         budget.left_out,
     )
 

@@ -36,7 +36,7 @@ class Scale(NamedTuple):
     @property
     def break_x(self) -> float:
         """Middle of the break."""
-        return WIDTH - RIGHT - (WIDTH - LEFT - RIGHT) * 0.16
+        return WIDTH - RIGHT - (WIDTH - LEFT - RIGHT) * 0.2
 
     def x(self, at: float) -> float:
         at = min(max(at, self.start), self.end)
