@@ -2,11 +2,12 @@
 
     python bench/recorder.py [--json] [--events N] [--repeats N]
 
-Every CPython from 3.6 on that is found on PATH or under pyenv measures itself in a process of its own: the
-median over repeats of a loop over N events, microseconds an event, and the ratio to the recorder's step. Both
-the time that passed and the CPU time are given: on a busy machine they differ, and then the second is the cost.
-Loops are taken in turn, so that a busy moment of the machine hits all of them. All files are in one temporary
-directory, by default in /dev/shm, which flatters the alternatives. The loop itself is included in each.
+Every CPython from 3.6 on that is found on PATH or under pyenv measures itself in a process of its own:
+the median over repeats of a loop over N events, microseconds an event, and the ratio to the recorder's
+step. Both the time that passed and the CPU time are given: on a busy machine they differ, and then the
+second is the cost. Loops are taken in turn, so that a busy moment of the machine hits all of them. All
+files are in one temporary directory, by default in /dev/shm, which flatters the alternatives. The loop
+itself is included in each.
 
 Python 3.6 syntax: the file runs itself in the interpreters that it measures.
 """
@@ -168,7 +169,7 @@ def main():
     for row in results:
         span = "(%.3f to %.3f)" % (row["us_min"], row["us_max"])
         numbers = (row["us"], span, row["cpu_us"], row["times_step"])
-        print("%-7s %-20s %9.3f %21s %9.3f %12.2f" % ((row["python"], row["subject"]) + numbers))
+        print("%-7s %-20s %9.3f %21s %9.3f %12.2f" % (row["python"], row["subject"], *numbers))
 
 
 if __name__ == "__main__":
