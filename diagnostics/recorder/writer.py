@@ -1,8 +1,9 @@
 """The recorder that runs inside the job.
 
-``step_begin`` and ``step_end`` are spelled out instead of sharing a helper: they are called for every step
-and a call costs as much as the checksum. They take no lock; rare events (epochs, saves, barriers, phases) take
-one for a moment, and cost about twice as much, because they also go to tables that the ring's wrap spares.
+``step_begin`` and ``step_end`` are spelled out instead of sharing a helper: they are called for every
+step and a call costs as much as the checksum. They take no lock; rare events (epochs, saves, barriers,
+phases) take one for a moment, and cost about twice as much, because they also go to tables that the
+ring's wrap spares.
 
 Keep the file on a local file system, best /dev/shm: a page fault on a stuck network file system stops the
 whole interpreter.

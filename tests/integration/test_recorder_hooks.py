@@ -1,4 +1,4 @@
-"""The recorder's hooks in real frameworks. Each test is a job of a few steps, run by the framework's own interpreter."""
+"""The recorder's hooks in real frameworks: each test is a small job, run by the framework's interpreter."""
 
 import os
 import pathlib
