@@ -82,7 +82,8 @@ _CALLS = frozenset({"syscall", "poll", "select", "read", "__read", "__select", "
 
 def _is_plumbing(frame: Frame) -> bool:
     name = frame.function
-    return frame.native and (name.startswith(_PLUMBING) or name in _CALLS or "WaitForNotification" in name)
+    hidden = "WaitForNotification" in name or name.endswith("StdThread::~StdThread")
+    return frame.native and (hidden or name.startswith(_PLUMBING) or name in _CALLS)
 
 
 def classes_of(processes: Iterable[Process]) -> tuple[RankClass, ...]:

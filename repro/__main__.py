@@ -1,0 +1,5 @@
+"""`python -m repro` is `lastbatch`."""
+
+from repro.cli import main
+
+main()

@@ -1,0 +1,96 @@
+"""What the stories share: the command line as a user calls it, and a real job that hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from diagnostics.analyze.progress import Limits, is_overdue
+from diagnostics.collect import flight
+from diagnostics.errors import MissingError
+from repro import scenarios
+from repro.cluster import Cluster, NodeOrder
+from repro.cluster.local import local_cluster
+from repro.runtimes import Runtime, ensure
+from repro.trial import recorder_of, wait_until_ready
+
+
+class Answer(NamedTuple):
+    """What a call of the program came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+LASTBATCH = [sys.executable, "-m", "repro"]
+
+
+@pytest.fixture
+def lastbatch(tmp_path: Path) -> Callable[..., Answer]:
+    """Call `lastbatch` as a user does, in an empty directory."""
+
+    def call(*words: object, **options: Any) -> Answer:
+        done = subprocess.run(
+            [*LASTBATCH, *map(str, words)],
+            capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL, check=False, **options,
+        )  # fmt: skip
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Callable[[str], Runtime]:
+    """A real framework, made where it is not there yet. CI must have them all; elsewhere a lack skips the test."""
+
+    def get(name: str) -> Runtime:
+        try:
+            return ensure(name)
+        except MissingError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"{name}: {error}")
+
+    return get
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """The condition's value as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not so after {seconds:.0f} s: {condition}"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(scope="session")
+def stuck_job(runtime: Callable[[str], Runtime], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real TensorFlow 1.12 job of one worker and four servers that hangs at the end of an epoch."""
+    story = scenarios.find("last-batch")
+    settings = story.resolve({"epoch_ends": "100000"})
+    ranks = story.ranks(settings)
+    orders = [NodeOrder(rank, story.program, "dataset", settings) for rank in ranks]
+    home = tmp_path_factory.mktemp("stuck")
+    with local_cluster(runtime("tf1.12"), orders, home) as cluster:
+        wait_until_ready(cluster)
+        worker = next(member for member in cluster.members if member.rank == "worker:0")
+
+        def hangs() -> bool:
+            recording = flight.load(recorder_of(worker))
+            return recording is not None and is_overdue(recording, Limits())
+
+        wait_for(hangs, 300)
+        yield cluster
