@@ -22,6 +22,7 @@ IDLE = (
     "blas_thread_server",
     "gomp_thread_start",
     "__kmp_launch_worker",
+    "EagerServiceImpl::EagerServiceImpl",  # looks for contexts that nobody uses any more
 )
 """Parts of names of native functions that wait for work. A thread that has some stands in others below."""
 
@@ -31,7 +32,8 @@ WAITS = (
     "pthread_cond_", "__pthread_cond_", "futex", "__futex", "syscall", "nanosleep", "epoll_", "poll",
     "__poll", "select", "sem_", "nsync::", "absl::", "std::condition_variable", "__lll_lock", "recvmsg",
     "accept", "read", "grpc::CompletionQueue", "gpr_", "do_epoll_wait", "begin_worker", "Eigen::EventCount",
-    "std::this_thread",
+    "std::this_thread", "std::thread::join", "pthread_clockjoin", "__pthread_clockjoin",
+    "tensorflow::condition_variable", "tensorflow::(anonymous namespace)::StdThread",
 )  # fmt: skip
 """What may stand below an idle frame, by prefix, in a thread that does nothing."""
 

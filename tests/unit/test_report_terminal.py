@@ -47,8 +47,8 @@ def test_it_tells_the_whole_story() -> None:
     text = " ".join(printed(report_samples.last_batch_hang(), 120).split())
     for part in (
         "tf-recv-registered-after-abort", "88 %, very likely", "5 of 5 ranks", "worker:0 → ps:0-3",
-        "Evidence for it", "Every server is alive and idle", "[ps:0-3, pystack]", "Evidence against it", "Missing",
-        "What to do", "1. Upgrade to TensorFlow 1.13", "peer-frozen 6 %", "pull/23580",
+        "Evidence for it", "Every server is alive and idle", "[ps:0-3, pystack]", "Evidence against it",
+        "Missing", "What to do", "1. Upgrade to TensorFlow 1.13", "peer-frozen 6 %", "pull/23580",
     ):  # fmt: skip
         assert part in text, part
 
