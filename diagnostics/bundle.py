@@ -122,7 +122,9 @@ def write(path: Path, collection: Collection, attachments: Mapping[str, str | by
     if room < 0 or len(members[COLLECTION].data) > MAX_MEMBER:
         raise LastbatchError("the collection is too large for a bundle", "Collect fewer ranks at a time")
     for given, value in attachments.items():
-        name = given if redact.redact_text(given) == given else member_name(redact.redact_text(given))
+        name = redact.redact_text(given)
+        if name != given:
+            name = member_name(*name.split("/"))
         if not _is_name(name) or name in members or name == INDEX:
             raise UsageError(f"an attachment cannot be called {name!r}", "Use member_name() to make a name")
         attachment = _redacted(value)

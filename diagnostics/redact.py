@@ -82,12 +82,12 @@ _RULES = (
           r"|delegation|key|code)=(?P<secret>[^&\s\"'#<>;,)\]}\\]{6,})"),
     _rule("url-signature", "sig=", r"\bsig=(?P<secret>[\w%+/-]{20,}={0,2})"),
     _rule("auth-header", "bearer basic negotiate",
-          r"(?i:\b(?:bearer|basic|negotiate))[ \t]{1,4}(?=[^\s\"',;]{0,60}[0-9=_])"
+          r"(?i:\b(?:bearer|basic|negotiate))[ \t\n]{1,4}(?=[^\s\"',;]{0,60}[0-9=_])"
           r"(?P<secret>[A-Za-z0-9+/_.~=-]{8,})"),
     _rule("auth-header", "aws4-hmac-sha256", r"AWS4-HMAC-SHA256 (?P<secret>Credential=[^\n\"']{8,})"),
     _rule("password", "login", r"(?i)\blogin\s{1,4}\S{1,100}\s{1,4}password\s{1,4}(?P<secret>\S{1,300})"),
     _rule("api-key", "wandb",
-          r"(?i)wandb[ .\n]login[^\n]{0,40}?\n?(?P<secret>(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f]))"),
+          r"(?i)wandb[ .\n]login(?s:.){0,60}?(?P<secret>(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f]))"),
     _rule("password", "-u --user --proxy-user",
           r"(?<![\w-])(?:-u|--user|--proxy-user)[ \n=]{1,2}[\"']?[^\s:\"'/]{1,100}:"
           r"(?P<secret>(?!\d{1,5}\b)[^\s\"']{1,300})"),
@@ -114,6 +114,11 @@ _STRONG = (
     r"|client|license|ssh|deploy|session|secret)[_.-]?keys?(?:[_.-]?id)?|shared[_.-]?access[_.-]?signature|authorization"
     r"|cookies?|session[_.-]?id|jwt(?![a-z])|dsn(?![a-z])|conn(?:ection)?[_.-]?str(?:ing)?"
 )
+# One of these is in every such name.
+_STEMS = (
+    "pass", "pw", "secret", "key", "signature", "auth", "cookie", "jwt", "dsn", "conn", "token", "cred",
+    "sessionid", "session_id", "session-id", "session.id",
+)  # fmt: skip
 _NAME = re.compile(rf"(?i)(?:{_STRONG}|{_WEAK})")
 _IS_STRONG = re.compile(rf"(?i)(?:{_STRONG})")
 _HARMLESS_NAME = re.compile(
@@ -161,11 +166,13 @@ _CHUNK = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _SYMBOL = re.compile(r"_ZN?[A-Z0-9]|_R[NICMXYv]|^_?_pyx_|Float\d")
 # Pairs of letters that are common in names of programs; chance gives one in four, names have three in four.
 _PAIRS = frozenset(
-    "th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le sa si ar ve ra "
-    "ld ur ro ic io li ec co me ne el ll ta ce ri ma ca tr us om ch il la ns ge ei ac di pe ho ss em pr ut un ol ee "
-    "ig lo po nc ct ul ad am ir id ot ay ag ab oo mo op do sh so ow sp su wi iv ev vi bl ap pa mi ie no na if ck ke "
-    "ki ue qu ex xt pt ty ts tu um up mp ni os pl ob bo be ba fo fi fl fr fu gr mu nu ry ly rs rt rd ff cc gs ds py "
-    "gp cp px rv da ga va sk sy sc wa we wo wr ak ey ub bu ud ui ai au av ef ep ye im".split()
+    re.findall(
+        "..",
+        "abacadagaiakalamanaparasatauavaybabeblbobucacccechckcocpctdadedidodseaecedeeefeielemeneperesetevexey"
+        "fffiflfofrfugagegpgrgshahehihoicidieifigiliminioirisitivkekilaldlelilllolymamemimompmunancndnengnino"
+        "nsntnuobofolomonoooporosotouowpapeplpoprptpxpyqurardrerirorsrtrvrysascseshsisksospssstsusytatethtito"
+        "trtstutyubudueuiulumunupurusutvaveviwawewiwowrxtye",
+    )
 )
 _HEX = re.compile(r"[0-9a-fA-F_x+/-]+")
 
@@ -315,7 +322,8 @@ def _mask(run: bytes) -> bytes:
 def _settle(text: str, done: re.Pattern[str], cover: Callable[[str, str], str]) -> str:
     """Cover every secret in the text, again and again until none is found; what is `done` is never one."""
     for _ in range(MAX_PASSES):
-        spans = _merged(text, _find(text), done)
+        # Last the vaguest rule: a marker should name the kind where it can.
+        spans = _merged(text, _find(text), done) or _merged(text, _random(text), done)
         if not spans:
             return text
         pieces, at = [], 0
@@ -363,18 +371,18 @@ def _find(text: str) -> Iterator[Span]:
             for match in pattern.finditer(text):
                 yield (*match.span(group), kind)
     if "=" in text or ":" in text or "," in text:
-        yield from _assigned(text)
+        yield from _assigned(text, lower)
     if "-" in text:
         yield from _flags(text)
     if "-----" in text:
         yield from _private_keys(text)
-    yield from _random(text)
 
 
-def _assigned(text: str) -> Iterator[Span]:
+def _assigned(text: str, lower: str) -> Iterator[Span]:
     """`password=x`, `"token": "x"`, `X-Api-Key: x`, `['--password', 'x']`."""
     taken = 0
-    for match in _SIGN.finditer(text):
+    parts = _lines_with(_STEMS, text, lower)
+    for match in (match for start, end in parts for match in _SIGN.finditer(text, start, end)):
         start = match.start()
         if start < taken or (match["sign"] == "==" and text[match.end() : match.end() + 1].isdigit()):
             continue
@@ -403,6 +411,19 @@ def _assigned(text: str) -> Iterator[Span]:
             continue
         yield first, last, _kind(name)
         taken = last
+
+
+def _lines_with(stems: tuple[str, ...], text: str, lower: str) -> Iterator[tuple[int, int]]:
+    """Lines in which one of the stems is, each with a bit of the next one; all of a text that is short."""
+    if len(text) < 200 or len(lower) != len(text):  # a few letters have a longer lower case
+        if any(stem in lower for stem in stems):
+            yield 0, len(text)
+        return
+    at = 0
+    for line in lower.split("\n"):
+        if any(stem in line for stem in stems):
+            yield at, at + len(line) + 60
+        at += len(line) + 1
 
 
 def _flags(text: str) -> Iterator[Span]:
@@ -481,7 +502,7 @@ def _random(text: str) -> Iterator[Span]:
 
 
 def is_random(word: str) -> bool:
-    """Whether a word looks drawn by lot: neither its letters nor its changes of case and digits are a name's."""
+    """Whether a word looks drawn by lot: neither its letters nor its changes of case are those of a name."""
     length = sum(map(str.isalnum, word))
     apart = len(word) - length
     if length < 20 or apart * 8 > length or _HEX.fullmatch(word):
@@ -489,12 +510,13 @@ def is_random(word: str) -> bool:
     lower, upper = any(map(str.islower, word)), any(map(str.isupper, word))
     digits = sum(map(str.isdigit, word))
     known = 0
-    for first, second in zip(word, word[1:], strict=False):
-        known += (first + second).lower() in _PAIRS
+    for at in range(len(word) - 1):
+        known += word[at : at + 2].lower() in _PAIRS
     share = known / (len(word) - 1)
     runs = length / max(len(_CHUNK.findall(word)), 1)
     if lower and upper and digits:
         return share < (0.35 if apart else 0.45) and runs < 2.6
     if lower and upper:
         return length >= 32 and share < 0.42 and runs < 3
-    return length >= (24 if lower else 32) and not apart and share < 0.3 and 0 < 3 * digits < 2 * length
+    enough = length >= (24 if lower else 32)
+    return enough and not apart and share < 0.3 and 0 < 3 * digits < 2 * length

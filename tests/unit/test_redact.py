@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (the tables hold log lines as they are)
 """What counts as a secret, what does not, and that a second pass changes nothing."""
 
 from __future__ import annotations
@@ -94,12 +95,20 @@ def planted() -> dict[str, tuple[str, str]]:
     add("aws temporary key", "creds {}", "AS" + "IA" + _chars(16, UPPER))
     add("aws secret", "aws_secret_access_key = {}", _chars(40, string.ascii_letters + string.digits + "/+"))
     add("aws secret alone", "loaded {}", "wJalr7XUtn" + "FEMIaK7MDENGbPx" + "RfiCYq3EKLmRZ8d")
-    add("aws header", "AWS4-HMAC-SHA256 Credential={}", f"{aws}/20260101/us-east-1/s3/aws4_request, Signature=ab")
+    add(
+        "aws header",
+        "AWS4-HMAC-SHA256 Credential={}",
+        f"{aws}/20260101/us-east-1/s3/aws4_request, Signature=ab",
+    )
     add("s3 signed", "https://b.s3.amazonaws.com/k?X-Amz-Signature={}&X-Amz-Expires=60", _chars(64, HEX))
     add("s3 signed credential", "https://b/k?X-Amz-Credential={}", aws + "%2F20260101%2Fus-east-1%2Fs3")
     add("s3 signed v2", "https://b/k?AWSAccessKeyId={}&Expires=1", aws)
     add("gcs signed", "https://storage.googleapis.com/b/k?X-Goog-Signature={}", _chars(128, HEX))
-    add("azure sas", "https://a.blob.core.windows.net/c?sv=2020-08-04&se=2026&sig={}", _chars(20) + "%2F" + _chars(20) + "%3D")
+    add(
+        "azure sas",
+        "https://a.blob.core.windows.net/c?sv=2020-08-04&se=2026&sig={}",
+        _chars(20) + "%2F" + _chars(20) + "%3D",
+    )
     add("azure storage", "DefaultEndpointsProtocol=https;AccountName=a;AccountKey={};EndpointSuffix=x", b64)
     add("service bus", "Endpoint=sb://a/;SharedAccessKeyName=root;SharedAccessKey={}", _chars(43) + "=")
     add("bearer", "Authorization: Bearer {}", _chars(30))
@@ -112,7 +121,11 @@ def planted() -> dict[str, tuple[str, str]]:
     add("github url", "https://{}@github.com/a/b.git", "gh" + "s_" + _chars(36))
     add("gitlab", "using {}", "gl" + "pat-" + _chars(20))
     add("slack", "notify {}", "xo" + "xb-" + _chars(12, string.digits) + "-" + _chars(24))
-    add("slack webhook", "https://hooks.slack.com/services/{}", "T" + _chars(8, UPPER) + "/B" + _chars(8, UPPER) + "/" + _chars(24))
+    add(
+        "slack webhook",
+        "https://hooks.slack.com/services/{}",
+        "T" + _chars(8, UPPER) + "/B" + _chars(8, UPPER) + "/" + _chars(24),
+    )
     add("huggingface", "logged in with {}", "h" + "f_" + _chars(34))
     add("openai", "key {}", "s" + "k-" + _chars(48))
     add("openai project", "key {}", "s" + "k-proj-" + _chars(60))
@@ -135,7 +148,11 @@ def planted() -> dict[str, tuple[str, str]]:
     add("random base64", "nonce {} used", b64)
     add("random", "opaque {} used", "k9Xq2Lm8Rt4Zw7Bv3Ny6" + "Hc1Jd5Gf0Ps")
     add("webhdfs", "http://nn:9870/webhdfs/v1/a?op=OPEN&delegation={}", "HAAEaGRmcwRo" + _chars(40))
-    add("delegation token", "Token(kind=HDFS_DELEGATION_TOKEN, ident: {})", " ".join(_chars(2, HEX) for _ in range(20)))
+    add(
+        "delegation token",
+        "Token(kind=HDFS_DELEGATION_TOKEN, ident: {})",
+        " ".join(_chars(2, HEX) for _ in range(20)),
+    )
     return table
 
 
@@ -162,7 +179,7 @@ READABLE = [
     "/opt/conda/lib/python3.7/site-packages/tensorflow_core/python/_pywrap_tensorflow_internal.so",
     "/usr/lib/python3.11/tokenize.py:123",
     "/site-packages/google/auth/transport/requests.py:555",
-    "File \"/usr/lib/python3/secrets.py\", line 12, in token_hex",
+    'File "/usr/lib/python3/secrets.py", line 12, in token_hex',
     "/var/lib/docker/overlay2/" + hashlib.sha256(b"x").hexdigest() + "/merged",
     "BuildID[sha1]=" + hashlib.sha1(b"x").hexdigest(),
     "commit " + hashlib.sha1(b"y").hexdigest(),
@@ -191,7 +208,7 @@ READABLE = [
     "Linux train-0 5.15.0-1051-aws #56~20.04.1-Ubuntu SMP x86_64",
     "Author: Bob <bob@example.com>",
     "author=bob authority=example.com",
-    "File \"<string>\", line 1, in <module>",
+    'File "<string>", line 1, in <module>',
     "ValueError: Unexpected token: end of line",
     "forward_pass=0.12 backward_pass=0.40",
     "SyncReplicasOptimizer sync_token_q tokens_per_step=2",
@@ -245,7 +262,9 @@ def test_secrets_in_binary_are_masked_in_place(name: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "2026-01-02 03:04:05 INFO loader: "])
 @pytest.mark.parametrize("begin, end", [(0, None), (0, -1), (0, 5), (1, None), (3, None), (2, 6)])
-def test_a_private_key_in_a_log_is_found_also_where_it_is_cut(prefix: str, begin: int, end: int | None) -> None:
+def test_a_private_key_in_a_log_is_found_also_where_it_is_cut(
+    prefix: str, begin: int, end: int | None
+) -> None:
     """A log tail is a tuple of lines, and may begin or end in the middle of a key."""
     key = _pem("EC PRIVATE KEY")[begin:end]
     lines = ["step 1", *(prefix + line for line in key), "step 2"]
@@ -257,8 +276,24 @@ def test_a_private_key_in_a_log_is_found_also_where_it_is_cut(prefix: str, begin
 
 
 def test_a_command_loses_whole_values_and_nothing_else() -> None:
-    command = ("python", "train.py", "--password", "with, a space & more", "--token=a,b;c=d e", "--steps", "5")
-    redacted = ("python", "train.py", "--password", "[redacted:password]", "--token=[redacted:token]", "--steps", "5")
+    command = (
+        "python",
+        "train.py",
+        "--password",
+        "with, a space & more",
+        "--token=a,b;c=d e",
+        "--steps",
+        "5",
+    )
+    redacted = (
+        "python",
+        "train.py",
+        "--password",
+        "[redacted:password]",
+        "--token=[redacted:token]",
+        "--steps",
+        "5",
+    )
     assert redact.redact_command(command) == redacted
     assert redact.redact_command(["--use_token", "train.py"]) == ("--use_token", "train.py")
     assert redact.redact_command(["--password", "--verbose"]) == ("--password", "--verbose")
@@ -266,7 +301,12 @@ def test_a_command_loses_whole_values_and_nothing_else() -> None:
 
 
 def test_an_environment_loses_the_values_of_secret_names() -> None:
-    environ = {"HOME": "/home/bob", "DB_PASSWORD": "a b,c", "URL": "ftp://u:" + WEAK + "@h", "TOKENIZERS_PARALLELISM": "false"}
+    environ = {
+        "HOME": "/home/bob",
+        "DB_PASSWORD": "a b,c",
+        "URL": "ftp://u:" + WEAK + "@h",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     assert redact.redact_environ(environ) == {
         "HOME": "/home/bob",
         "DB_PASSWORD": "[redacted:password]",
@@ -287,7 +327,9 @@ def _strings(value: object) -> list[str]:
 def test_every_string_of_the_model_is_redacted(name: str) -> None:
     """GIVEN a secret in each string field that there is, found by type, WHEN redacted, THEN all are gone."""
     text, secret = PLANTED[name]
-    redacted = redact.redact_collection(filled(Collection, text))
+    collection = filled(Collection, text)
+    assert isinstance(collection, Collection)
+    redacted = redact.redact_collection(collection)
     texts = _strings(msgspec.to_builtins(redacted))
     assert len(texts) > 40
     assert not [found for found in texts if secret in found]
@@ -330,13 +372,42 @@ def test_a_collection_without_secrets_is_left_alone() -> None:
 
 def test_other_values_of_the_model_can_be_redacted_as_well() -> None:
     evidence = Evidence(fact=f"password={WEAK}", source="log", ranks=("worker:0",))
-    assert redact.rebuild(evidence, lambda value, _: redact.redact_text(value)).fact == "password=[redacted:password]"
+    assert (
+        redact.rebuild(evidence, lambda value, _: redact.redact_text(value)).fact
+        == "password=[redacted:password]"
+    )
 
 
 _pieces = st.sampled_from(
     [text for text, _ in PLANTED.values()]
-    + ["password", "token", "=", ": ", "://", "@", "[redacted:password]", "[redacted:", "]", "\n", '"', "'", "\\", " ", "-----BEGIN "]
-    + ["-----END RSA PRIVATE KEY-----", "Bearer ", "--", "&", ";", "sig=", "\\n", "*", "$6$", "Authorization", "wandb login "]
+    + [
+        "password",
+        "token",
+        "=",
+        ": ",
+        "://",
+        "@",
+        "[redacted:password]",
+        "[redacted:",
+        "]",
+        "\n",
+        '"',
+        "'",
+        "\\",
+        " ",
+        "-----BEGIN ",
+        "-----END RSA PRIVATE KEY-----",
+        "Bearer ",
+        "--",
+        "&",
+        ";",
+        "sig=",
+        "\\n",
+        "*",
+        "$6$",
+        "Authorization",
+        "wandb login ",
+    ]
 )
 _texts = st.lists(_pieces | st.text(max_size=8), max_size=10).map("".join)
 
@@ -369,9 +440,40 @@ def test_binary_keeps_its_length_and_its_first_redaction(before: bytes, text: st
 
 @pytest.mark.parametrize(
     "unit",
-    ["a", "password=", "token", "://", "://a:", "-----BEGIN RSA PRIVATE KEY-----\n", "-----END RSA PRIVATE KEY-----\n", "=", "-", "--a "]
-    + ["\\", '"', "'password': '", "A1b", "a/", "eyJ", "<name>key", "-u a:", "Bearer ", "[redacted:a]", "login a ", "mysql ", " ", "00 "]
-    + ["x@", "://u:p@", "wandb login ", "token=,", "password:\\\"", "\n", "sig=&", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"],
+    [
+        "a",
+        "password=",
+        "token",
+        "://",
+        "://a:",
+        "-----BEGIN RSA PRIVATE KEY-----\n",
+        "-----END RSA PRIVATE KEY-----\n",
+        "=",
+        "-",
+        "--a ",
+        "\\",
+        '"',
+        "'password': '",
+        "A1b",
+        "a/",
+        "eyJ",
+        "<name>key",
+        "-u a:",
+        "Bearer ",
+        "[redacted:a]",
+        "login a ",
+        "mysql ",
+        " ",
+        "00 ",
+        "x@",
+        "://u:p@",
+        "wandb login ",
+        "token=,",
+        'password:\\"',
+        "\n",
+        "sig=&",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
+    ],
 )
 def test_hostile_text_takes_time_in_proportion(unit: str) -> None:
     size = 100_000
@@ -392,7 +494,10 @@ def test_a_large_collection_takes_less_than_half_a_second() -> None:
 
 def large_collection() -> Collection:
     """5 processes, 40 threads each, 25 frames each; stacks repeat, lines differ."""
-    functions = [f"tensorflow::data::{_dice.choice(['Map', 'Batch', 'Repeat'])}DatasetOp{i}::GetNext" for i in range(300)]
+    functions = [
+        f"tensorflow::data::{_dice.choice(['Map', 'Batch', 'Repeat'])}DatasetOp{i}::GetNext"
+        for i in range(300)
+    ]
     processes = []
     for rank in range(5):
         threads = []
@@ -402,10 +507,20 @@ def large_collection() -> Collection:
                 for n in range(25)
             )
             threads.append(Thread(1000 + tid, f"tf_worker_{tid}", frames))
-        connections = tuple(Connection(f"10.0.0.{rank}:{2222 + n}", f"10.0.1.{n}:2222", "ESTABLISHED") for n in range(20))
+        connections = tuple(
+            Connection(f"10.0.0.{rank}:{2222 + n}", f"10.0.1.{n}:2222", "ESTABLISHED") for n in range(20)
+        )
         log = tuple(f"INFO:tensorflow:loss = 0.{n}313, step = {n} (0.2 sec)" for n in range(200))
         command = ("python", "-u", "train.py", f"--task_index={rank}")
         processes.append(
-            Process(f"worker:{rank}", 100 + rank, "host", command=command, threads=tuple(threads), connections=connections, log_tail=log)
+            Process(
+                f"worker:{rank}",
+                100 + rank,
+                "host",
+                command=command,
+                threads=tuple(threads),
+                connections=connections,
+                log_tail=log,
+            )
         )
     return Collection(1.0, 2.0, tuple(processes))
