@@ -11,9 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyroute2 import DiagSocket
-from pyroute2.netlink.exceptions import NetlinkError
-
 from diagnostics.model import Connection
 
 _TCP_INFO = 1 << 1  # INET_DIAG_INFO in idiag_ext: bit of the attribute's number less one
@@ -56,10 +53,17 @@ def _address(host: str, port: int) -> str:
 
 
 def _dump() -> Iterable[Any]:
-    with DiagSocket() as kernel:
-        kernel.bind()
-        for family in (socket.AF_INET, socket.AF_INET6):
-            yield from kernel.get_sock_stats(family=family, extensions=_TCP_INFO)
+    # Imported here: it takes longer than all the rest of the program, and most commands look at no socket.
+    from pyroute2 import DiagSocket
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        with DiagSocket() as kernel:
+            kernel.bind()
+            for family in (socket.AF_INET, socket.AF_INET6):
+                yield from kernel.get_sock_stats(family=family, extensions=_TCP_INFO)
+    except (OSError, NetlinkError):
+        return  # the kernel does not tell here; that there are no connections in the evidence says so
 
 
 def _connection(entry: Any) -> Connection:
@@ -91,11 +95,7 @@ def sockets_of(pids: Iterable[int]) -> dict[int, Sockets]:
         if _same_network(pid):
             for inode in _inodes_of(pid):
                 owner.setdefault(inode, []).append(pid)
-    try:
-        entries = list(_dump())
-    except (OSError, NetlinkError):
-        entries = []
-    for entry in entries:
+    for entry in _dump():
         for pid in owner.get(entry["idiag_inode"], ()):
             connections, listens = found[pid]
             if _STATES[entry["idiag_state"]] == "LISTEN":
