@@ -32,7 +32,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Base of all values here: frozen, strict, small when written down."""
 
 
-class Frame(Record):
+class Frame(Record, frozen=True):
     """One frame of a stack.
 
     `function` is demangled, without its arguments. `file` is the Python source, or the shared library of a
@@ -45,7 +45,7 @@ class Frame(Record):
     native: bool = False
 
 
-class Thread(Record):
+class Thread(Record, frozen=True):
     """One thread with its stack, outermost frame first. `frames` is empty where no rung could read it."""
 
     tid: int
@@ -54,7 +54,7 @@ class Thread(Record):
     holds_gil: bool = False
 
 
-class ThreadSample(Record):
+class ThreadSample(Record, frozen=True):
     """A thread's counters in /proc/PID/task/TID at one moment (man 5 proc)."""
 
     tid: int
@@ -67,7 +67,7 @@ class ThreadSample(Record):
     syscall: int = -1  # -1: running, or not readable
 
 
-class Sample(Record):
+class Sample(Record, frozen=True):
     """One look at a process from outside. `at` is monotonic."""
 
     at: float
@@ -86,7 +86,7 @@ class Sample(Record):
         return sum(thread.voluntary + thread.involuntary for thread in self.threads)
 
 
-class Connection(Record):
+class Connection(Record, frozen=True):
     """A TCP connection of the process, from the kernel's sock_diag (struct tcp_info).
 
     `quiet` is the time since data was last sent or received, whichever is later; `unsent` and `unacked` are
@@ -113,7 +113,7 @@ class Connection(Record):
         return min(known) if known else -1.0
 
 
-class Event(Record):
+class Event(Record, frozen=True):
     """One record of the flight recorder (see `diagnostics.recorder.layout`)."""
 
     at: float  # monotonic
@@ -126,7 +126,7 @@ class Event(Record):
     thread: int = 0
 
 
-class OpenSpan(Record):
+class OpenSpan(Record, frozen=True):
     """Something that began and has not ended: a step, an epoch, a save, a barrier, a phase."""
 
     kind: str
@@ -136,7 +136,7 @@ class OpenSpan(Record):
     label: str = ""
 
 
-class Flight(Record):
+class Flight(Record, frozen=True):
     """What a rank's flight recorder held: the tail of its events and the last batch."""
 
     rank: str
@@ -158,7 +158,7 @@ class Flight(Record):
     epoch_lengths: tuple[int, ...] = ()  # distinct numbers of batches of the past epochs that the ring holds
 
 
-class Attempt(Record):
+class Attempt(Record, frozen=True):
     """One rung of the ladder tried on one process."""
 
     rung: str
@@ -168,7 +168,7 @@ class Attempt(Record):
     why_not: str = ""
 
 
-class Versions(Record):
+class Versions(Record, frozen=True):
     """Of what the process runs on; "" where it could not be seen."""
 
     python: str = ""
@@ -178,7 +178,7 @@ class Versions(Record):
     kernel: str = ""
 
 
-class Process(Record):
+class Process(Record, frozen=True):
     """All evidence of one process of the job."""
 
     rank: str
@@ -202,7 +202,7 @@ class Process(Record):
     running_after: bool | None = None  # looked at once more after the last rung
 
 
-class Collection(Record):
+class Collection(Record, frozen=True):
     """One collection: every expected rank, with its evidence or the reason why there is none.
 
     `skew` is the time between the first and the last stack taken.
@@ -218,7 +218,7 @@ class Collection(Record):
     format: int = FORMAT
 
 
-class Evidence(Record):
+class Evidence(Record, frozen=True):
     """An observed fact, with the ranks it was seen on and where it came from."""
 
     fact: str
@@ -226,7 +226,7 @@ class Evidence(Record):
     ranks: tuple[str, ...] = ()
 
 
-class Finding(Record):
+class Finding(Record, frozen=True):
     """A cause with the evidence for it, against it and missing. `confidence` is a probability, 0 to 1."""
 
     cause: str
@@ -240,7 +240,7 @@ class Finding(Record):
     references: tuple[str, ...] = ()
 
 
-class Wait(Record):
+class Wait(Record, frozen=True):
     """`rank` cannot go on before `on` does something. `why` names it."""
 
     rank: str
@@ -249,7 +249,7 @@ class Wait(Record):
     seconds: float = -1.0
 
 
-class StackNode(Record):
+class StackNode(Record, frozen=True):
     """A node of the merged prefix tree: a frame, the ranks whose stacks pass through it, and how often."""
 
     function: str
@@ -260,7 +260,7 @@ class StackNode(Record):
     children: tuple[StackNode, ...] = ()
 
 
-class RankClass(Record):
+class RankClass(Record, frozen=True):
     """Ranks whose stacks look the same. `waits_in` is the innermost telling frame of their main thread."""
 
     ranks: tuple[str, ...]
@@ -268,7 +268,7 @@ class RankClass(Record):
     states: tuple[State, ...]
 
 
-class Diagnosis(Record):
+class Diagnosis(Record, frozen=True):
     """What a collection means. `verdict` is a family, `none` (healthy) or `unknown`."""
 
     verdict: str

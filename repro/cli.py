@@ -15,6 +15,7 @@ from diagnostics.version import __version__
 from repro import doctor as checkup
 from repro import runtimes, scenarios
 from repro.run import run
+from repro.scenario import Scenario
 
 app = typer.Typer(
     name="lastbatch",
@@ -107,7 +108,7 @@ def list_scenarios(
     return OK
 
 
-def _described(scenario: scenarios.Scenario) -> dict[str, object]:
+def _described(scenario: Scenario) -> dict[str, object]:
     settings = scenario.resolve({})
     return {
         "name": scenario.name,
@@ -125,9 +126,9 @@ def _described(scenario: scenarios.Scenario) -> dict[str, object]:
 
 
 def _expectation(
-    scenario: scenarios.Scenario, arm: str, runtime: str, settings: dict[str, object]
+    scenario: Scenario, arm: str, runtime: str, settings: dict[str, object]
 ) -> dict[str, object]:
-    release = tuple(int(part) for part in runtimes.parse(runtime).version.split("."))
+    release = tuple(int(part) for part in runtimes.parse(runtime).framework_version.split("."))
     expected = scenario.expected(arm, release, settings)
     return {"hang": "possible" if expected.either else expected.hang, "cause": expected.cause, "why": expected.why}
 

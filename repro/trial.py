@@ -186,7 +186,7 @@ def watch(cluster: Cluster, plan: Plan, observer: Observer, options: Options, be
         observer.progress(sum(f.epoch_ends for f in flights if f), plan.target, seconds)
         if all(member.said("done") for member in trainers):
             return Ending("finished", "every rank has done its work")
-        if ended := {rank: status for rank, status in cluster.exits().items()}:
+        if ended := cluster.exits():
             rank, status = next(iter(ended.items()))
             return Ending("failed", f"{rank} ended with {f'signal {-status}' if status < 0 else f'status {status}'}")
         if any(recording and is_overdue(recording, plan.limits) for recording in flights):

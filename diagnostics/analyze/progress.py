@@ -6,6 +6,7 @@ an event than the rank's own history allows, *and* nothing that moved between tw
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ from diagnostics.model import Collection, Flight, Process, Record, Sample, State
 SERVER_ROLES = frozenset({"ps"})
 
 
-class Limits(Record):
+class Limits(Record, frozen=True):
     """When silence becomes suspicious. Times in seconds.
 
     `floor`: never before this. `unknown_history`: with too few events to know what is normal (the first step
@@ -37,7 +38,7 @@ _ENOUGH_HISTORY = 20
 
 
 def gaps_of(times: Sequence[float]) -> list[float]:
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def silence_allowed(gaps: Sequence[float], limits: Limits) -> float:

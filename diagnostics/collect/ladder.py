@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.version import __version__
 from diagnostics.collect import flight, procfs, pyspy, pystack
 from diagnostics.collect.rungs import Rung, attempt
 from diagnostics.collect.sockets import Sockets, sockets_of
 from diagnostics.model import Attempt, Collection, Connection, Process, Record, Sample, Thread
+from diagnostics.version import __version__
 
 LADDER = (pyspy.RUNG, pystack.RUNG)
 """Rungs that read stacks, from the lightest to the one that shows most."""
@@ -30,7 +30,7 @@ _UNTOUCHABLE = {
 }
 
 
-class Target(Record):
+class Target(Record, frozen=True):
     """A process to look at. `recorder` and `log` are found by themselves where they are not given."""
 
     pid: int
@@ -39,7 +39,7 @@ class Target(Record):
     log: Path | None = None
 
 
-class Options(Record):
+class Options(Record, frozen=True):
     """How to collect. Times in seconds.
 
     `gap` lies between the two looks that say whether anything moves; `budget` is for each rung on each process;

@@ -10,6 +10,7 @@ Standard library only: it is started before anything else, once a trial.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -77,14 +78,17 @@ def end_descendants() -> None:
     """Kill and reap until there is nobody left: as a subreaper, orphans come to us."""
     while True:
         for pid in descendants(os.getpid()):
-            try:
+            with contextlib.suppress(ProcessLookupError):  # gone by itself
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # gone by itself
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
+
+
+def end_on_signal(*_: object) -> None:
+    end_descendants()
+    os._exit(1)
 
 
 def main() -> None:
@@ -93,7 +97,7 @@ def main() -> None:
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: (end_descendants(), os._exit(1)))
+    signal.signal(signal.SIGTERM, end_on_signal)
     started: dict[int, str] = {}
     lifelines = []
     try:

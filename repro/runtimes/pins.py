@@ -14,7 +14,7 @@ from repro.runtimes.names import TORCH_DEFAULT, RuntimeSpec, numbers
 # enum34 comes with 1.4 only, and is harmless on CPython 3.6: the standard library's enum is found first.
 _TF1_COMMON = """
     astor==0.8.1 bleach==1.5.0 enum34==1.1.10 gast==0.2.2 google-pasta==0.2.0 h5py==2.10.0
-    html5lib==0.9999999 keras-applications==1.0.8 keras-preprocessing==1.1.2 numpy==1.16.6 opt-einsum==3.3.0
+    html5lib==0.9999999 keras-applications==1.0.8 keras-preprocessing==1.1.2 opt-einsum==3.3.0
     protobuf==3.19.6 six==1.17.0
 """
 _TF1_PY36 = """
@@ -42,6 +42,9 @@ _TF1_TENSORBOARD = {
     14: "tensorboard==1.14.0 tensorflow-estimator==1.14.0",
     15: "tensorboard==1.15.0 tensorflow-estimator==1.15.1",
 }
+# 1.10 alone refuses a later numpy, 1.9 to 1.11 a later setuptools.
+_TF1_NUMPY = {10: "numpy==1.14.5"}
+_TF1_SETUPTOOLS = {9: "setuptools==39.1.0", 10: "setuptools==39.1.0", 11: "setuptools==39.1.0"}
 # 2.x states most of its limits itself. What it leaves open, and broke later, is limited here.
 _TF2_OPEN: tuple[tuple[tuple[int, int], str], ...] = (
     ((2, 5), "numpy<1.20 protobuf<3.20 h5py<3.2 wrapt<1.15 six<2"),
@@ -141,7 +144,10 @@ def _tensorflow(release: str, python_minor: str, machine: str) -> Recipe:
     bootstrap = _BOOTSTRAP.get(python_minor, ())
     if major == 1:
         own = _TF1_PY36 if python_minor == "3.6" else _TF1_PY37
-        pins = f"{_TF1_COMMON} {own} {_TF1_TENSORBOARD[minor]}"
+        numpy = _TF1_NUMPY.get(minor, "numpy==1.16.6")
+        pins = f"{_TF1_COMMON} {own} {numpy} {_TF1_TENSORBOARD[minor]}"
+        if minor in _TF1_SETUPTOOLS:
+            bootstrap = (bootstrap[0], _TF1_SETUPTOOLS[minor], *bootstrap[2:])
         return Recipe(
             f"tensorflow=={release}",
             bootstrap,
