@@ -25,10 +25,21 @@ def telling_frames(thread: Thread) -> tuple[Frame, ...]:
     return tuple(frame for frame in thread.frames if not is_noise(frame))
 
 
+_DEEPEST = 300
+
+
+def shortened(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """The frames, of a very deep stack (a runaway recursion) only both ends."""
+    if len(frames) <= _DEEPEST:
+        return frames
+    left_out = len(frames) - _DEEPEST
+    return (*frames[: _DEEPEST // 2], Frame(f"({left_out} frames left out)"), *frames[-_DEEPEST // 2 :])
+
+
 def tree_of(rank: str, thread: Thread) -> Forest:
     """The tree of a single stack: a chain."""
     chain: Forest = EMPTY
-    for frame in reversed(telling_frames(thread)):
+    for frame in reversed(shortened(telling_frames(thread))):
         chain = (StackNode(frame.function, frame.file, frame.native, (rank,), 1, chain),)
     return chain
 

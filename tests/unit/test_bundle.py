@@ -125,18 +125,14 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
 def test_odd_values_do_not_keep_the_evidence_from_being_written(tmp_path: Path) -> None:
     """Undecodable bytes in a command line come as surrogates; a counter may have given an infinity."""
     process = Process("w", 1, "h", command=("a\udcff",), pause=math.inf)
-    path = bundle.write(
-        tmp_path / "a.tar.zst", Collection(math.nan, 1.0, (process,)), {"a": "\udcff", "b": b"\xff"}
-    )
+    path = bundle.write(tmp_path / "a.tar.zst", Collection(math.nan, 1.0, (process,)), {"a": "\udcff", "b": b"\xff"})
     read = bundle.read(path)
     assert read.collection.processes[0].command == ("a\\udcff",)
     assert (read.collection.collected_at, read.collection.processes[0].pause) == (-1.0, -1.0)
     assert read.attachments == {"a": b"\\udcff", "b": b"\\xff"}
 
 
-def test_an_attachment_that_does_not_fit_is_named_in_the_index(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_attachment_that_does_not_fit_is_named_in_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "MAX_MEMBER", 1000)
     path = bundle.write(tmp_path / "a.tar.zst", EMPTY, {"big": b"x" * 1001, "small": b"x" * 1000})
     read = bundle.read(path)
@@ -169,9 +165,7 @@ def test_a_name_can_be_made_of_anything(parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -355,9 +355,7 @@ def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
         yield bytes(changed)
 
 
-def fuzz(
-    read: Callable[[Path], Any], path: Path, files: Iterator[bytes], seconds: float = 5.0
-) -> dict[str, int]:
+def fuzz(read: Callable[[Path], Any], path: Path, files: Iterator[bytes], seconds: float = 5.0) -> dict[str, int]:
     """Read every file; anything but a value or an `EvidenceError` in time is raised. Says how often which."""
     counts = {"read": 0, "refused": 0}
     for data in files:

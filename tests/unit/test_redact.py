@@ -56,7 +56,7 @@ def planted() -> dict[str, tuple[str, str]]:
         "exported": "export API_KEY={}; python train.py",
         "environment quoted": 'DB_PASS="{}" python train.py',
         "camel case": "dbPassword={}",
-        "json": '{"user": "bob", "password": "{}"}'.replace("{}", "\0").replace("\0", "{}"),
+        "json": '{"user": "bob", "password": "{}"}',
         "python dict": "{'password': '{}', 'steps': 5}",
         "escaped json": 'config "{\\"api_key\\": \\"{}\\", \\"x\\": 1}"',
         "python argv": "argv = ['train.py', '--password', '{}', '--steps', '5']",
@@ -88,6 +88,8 @@ def planted() -> dict[str, tuple[str, str]]:
         "auth": "--auth {}",
         "auth token": "X-Auth-Token: {}",
         "passphrase": "ssh_passphrase = '{}'",
+        "pair of user and password": "{'auth': ('bob', '{}')}",
+        "docker login": "docker login -u bob -p {} registry.example.com",
     }.items():
         add(name, template, WEAK)
     aws, b64 = "AK" + "IA" + _chars(16, UPPER), base64.b64encode(_dice.randbytes(36)).decode()
@@ -262,9 +264,7 @@ def test_secrets_in_binary_are_masked_in_place(name: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "2026-01-02 03:04:05 INFO loader: "])
 @pytest.mark.parametrize("begin, end", [(0, None), (0, -1), (0, 5), (1, None), (3, None), (2, 6)])
-def test_a_private_key_in_a_log_is_found_also_where_it_is_cut(
-    prefix: str, begin: int, end: int | None
-) -> None:
+def test_a_private_key_in_a_log_is_found_also_where_it_is_cut(prefix: str, begin: int, end: int | None) -> None:
     """A log tail is a tuple of lines, and may begin or end in the middle of a key."""
     key = _pem("EC PRIVATE KEY")[begin:end]
     lines = ["step 1", *(prefix + line for line in key), "step 2"]
@@ -372,10 +372,7 @@ def test_a_collection_without_secrets_is_left_alone() -> None:
 
 def test_other_values_of_the_model_can_be_redacted_as_well() -> None:
     evidence = Evidence(fact=f"password={WEAK}", source="log", ranks=("worker:0",))
-    assert (
-        redact.rebuild(evidence, lambda value, _: redact.redact_text(value)).fact
-        == "password=[redacted:password]"
-    )
+    assert redact.rebuild(evidence, lambda value, _: redact.redact_text(value)).fact == "password=[redacted:password]"
 
 
 _pieces = st.sampled_from(
@@ -495,8 +492,7 @@ def test_a_large_collection_takes_less_than_half_a_second() -> None:
 def large_collection() -> Collection:
     """5 processes, 40 threads each, 25 frames each; stacks repeat, lines differ."""
     functions = [
-        f"tensorflow::data::{_dice.choice(['Map', 'Batch', 'Repeat'])}DatasetOp{i}::GetNext"
-        for i in range(300)
+        f"tensorflow::data::{_dice.choice(['Map', 'Batch', 'Repeat'])}DatasetOp{i}::GetNext" for i in range(300)
     ]
     processes = []
     for rank in range(5):
