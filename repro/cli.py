@@ -14,6 +14,7 @@ from diagnostics.report.text import size
 from diagnostics.version import __version__
 from repro import doctor as checkup
 from repro import runtimes, scenarios
+from repro.plan import plan
 from repro.run import run
 from repro.scenario import Scenario
 
@@ -136,6 +137,7 @@ def _expectation(
 app.command("doctor")(doctor)
 app.command("scenarios")(list_scenarios)
 app.command("run")(run)
+app.command("plan")(plan)
 app.command("attach")(looking.attach)
 app.command("diagnose")(looking.diagnose)
 app.command("report")(looking.report)

@@ -103,14 +103,14 @@ def run(
     given = parse_settings(setting or ())
     if epoch_ends is not None:
         given["epoch_ends"] = str(epoch_ends)
-    settings = story.resolve(given)
     names = [story.arm(name).name for name in dict.fromkeys(arm or story.default_arms)]
+    settings_of = {name: story.resolve(given, name) for name in names}
     directory = out or Path("lastbatch-out") / f"{story.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     limits = Limits(floor=hang_after)
     with displayed(runtime) as display:
         ready = ensure(runtime, progress=display.stage)
     outcomes: list[Outcome] = []
-    for index, name in enumerate(names):
+    for index, (name, settings) in enumerate(settings_of.items()):
         if index and not arm:
             settings = _at_equal_exposure(story, settings, outcomes[0])
         with displayed(name) as display:

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import msgspec
 
 from diagnostics.errors import UsageError
+from repro import setting as knobs
+from repro import workloads
+from repro.setting import Setting, Settings
 
-Settings = dict[str, Any]
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One knob of a scenario. `least` and `most` bound a number; a bool takes true or false."""
-
-    name: str
-    default: int | bool
-    help: str
-    least: int = 0
-    most: int = 1 << 31
-
-    def parse(self, text: str) -> int | bool:
-        """Raises: UsageError: not a value of this setting."""
-        if isinstance(self.default, bool):
-            known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-            if text.lower() not in known:
-                raise UsageError(f"{self.name}={text} is neither true nor false")
-            return known[text.lower()]
-        try:
-            value = int(text)
-        except ValueError:
-            raise UsageError(f"{self.name}={text} is not a whole number") from None
-        if not self.least <= value <= self.most:
-            raise UsageError(f"{self.name}={value} is out of range", f"It goes from {self.least} to {self.most}")
-        return value
+__all__ = ["Arm", "Expected", "Scenario", "Setting", "Settings"]
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """One variant of a scenario."""
+    """One variant of a scenario. `defaults` are settings, as they would be given, that this arm has of its own."""
 
     name: str
     summary: str
+    defaults: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -83,16 +61,14 @@ class Scenario(msgspec.Struct, frozen=True):
         names = ", ".join(arm.name for arm in self.arms)
         raise UsageError(f"scenario {self.name} has no arm {name!r}", f"Its arms: {names}")
 
-    def resolve(self, given: Mapping[str, str]) -> Settings:
-        """All settings, with those that were given.
+    def resolve(self, given: Mapping[str, str], arm: str = "") -> Settings:
+        """All settings of an arm, with those that were given; where there is a `model`, that workload's too.
 
         Raises:
             UsageError: an unknown setting or a value that it does not take.
         """
-        known = {setting.name: setting for setting in self.settings}
-        for name in given:
-            if name not in known:
-                raise UsageError(f"scenario {self.name} has no setting {name!r}", f"It has: {', '.join(known)}")
-        return {
-            name: setting.parse(given[name]) if name in given else setting.default for name, setting in known.items()
-        }
+        given = {**(self.arm(arm).defaults if arm else {}), **given}
+        settings = list(self.settings)
+        for model in (setting for setting in self.settings if setting.name == "model"):
+            settings += workloads.find(str(model.parse(given.get("model", str(model.default))))).settings
+        return knobs.resolve(f"scenario {self.name}", settings, given)

@@ -1,0 +1,89 @@
+"""`sampled-softmax` and `nce`: which of very many items comes next, learnt from a sample of candidates.
+
+The history's items are looked up and averaged; the score of an item is the product with its row of the output
+table, plus its bias. Only the labels' and the sampled candidates' rows are read in a step; the full softmax
+is for evaluation.
+"""
+
+from __future__ import annotations
+
+from repro.setting import Setting, Settings
+from repro.workloads.states import PRECISIONS
+from repro.workloads.terms import Term, term
+from repro.workloads.workload import Variable, Workload, optimizer, pull_and_push
+
+
+def _parameters(settings: Settings) -> tuple[Term, ...]:
+    return (
+        term("embedding", "vocabulary * width", settings),
+        term("output", "vocabulary * (width + 1)", settings),
+    )
+
+
+def _variables(settings: Settings) -> tuple[Variable, ...]:
+    items, width, rows = settings["vocabulary"], settings["width"], settings["rows"]
+    scored = rows + settings["samples"]
+    return (
+        Variable(
+            "items", "embedding", (items, width), looked_up=rows * settings["history"], partitioned=True
+        ),
+        Variable("output/weight", "output", (items, width), looked_up=scored, partitioned=True),
+        Variable("output/bias", "output", (items,), looked_up=scored, partitioned=True),
+    )
+
+
+def _values(settings: Settings) -> Settings:
+    return {
+        **settings,
+        "servers": max(settings["ps"], 1),
+        "value_bytes": PRECISIONS[settings["precision"]].activation,
+    }
+
+
+def _on_worker(settings: Settings) -> tuple[Term, ...]:
+    values = _values(settings)
+    return (
+        term("scores", "2 * rows * (samples + 1) * value_bytes", values),
+        term("history", "2 * rows * history * width * value_bytes", values),
+        term("candidates", "2 * (rows + samples) * width * value_bytes", values),
+    )
+
+
+def _on_server(settings: Settings) -> tuple[Term, ...]:
+    return (term("full softmax", "2 * evaluated * (vocabulary // servers) * value_bytes", _values(settings)),)
+
+
+def _settings(samples: int) -> tuple[Setting, ...]:
+    return (
+        Setting("vocabulary", 10_000, "items", 2, 1 << 40),
+        Setting("width", 32, "values in an item's row", 1, 100_000),
+        Setting("history", 4, "items before the one to predict", 1, 100_000),
+        Setting("samples", samples, "candidates that are sampled for a batch", 1, 10_000_000),
+        Setting("correction", True, "subtract the logarithm of how often a candidate is expected"),
+        Setting(
+            "evaluated", 8, "rows whose full softmax is computed when training is done (0: none)", 0, 100_000
+        ),
+        optimizer("adagrad"),
+    )
+
+
+SAMPLED_SOFTMAX = Workload(
+    name="sampled-softmax",
+    summary="next-item prediction over a large vocabulary; softmax over the label and sampled candidates",
+    settings=_settings(64),
+    parameters=_parameters,
+    variables=_variables,
+    on_worker=_on_worker,
+    on_server=_on_server,
+    exchange=pull_and_push,
+)
+NCE = Workload(
+    name="nce",
+    summary="next-item prediction over a large vocabulary; noise-contrastive estimation",
+    settings=_settings(64),
+    parameters=_parameters,
+    variables=_variables,
+    on_worker=_on_worker,
+    on_server=_on_server,
+    exchange=pull_and_push,
+)
