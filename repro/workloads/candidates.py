@@ -24,9 +24,7 @@ def _variables(settings: Settings) -> tuple[Variable, ...]:
     items, width, rows = settings["vocabulary"], settings["width"], settings["rows"]
     scored = rows + settings["samples"]
     return (
-        Variable(
-            "items", "embedding", (items, width), looked_up=rows * settings["history"], partitioned=True
-        ),
+        Variable("items", "embedding", (items, width), looked_up=rows * settings["history"], partitioned=True),
         Variable("output/weight", "output", (items, width), looked_up=scored, partitioned=True),
         Variable("output/bias", "output", (items,), looked_up=scored, partitioned=True),
     )
@@ -60,9 +58,7 @@ def _settings(samples: int) -> tuple[Setting, ...]:
         Setting("history", 4, "items before the one to predict", 1, 100_000),
         Setting("samples", samples, "candidates that are sampled for a batch", 1, 10_000_000),
         Setting("correction", True, "subtract the logarithm of how often a candidate is expected"),
-        Setting(
-            "evaluated", 8, "rows whose full softmax is computed when training is done (0: none)", 0, 100_000
-        ),
+        Setting("evaluated", 8, "rows whose full softmax is computed when training is done (0: none)", 0, 100_000),
         optimizer("adagrad"),
     )
 

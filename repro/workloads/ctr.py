@@ -53,9 +53,7 @@ CTR = Workload(
     name="ctr",
     summary="user and item embeddings partitioned over the servers, dense layers, sigmoid loss",
     settings=(
-        Setting(
-            "variables", 50, "features, each with a table: by turns of the user and of the item", 1, 5000
-        ),
+        Setting("variables", 50, "features, each with a table: by turns of the user and of the item", 1, 5000),
         Setting("vocabulary", 1000, "rows of each table", 1),
         Setting("width", 8, "values in a row of a table", 1, 100_000),
         Setting("layers", 2, "dense layers before the output", 1, 1000),

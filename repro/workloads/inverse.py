@@ -28,10 +28,7 @@ def fewest_servers(workload: Workload, settings: Settings, limit: int) -> int:
     """
     if _server_peak(workload, settings, MOST_SERVERS) > limit:
         return 0
-    low, high = 0, 1
-    while _server_peak(workload, settings, high) > limit:
-        low, high = high, 2 * high
-    return next(n for n in range(low + 1, high + 1) if _server_peak(workload, settings, n) <= limit)
+    return 1 + _last(lambda servers: _server_peak(workload, settings, servers) > limit, MOST_SERVERS)
 
 
 def _peak(workload: Workload, settings: Settings) -> int:

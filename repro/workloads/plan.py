@@ -102,9 +102,7 @@ def _need(rank: str, terms: tuple[Term, ...]) -> Need:
     return Need(rank, terms, total(terms))
 
 
-def _server(
-    workload: Workload, settings: Settings, index: int, part: tuple[tuple[Variable, ...], Exchange]
-) -> Need:
+def _server(workload: Workload, settings: Settings, index: int, part: tuple[tuple[Variable, ...], Exchange]) -> Need:
     held, exchange = part
     values = {"workers": settings["workers"], "sent": exchange.to_server.bytes}
     arrived = term("arrived from the workers", "workers * sent", values)
