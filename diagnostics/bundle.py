@@ -220,8 +220,7 @@ def _redacted(value: str | bytes | Attachment) -> Attachment:
 
 def _pack(members: Mapping[str, Attachment], left_out: dict[str, str]) -> bytes:
     listed = tuple(
-        Member(name, len(item.data), hashlib.sha256(item.data).hexdigest(), item.kind)
-        for name, item in members.items()
+        Member(name, len(item.data), hashlib.sha256(item.data).hexdigest(), item.kind) for name, item in members.items()
     )
     index = msgspec.json.format(msgspec.json.encode(Index(FORMAT, __version__, listed, left_out)))
     archive = io.BytesIO()

@@ -91,8 +91,9 @@ _RULES = (
     _rule("password", "-u --user --proxy-user",
           r"(?<![\w-])(?:-u|--user|--proxy-user)[ \n=]{1,2}[\"']?[^\s:\"'/]{1,100}:"
           r"(?P<secret>(?!\d{1,5}\b)[^\s\"']{1,300})"),
-    _rule("password", "sshpass mysql",
-          r"\b(?:sshpass|mysql\w{0,10})\s[^\n]{0,60}?\s?-p[ \n]?(?P<secret>[^\s\"'-][^\s\"']{3,})"),
+    _rule("password", "sshpass mysql login",
+          r"\b(?:(?:sshpass|mysql\w{0,10})\s(?s:.){0,60}?|login(?s:.){0,60}?\s)"
+          r"(?<![\w-])-p[ \n]?(?P<secret>(?!\d{1,5}\b)[^\s\"'-][^\s\"']{3,})"),
     _rule("delegation-token", "ident password",
           r"(?i)\b(?:ident|identifier|password)\"?\s{0,2}[:=]\s{0,2}"
           r"(?P<secret>(?:[0-9a-f]{2}[ :]){7,}[0-9a-f]{2})"),
@@ -140,13 +141,12 @@ _SIGN = re.compile(
     r"(?P<close>\\{0,3}[\"'][\])]?)?\s{0,3}(?P<sign>=>|:=|={1,2}|:(?!:)|,(?=\s{0,3}[bru]?\\{0,3}[\"']))\s{0,3}"
 )
 _VALUE = re.compile(
+    r"(?P<listed>[(\[]\s{0,3}(?:[bru]?(?:'[^'\n]{0,300}'|\"[^\"\n]{0,300}\")[\s,]{0,4}){1,20}[)\]]?)|"
     r"[bruf]?(?:\\{1,3}[\"'](?P<escaped>(?:[^\"'\\\n]|\\(?![\\\"']))*)"
     r"|\"(?P<double>(?:[^\"\\\n]|\\.)*)|'(?P<single>(?:[^'\\\n]|\\.)*))"
     r"|(?P<bare>(?:(?![&;,|](?:[ ]{0,3}[\w.\"'\[-]{1,60}[ ]{0,2}[=:]|\s|$))[^\s\"'<>\x00-\x1f])+)"
 )
-_LINE_VALUE = re.compile(
-    r"[bru]?(?:\\?\"(?P<double>[^\"\\\n]*)|\\?'(?P<single>[^'\\\n]*)|(?P<bare>[^\n\"']+))"
-)
+_LINE_VALUE = re.compile(r"[bru]?(?:\\?\"(?P<double>[^\"\\\n]*)|\\?'(?P<single>[^'\\\n]*)|(?P<bare>[^\n\"']+))")
 _FLAG = re.compile(r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]{1,80})(?:[ \t]{1,4}|\n)(?![-\s])")
 _ARGUMENT = re.compile(r"(?P<name>-{0,2}[A-Za-z_][\w.-]*)(?:==?|:)(?P<value>.+)", re.DOTALL)
 _LIKE_SECRET = re.compile(r"(?=[^\n]{0,80}\d)(?=[^\n]{0,80}[A-Za-z]).{8,}")
@@ -156,9 +156,7 @@ _PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIV[A-Z ]{0,20}-{0,5}")
 _PEM_END = re.compile(r"-----END (?:[A-Z0-9]+ ){0,4}PRIV[A-Z ]{0,20}-{0,5}")
 _PEM_REST = re.compile(r"(?:\\+[nr]|[A-Za-z0-9+/= \r])*")
 _PEM_LINE = re.compile(r"(?:^|.*[^A-Za-z0-9+/=])[A-Za-z0-9+/]{40,}={0,2}\s*|\s*|.*(?:Proc-Type|DEK-Info): .*")
-_PEM_LAST = re.compile(
-    r"[A-Za-z0-9+/]{1,75}={0,2}\s*|.*\s[A-Za-z0-9+/]{1,75}={1,2}\s*|.*\s[A-Za-z0-9+/]{20,75}\s*"
-)
+_PEM_LAST = re.compile(r"[A-Za-z0-9+/]{1,75}={0,2}\s*|.*\s[A-Za-z0-9+/]{1,75}={1,2}\s*|.*\s[A-Za-z0-9+/]{20,75}\s*")
 _PEM_LENGTH, _PEM_LINES = 20_000, 120
 
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
@@ -401,7 +399,7 @@ def _assigned(text: str, lower: str) -> Iterator[Span]:
             continue
         first, last = value.span(group)
         if group == "bare":
-            while last > first and text[last - 1] in ",;)]}\\":
+            while last > first and text[last - 1] in ",;.)]}\\":
                 last -= 1
         secret = text[first:last]
         if not secret or not _tells(name, secret):
