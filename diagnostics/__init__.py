@@ -1,1 +1,13 @@
-"""Attaches to stuck jobs, collects evidence, and says what it means."""
+"""Attaches to stuck jobs, collects evidence, and says what it means.
+
+`diagnostics.attach(...)` is the library call. It needs CPython 3.10 and our dependencies; the recorder, which lives in
+this package too, needs neither, so nothing is imported before it is asked for.
+"""
+
+
+def __getattr__(name):  # type: ignore[no-untyped-def]
+    if name == "attach":
+        from diagnostics.library import attach
+
+        return attach
+    raise AttributeError("module %r has no attribute %r" % (__name__, name))

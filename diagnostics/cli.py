@@ -1,8 +1,7 @@
-"""The commands that look at jobs: attach, diagnose, report."""
+"""The commands that look at what was collected: diagnose, report; and what they share with attach."""
 
 from __future__ import annotations
 
-import time
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +12,7 @@ import typer
 from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose as diagnose_collection
 from diagnostics.analyze.progress import Limits
-from diagnostics.collect import Options, Target, collect, procfs
-from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
+from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, State
 from diagnostics.report.html import render_html
@@ -35,18 +33,6 @@ def is_bad_news(collection: Collection, diagnosis: Diagnosis) -> bool:
     return stuck or diagnosis.verdict not in HARMLESS
 
 
-def _pid(text: str) -> int:
-    if not text.isdigit():
-        raise UsageError(f"{text!r} is not a process id", "Give numbers, e.g. lastbatch attach $(pgrep -f train.py)")
-    if not procfs.exists(int(text)):
-        state = procfs.state_of(int(text))
-        raise UsageError(
-            f"process {text} {'has ended (zombie)' if state else 'does not exist'}",
-            "Look it up with: pgrep -af python",
-        )
-    return int(text)
-
-
 def show(collection: Collection, diagnosis: Diagnosis, as_json: bool, written: Path | None) -> int:
     """Print the answer; the exit code."""
     if as_json:
@@ -56,37 +42,6 @@ def show(collection: Collection, diagnosis: Diagnosis, as_json: bool, written: P
         if written:
             page.print(f"\nEvidence: {written}\nReport:   lastbatch report {written} --out report.html", soft_wrap=True)
     return BAD_NEWS if is_bad_news(collection, diagnosis) else OK
-
-
-@command
-def attach(
-    targets: Annotated[list[str], typer.Argument(help="Process ids of the job's ranks.", metavar="PID...")],
-    out: Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")] = None,
-    gap: Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)] = 1.0,
-    budget: Annotated[float, typer.Option(help="Seconds for each tool on each process.", min=1)] = 20.0,
-    hang_after: Floor = 4.0,
-    as_json: Json = False,
-) -> int:
-    """Look at a job that is stuck now: evidence of all its processes, a verdict, a bundle.
-
-    Nothing has to be prepared in the job. Each process is stopped for about a second while its stacks are read, and
-    runs again afterwards.
-
-    Example: lastbatch attach $(pgrep -f train.py)
-    """
-    pids = dict.fromkeys(_pid(text) for text in targets)
-    path = out or Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + bundle.SUFFIX)
-    with words.status("") as status:
-        collection = collect([Target(pid) for pid in pids], Options(gap=gap, budget=budget), progress=status.update)
-    collection, diagnosis = diagnose_collection(collection, Limits(floor=hang_after))
-    written = bundle.write(path, collection, {})
-    code = show(collection, diagnosis, as_json, written)
-    if not any(process.threads for process in collection.processes):
-        raise MissingError(
-            "no stack could be read: " + next((p.why_not for p in collection.processes if p.why_not), "no reason given"),
-            "See lastbatch doctor for what is missing; the rest of the evidence is in the bundle",
-        )
-    return code
 
 
 def _one(paths: list[Path]) -> Collection:

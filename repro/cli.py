@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diagnostics import cli as looking
+from diagnostics.cli_attach import attach
 from diagnostics.console import LACKING, OK, Json, command, page, print_json
 from diagnostics.report.text import size
 from diagnostics.version import __version__
@@ -138,7 +139,7 @@ app.command("doctor")(doctor)
 app.command("scenarios")(list_scenarios)
 app.command("run")(run)
 app.command("plan")(plan)
-app.command("attach")(looking.attach)
+app.command("attach")(attach)
 app.command("diagnose")(looking.diagnose)
 app.command("report")(looking.report)
 

@@ -11,23 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import flight, procfs, pyspy, pystack
-from diagnostics.collect.rungs import Rung, attempt
+from diagnostics.collect import flight, procfs
+from diagnostics.collect.climb import climb
 from diagnostics.collect.sockets import Sockets, sockets_of
-from diagnostics.model import Attempt, Collection, Connection, Process, Record, Sample, Thread
+from diagnostics.model import Collection, Connection, Process, Record, Sample
 from diagnostics.version import __version__
-
-LADDER = (pyspy.RUNG, pystack.RUNG)
-"""Rungs that read stacks, from the lightest to the one that shows most."""
-
-_UNTOUCHABLE = {
-    "": "there is no such process",
-    "Z": "has ended and waits for its parent to notice (zombie)",
-    "X": "has ended",
-    "D": "in uninterruptible sleep (D): a tracer would wait with it, so it is never ptraced",
-    "T": "stopped by a signal (T): a tracer would set it running again; send SIGCONT first",
-    "t": "stopped by another debugger (t): detach that first",
-}
 
 
 class Target(Record, frozen=True):
@@ -148,50 +136,22 @@ def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Proces
 
 def _with_stacks(process: Process, options: Options) -> tuple[Process, float]:
     """The process with its stacks, and when they had been taken (monotonic)."""
-    attempts, threads, rung = climb(process.pid, options)
-    names = {sample.tid: sample.name for sample in process.samples[-1].threads}
+    climbed = climb(process.pid, options.budget, options.rungs)
+    names = {sample.tid: sample.name for sample in process.samples[-1].threads} if process.samples else {}
     last = procfs.state_of(process.pid)
     with_stacks = msgspec.structs.replace(
         process,
-        rung=rung,
-        pause=max((tried.pause for tried in attempts), default=0.0),
-        why_not="" if threads else "; ".join(dict.fromkeys(tried.why_not for tried in attempts)),
+        rung=climbed.rung,
+        pause=climbed.pause,
+        why_not=climbed.why_not,
         threads=tuple(
             thread if thread.name else msgspec.structs.replace(thread, name=names.get(thread.tid, ""))
-            for thread in threads
+            for thread in climbed.threads
         ),
-        attempts=attempts,
+        attempts=climbed.attempts,
         running_after=last in ("R", "S", "D") if last else None,
     )
     return with_stacks, time.monotonic()
-
-
-def climb(pid: int, options: Options) -> tuple[tuple[Attempt, ...], tuple[Thread, ...], str]:
-    """Try the rungs in order; the threads of the one that shows most, and its name."""
-    attempts: list[Attempt] = []
-    best: tuple[Thread, ...] = ()
-    name = ""
-    for rung in LADDER:
-        if options.rungs and rung.name not in options.rungs:
-            continue
-        if reason := _UNTOUCHABLE.get(procfs.state_of(pid)):
-            attempts.append(Attempt(rung.name, False, 0.0, why_not=reason))
-            continue
-        tried, threads = attempt(rung, pid, options.budget)
-        attempts.append(tried)
-        if threads:
-            best, name = _keep(rung, threads, best), rung.name
-    return tuple(attempts), best, name
-
-
-def _keep(rung: Rung, threads: tuple[Thread, ...], before: tuple[Thread, ...]) -> tuple[Thread, ...]:
-    """A rung that shows native frames supersedes, but keeps the names that only Python knows."""
-    names = {thread.tid: thread.name for thread in before if thread.name}
-    if not rung.native:
-        return threads
-    return tuple(
-        msgspec.structs.replace(thread, name=names.get(thread.tid) or thread.name) for thread in threads
-    )
 
 
 def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
@@ -212,4 +172,3 @@ def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
         msgspec.structs.replace(process, connections=tuple(named(process, link) for link in process.connections))
         for process in processes
     )
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import time
 from pathlib import Path
 
 from diagnostics.model import Sample, ThreadSample, Versions
@@ -36,9 +37,40 @@ def state_of(pid: int) -> str:
     return _stat_fields(read_text(Path(f"/proc/{pid}/stat")))[0]
 
 
+def settled_state(pid: int, patience: float = 0.05) -> str:
+    """As `state_of`, but "D" where a thread stays in uninterruptible sleep for `patience` seconds."""
+    blocked = _blocked_threads(pid)
+    deadline = time.monotonic() + patience
+    while blocked and time.monotonic() < deadline:
+        time.sleep(0.005)
+        blocked &= _blocked_threads(pid)
+    return "D" if blocked else state_of(pid)
+
+
+def _blocked_threads(pid: int) -> set[str]:
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return set()
+    return {tid for tid in tasks if _stat_fields(read_text(Path(f"/proc/{pid}/task/{tid}/stat")))[0] == "D"}
+
+
+def uid_of(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
 def _stat_fields(stat: str) -> list[str]:
     """Fields from the third on: the second, the name, may hold spaces and brackets."""
     return stat.rpartition(")")[2].split() or [""]
+
+
+def parent_of(pid: int) -> int:
+    """The parent's pid, 0 where there is none."""
+    fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))
+    return int(fields[1]) if len(fields) > 1 else 0
 
 
 def start_time(pid: int) -> int:

@@ -51,4 +51,9 @@ def read(pid: int, budget: float) -> tuple[Thread, ...]:
     return parse(run_tool([_tool(), "dump", "--json", "--pid", str(pid)], budget))
 
 
-RUNG = Rung("py-spy", read, native=False)
+def read_without_stopping(pid: int, budget: float) -> tuple[Thread, ...]:
+    """For a process that stands still anyway: its memory is read as it is."""
+    return parse(run_tool([_tool(), "dump", "--json", "--nonblocking", "--pid", str(pid)], budget))
+
+
+RUNG = Rung("py-spy", read, native=False, gentle=read_without_stopping)

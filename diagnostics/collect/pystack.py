@@ -18,4 +18,4 @@ def read(pid: int, budget: float) -> tuple[Thread, ...]:
         raise RungError("answered with something else than threads") from None
 
 
-RUNG = Rung("pystack", read, native=True)
+RUNG = Rung("pystack", read, native=True, merged=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -18,12 +20,18 @@ class RungError(Exception):
     """Why this rung could not answer, in words for the roll call."""
 
 
+Read = Callable[[int, float], tuple[Thread, ...]]
+"""Takes a pid and a number of seconds; raises `RungError`."""
+
+
 class Rung(NamedTuple):
-    """A way to get stacks. `read` takes a pid and a number of seconds, and raises `RungError`."""
+    """A way to get stacks. `gentle` reads a process that no tracer may touch: stopped, or in state D."""
 
     name: str
-    read: Callable[[int, float], tuple[Thread, ...]]
+    read: Read
     native: bool  # whether it shows native frames of all threads
+    merged: bool = False  # whether Python's frames are already in their places among them
+    gentle: Read | None = None
 
 
 class PauseMeter:
@@ -58,33 +66,53 @@ class PauseMeter:
         self._thread.join()
 
 
-def attempt(rung: Rung, pid: int, budget: float) -> tuple[Attempt, tuple[Thread, ...]]:
-    """Run one rung on one process, for at most `budget` seconds."""
+def attempt(name: str, read: Read, pid: int, budget: float) -> tuple[Attempt, tuple[Thread, ...]]:
+    """Run one rung on one process, for at most `budget` seconds; leaves it running if it ran before."""
     began = time.monotonic()
     threads: tuple[Thread, ...] = ()
     why_not = ""
+    was_stopped = procfs.state_of(pid) == "T"
     with PauseMeter(pid) as pause:
         try:
-            threads = rung.read(pid, budget)
+            threads = read(pid, budget)
         except RungError as error:
             why_not = str(error)
+    if not was_stopped:
+        set_running(pid)
     seconds = time.monotonic() - began
-    return Attempt(rung.name, not why_not, round(seconds, 3), round(pause.seconds, 4), why_not), threads
+    return Attempt(name, not why_not, round(seconds, 3), round(pause.seconds, 4), why_not), threads
 
 
-def run_tool(argv: Sequence[str], budget: float) -> bytes:
-    """Standard output of a tool that reads another process.
+def set_running(pid: int, patience: float = 0.5) -> None:
+    """Continue a process that a tool left stopped: one killed while it attaches leaves its SIGSTOP behind.
+
+    The kernel lets go of a dead tracer's targets by itself, within `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while procfs.state_of(pid) in ("T", "t"):
+        if procfs.state_of(pid) == "T":
+            os.kill(pid, signal.SIGCONT)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_PAUSE_POLL)
+
+
+def run_tool(argv: Sequence[str], budget: float, may_fail: bool = False) -> bytes:
+    """Standard output of a tool that reads another process; `may_fail`: what it said counts, not how it ended.
 
     Raises:
         RungError: it is not there, did not end in time, or failed; with its own last words.
     """
+    environ = os.environ | {"DEBUGINFOD_URLS": "", "LC_ALL": "C"}  # nothing is fetched from afar while a target waits
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=budget, check=False)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=budget, check=False, env=environ
+        )
     except FileNotFoundError:
         raise RungError(f"{argv[0]} is not installed") from None
     except subprocess.TimeoutExpired:
         raise RungError(f"did not end within {budget:.0f} s") from None
-    if done.returncode:
+    if done.returncode and not (may_fail and done.stdout):
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise RungError(explain(words[-1] if words else f"ended with {done.returncode}"))
     return done.stdout

@@ -1,0 +1,126 @@
+"""`lastbatch attach`: look at a job that is stuck now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from diagnostics import bundle
+from diagnostics.analyze.diagnose import diagnose
+from diagnostics.analyze.progress import Limits
+from diagnostics.cli import Floor, show
+from diagnostics.collect import Options, Target, collect
+from diagnostics.console import LACKING, OK, Json, command, page, print_json, words
+from diagnostics.discover.jobs import Job
+from diagnostics.discover.selectors import Selection, jobs_here, select
+from diagnostics.model import Collection
+from diagnostics.redact import redact_command
+from diagnostics.report.text import plural
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py. None: the only job here.", metavar="TARGET..."),
+]
+Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")]
+Gap = Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)]
+Budget = Annotated[float, typer.Option(help="Seconds for each tool on each process.", min=1)]
+Rungs = Annotated[
+    list[str] | None, typer.Option("--rung", help="Only this tool (py-spy, pystack, gdb, eu-stack); again for more.")
+]
+
+
+@command
+def attach(
+    targets: Targets = None,
+    list_jobs: Annotated[bool, typer.Option("--list", help="Show the jobs seen on this machine, touch none.")] = False,
+    out: Out = None,
+    gap: Gap = 1.0,
+    budget: Budget = 20.0,
+    rung: Rungs = None,
+    children: Annotated[bool, typer.Option(help="Look at data loaders and other children, too.")] = True,
+    peers: Annotated[bool, typer.Option(help="Look at unnamed processes that the job is connected to, too.")] = False,
+    hang_after: Floor = 4.0,
+    as_json: Json = False,
+) -> int:
+    """Look at a job that is stuck now: evidence of all its processes, a verdict, a bundle.
+
+    Nothing has to be prepared in the job. Each process is stopped for a moment while its stacks are read, and runs
+    again afterwards; the pause is in the result.
+
+    Example: lastbatch attach job:tf-4f2a91    Example: lastbatch attach $(pgrep -f train.py)
+    """
+    if list_jobs:
+        return _list(jobs_here(), as_json)
+    chosen = select(targets or [], children, peers)
+    with words.status("") as status:
+        collection = collect(_targets(chosen), Options(gap, budget, tuple(rung or ())), chosen.expected, status.update)
+    return conclude(collection, Limits(floor=hang_after), out, as_json)
+
+
+def _targets(chosen: Selection) -> list[Target]:
+    return [Target(member.pid, member.rank) for member in chosen.members]
+
+
+def conclude(collection: Collection, limits: Limits, out: Path | None, as_json: bool) -> int:
+    """Diagnose, write the bundle, print the answer; the exit code."""
+    collection, diagnosis = diagnose(collection, limits)
+    path = out or Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + bundle.SUFFIX)
+    code = show(collection, diagnosis, as_json, bundle.write(path, collection, {}))
+    if any(process.threads for process in collection.processes):
+        return code
+    reason = next((process.why_not for process in collection.processes if process.why_not), "no reason given")
+    words.print(Text(f"lastbatch: no stack could be read: {reason}. See lastbatch doctor for what is missing"), soft_wrap=True)
+    return code or LACKING
+
+
+def _list(jobs: Sequence[Job], as_json: bool) -> int:
+    if as_json:
+        print_json({"jobs": [_described(job) for job in jobs]})
+        return OK
+    if not jobs:
+        page.print("No job is seen on this machine. Give PIDs, e.g. lastbatch attach $(pgrep -f train.py)")
+    for job in jobs:
+        page.print(_table(job))
+    return OK
+
+
+def _described(job: Job) -> dict[str, object]:
+    return {
+        "job": f"job:{job.id}",
+        "ranks": [
+            {"rank": m.rank, "pid": m.pid, "why": m.why, "command": redact_command(m.command)} for m in job.members
+        ],
+        "expected": job.expected,
+        "elsewhere": dict(job.elsewhere),
+        "missing": job.missing,
+        "peers": [{"address": p.address, "pid": p.pid, "of": p.of, "command": redact_command(p.command)} for p in job.peers],
+    }
+
+
+MOST_ROWS = 40
+
+
+def _table(job: Job) -> Table:
+    title = f"job:{job.id}   {plural(len(job.members), 'process', 'processes')}"
+    if job.expected:
+        title += f", {len(job.expected) - len(job.missing)} of {plural(len(job.expected), 'rank')} here"
+    table = Table(box=None, pad_edge=False, title=Text(title, "bold"), title_justify="left")
+    for column in ("rank", "pid", "known by", "command"):
+        table.add_column(column, overflow="ellipsis", no_wrap=column == "command")
+    for member in job.members[:MOST_ROWS]:
+        command_line = " ".join(redact_command(member.command))
+        table.add_row(Text(member.rank), str(member.pid), Text(member.why), Text(command_line))
+    if len(job.members) > MOST_ROWS:
+        table.add_row(Text(f"and {len(job.members) - MOST_ROWS} more", "dim"), "", "", "")
+    for rank, address in job.elsewhere[:MOST_ROWS]:
+        table.add_row(Text(rank, "dim"), "", Text(f"at {address}", "dim"), Text("not on this machine: see --via", "dim"))
+    for peer in job.peers:
+        what = " ".join(redact_command(peer.command)) or "not on this machine"
+        table.add_row(Text("unnamed", "yellow"), str(peer.pid or ""), Text(f"talks to {', '.join(peer.of[:3])}"), Text(f"{peer.address} {what}"))
+    return table

@@ -1,0 +1,87 @@
+"""The ladder of rungs that read stacks, climbed for one process. Never blocks longer than the budgets of its rungs."""
+
+from __future__ import annotations
+
+import os
+
+from diagnostics.collect import eustack, gdb, procfs, pyspy, pystack
+from diagnostics.collect.rungs import attempt
+from diagnostics.collect.weave import weave_threads
+from diagnostics.model import Attempt, Record, Thread
+
+LADDER = (pyspy.RUNG, pystack.RUNG, gdb.RUNG, eustack.RUNG)
+"""In the order in which they are tried: Python's frames first, then native ones until a rung has answered."""
+
+_UNTOUCHABLE = {
+    "": "there is no such process",
+    "Z": "has ended and waits for its parent to notice (zombie)",
+    "X": "has ended",
+    "D": "in uninterruptible sleep (D): a tracer would wait with it, so it is never ptraced",
+    "T": "stopped by a signal (T): a tracer would set it running again; send SIGCONT first",
+    "t": "stopped by another debugger (t): detach that first",
+}
+
+
+class Climb(Record, frozen=True):
+    """What the ladder gave for one process. `rung` names the rungs whose threads these are."""
+
+    attempts: tuple[Attempt, ...] = ()
+    threads: tuple[Thread, ...] = ()
+    rung: str = ""
+
+    @property
+    def pause(self) -> float:
+        return max((tried.pause for tried in self.attempts), default=0.0)
+
+    @property
+    def why_not(self) -> str:
+        return "" if self.threads else "; ".join(dict.fromkeys(tried.why_not for tried in self.attempts))
+
+
+def why_untouchable(pid: int) -> str:
+    """Why no tracer may stop this process; "" where it may."""
+    return _UNTOUCHABLE.get(procfs.settled_state(pid), "") or why_denied(pid)
+
+
+def why_denied(pid: int) -> str:
+    """Which right is missing to read a process of another user; "" for none."""
+    owner, us = procfs.uid_of(pid), os.geteuid()
+    if us == 0 or owner in (us, -1):
+        return ""
+    return f"not permitted: it belongs to uid {owner}, we are uid {us}; run as that user or root (CAP_SYS_PTRACE)"
+
+
+def climb(pid: int, budget: float, rungs: tuple[str, ...] = ()) -> Climb:
+    """Try the rungs in order, each for at most `budget` seconds; `rungs` names those to try, () for all."""
+    attempts: list[Attempt] = []
+    python: tuple[Thread, ...] = ()
+    answered: list[str] = []
+    for rung in LADDER:
+        if rungs and rung.name not in rungs:
+            continue
+        reason = why_untouchable(pid)
+        read = rung.gentle if reason else rung.read
+        if read is None or not procfs.exists(pid) or why_denied(pid):
+            attempts.append(Attempt(rung.name, False, 0.0, why_not=reason))
+            continue
+        tried, threads = attempt(rung.name, read, pid, budget)
+        attempts.append(tried)
+        if not tried.ok:
+            continue
+        answered.append(rung.name)
+        if rung.merged:
+            return Climb(tuple(attempts), _keep_names(threads, python), rung.name)
+        if rung.native:
+            return Climb(tuple(attempts), weave_threads(python, threads), "+".join(answered))
+        python = threads
+    return Climb(tuple(attempts), python, "+".join(answered))
+
+
+def _keep_names(threads: tuple[Thread, ...], python: tuple[Thread, ...]) -> tuple[Thread, ...]:
+    """Names that only Python knows."""
+    names = {thread.tid: thread.name for thread in python if thread.name}
+    return tuple(_named(thread, names.get(thread.tid, "")) for thread in threads)
+
+
+def _named(thread: Thread, name: str) -> Thread:
+    return Thread(thread.tid, name or thread.name, thread.frames, thread.holds_gil)

@@ -1,0 +1,38 @@
+"""Rung: eu-stack of elfutils. Native frames of every thread; the last resort where there is no gdb."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+from diagnostics.collect.names import native_frame
+from diagnostics.collect.rungs import Rung, RungError, run_tool
+from diagnostics.model import Frame, Thread
+
+_THREAD = re.compile(r"^TID (\d+):$")
+_FRAME = re.compile(r"^#\d+ +0x[0-9a-f]+(?: - \d+)?(?: (?!- )(.*?))?(?: - ([/\[].*))?$")
+
+
+def read(pid: int, budget: float) -> tuple[Thread, ...]:
+    tool = shutil.which("eu-stack")
+    if not tool:
+        raise RungError("eu-stack is not installed (apt-get install elfutils)")
+    threads = parse(run_tool([tool, "-m", "-p", str(pid)], budget, may_fail=True).decode("utf-8", "replace"))
+    if not threads:
+        raise RungError("eu-stack saw no thread")
+    return threads
+
+
+def parse(output: str) -> tuple[Thread, ...]:
+    """Threads of `eu-stack -m -p PID`, frames turned to outermost first."""
+    found: dict[int, list[Frame]] = {}
+    frames: list[Frame] = []
+    for line in output.splitlines():
+        if header := _THREAD.match(line):
+            frames = found.setdefault(int(header[1]), [])
+        elif match := _FRAME.match(line):
+            frames.append(native_frame(match[1] or "???", match[2] or ""))
+    return tuple(Thread(tid, "", tuple(reversed(frames))) for tid, frames in sorted(found.items()) if frames)
+
+
+RUNG = Rung("eu-stack", read, native=True)

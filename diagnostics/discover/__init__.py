@@ -1,0 +1,7 @@
+"""Which processes make up a job. `claims` and `jobs` are pure; `scan` looks at /proc; `selectors` is what users type."""
+
+from diagnostics.discover.jobs import Job, Member, find_jobs
+from diagnostics.discover.scan import Seen, scan
+from diagnostics.discover.selectors import select
+
+__all__ = ["Job", "Member", "Seen", "find_jobs", "scan", "select"]

@@ -1,0 +1,73 @@
+"""What there is on this machine: every process that may be looked at, with what discovery needs. Touches none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from diagnostics.collect import flight, procfs
+from diagnostics.collect.sockets import Sockets, sockets_of
+from diagnostics.discover.claims import KEYS, Claim, claim_of
+from diagnostics.model import Record
+
+_FRAMEWORKS = ("/tensorflow/", "/torch/", "/jaxlib/")
+
+
+class Seen(Record, frozen=True):
+    """One process as it is seen from outside."""
+
+    pid: int
+    parent: int
+    uid: int
+    command: tuple[str, ...]
+    claim: Claim | None = None
+    framework: str = ""  # "tensorflow", "torch", "jaxlib" where its library is mapped
+    recorder_rank: str = ""
+    listens: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()  # (local, remote) of its established connections
+
+
+def scan(pids: Iterable[int] | None = None) -> tuple[Seen, ...]:
+    """All processes (or these) but ourselves, our ancestors and the kernel's own threads."""
+    ours = own_family()
+    wanted = [pid for pid in (pids if pids is not None else all_pids()) if pid not in ours]
+    commands = {pid: command for pid in wanted if (command := procfs.command_of(pid))}
+    sockets = sockets_of(commands)
+    return tuple(_seen(pid, command, sockets[pid]) for pid, command in commands.items())
+
+
+def all_pids() -> list[int]:
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def own_family() -> set[int]:
+    """This process and those that started it: a tool never looks at itself."""
+    family, pid = set(), os.getpid()
+    while pid > 1:
+        family.add(pid)
+        pid = procfs.parent_of(pid)
+    return family
+
+
+def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
+    mapped = procfs.mapped_files(pid)
+    recorder = flight.find(mapped)
+    recording = flight.load(recorder, tail=0) if recorder else None
+    return Seen(
+        pid=pid,
+        parent=procfs.parent_of(pid),
+        uid=procfs.uid_of(pid),
+        command=command,
+        claim=claim_of(environ_of(pid), command, procfs.read_text(Path(f"/proc/{pid}/cgroup"))),
+        framework=next((name.strip("/") for name in _FRAMEWORKS if any(name in path for path in mapped)), ""),
+        recorder_rank=recording.rank if recording else "",
+        listens=sockets.listens,
+        links=tuple((link.local, link.remote) for link in sockets.connections if link.state == "ESTABLISHED"),
+    )
+
+
+def environ_of(pid: int) -> dict[str, str]:
+    """The variables that say where a process belongs, and no others."""
+    pairs = (item.partition("=") for item in procfs.read_text(Path(f"/proc/{pid}/environ"), 4 << 20).split("\0"))
+    return {name: value for name, _, value in pairs if name in KEYS}

@@ -1,0 +1,127 @@
+"""What a user types to name processes: `4711`, `job:ID`, `job:ID/RANK`, `port:2222`, `cmd:train.py`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+import psutil  # type: ignore[import-untyped]
+
+from diagnostics.collect import procfs
+from diagnostics.discover.jobs import Job, Member, child_name, find_jobs
+from diagnostics.discover.scan import Seen, scan
+from diagnostics.errors import MissingError, UsageError
+from diagnostics.model import Record
+
+KINDS = ("job:", "port:", "cmd:")
+
+
+class Selection(Record, frozen=True):
+    """The processes chosen, in order, and the ranks that their jobs should have."""
+
+    members: tuple[Member, ...]
+    expected: tuple[str, ...] = ()
+    jobs: tuple[Job, ...] = ()
+
+
+def local_hosts() -> frozenset[str]:
+    """Names and addresses of this machine."""
+    addresses = {a.address for links in psutil.net_if_addrs().values() for a in links}
+    return frozenset(addresses | {socket.gethostname(), socket.getfqdn()})
+
+
+def jobs_here() -> tuple[Job, ...]:
+    return find_jobs(scan(), local_hosts())
+
+
+def select(words: Sequence[str], with_children: bool = True, with_peers: bool = False) -> Selection:
+    """The processes that the user named; without words the one job that there is.
+
+    Raises:
+        UsageError: a word that names nothing, or nothing named and more than one job to choose from.
+        MissingError: nothing named, and no job seen.
+    """
+    numbers = [word for word in words if word.isdigit()]
+    for word in words:
+        if not word.isdigit() and not word.startswith(KINDS):
+            raise UsageError(f"{word!r} names no process", "Give a PID, job:ID, port:2222 or cmd:train.py; see --list")
+    for word in numbers:
+        _must_exist(int(word))
+    seen = scan()
+    jobs = find_jobs(seen, local_hosts())
+    if not words:
+        return _only(jobs)
+    members = [member for word in words for member in _named(word, seen, jobs)]
+    chosen = {member.pid: member for member in members}
+    touched = tuple(job for job in jobs if any(member.pid in chosen for member in job.members))
+    if with_children:
+        chosen |= _children(chosen, seen, touched)
+    if with_peers:
+        chosen |= {p.pid: Member(p.pid, f"pid:{p.pid}", "peer", p.command) for j in touched for p in j.peers if p.pid}
+    # Who names processes one by one has not said that the whole job is to be there.
+    whole = [job for job in touched if any(word == f"job:{job.id}" for word in words)]
+    expected = tuple(dict.fromkeys(rank for job in whole for rank in job.expected))
+    return Selection(tuple(chosen.values()), expected, touched)
+
+
+def _only(jobs: Sequence[Job]) -> Selection:
+    if not jobs:
+        raise MissingError("no job is seen on this machine", "Give PIDs, e.g. lastbatch attach $(pgrep -f train.py)")
+    if len(jobs) > 1:
+        names = ", ".join(f"job:{job.id}" for job in jobs[:6])
+        raise UsageError(f"there are {len(jobs)} jobs on this machine: {names}", "Name one; see lastbatch attach --list")
+    return Selection(jobs[0].members, jobs[0].expected, (jobs[0],))
+
+
+def _must_exist(pid: int) -> None:
+    state = procfs.state_of(pid)
+    if not state:
+        raise UsageError(f"process {pid} does not exist", "Look it up with: pgrep -af python, or lastbatch attach --list")
+
+
+def _named(word: str, seen: Sequence[Seen], jobs: Sequence[Job]) -> list[Member]:
+    known = {member.pid: member for job in jobs for member in job.members}
+
+    def members(processes: list[Seen], what: str) -> list[Member]:
+        if not processes:
+            raise UsageError(f"no process {what}", "See lastbatch attach --list")
+        return [known.get(p.pid) or Member(p.pid, "", "named by the user", p.command, p.uid) for p in processes]
+
+    kind, _, rest = word.partition(":")
+    if word.isdigit():
+        pid = int(word)
+        return [known.get(pid) or Member(pid, "", "named by the user", procfs.command_of(pid))]
+    if kind == "port":
+        return members([p for p in seen if any(a.endswith(f":{rest}") for a in p.listens)], f"listens on port {rest}")
+    if kind == "cmd":
+        return members([p for p in seen if rest in " ".join(p.command)], f"has {rest!r} in its command line")
+    return _of_job(rest, jobs)
+
+
+def _of_job(text: str, jobs: Sequence[Job]) -> list[Member]:
+    name, _, rank = text.partition("/")
+    found = [job for job in jobs if job.id == name] or [job for job in jobs if job.id.startswith(name)]
+    if len(found) != 1:
+        seen = ", ".join(f"job:{job.id}" for job in (found or jobs)[:6]) or "none"
+        raise UsageError(f"{'several jobs are' if found else 'no job is'} called {name!r} (seen: {seen})", "See --list")
+    members = [member for member in found[0].members if not rank or member.rank == rank]
+    if not members:
+        raise UsageError(f"job:{found[0].id} has no rank {rank!r} on this machine", "See lastbatch attach --list")
+    return members
+
+
+def _children(chosen: dict[int, Member], seen: Sequence[Seen], jobs: Sequence[Job]) -> dict[int, Member]:
+    """Whatever the chosen processes started, also where no job is known."""
+    known = {member.pid: member for job in jobs for member in job.members}
+    parents = {process.pid: process.parent for process in seen}
+    found: dict[int, Member] = {}
+    for process in seen:
+        above = parents.get(process.pid, 0)
+        while above > 1 and above not in chosen:
+            above = parents.get(above, 0)
+        if above > 1 and process.pid not in chosen:
+            name = child_name(chosen[above].rank or f"pid:{above}", process.pid)
+            found[process.pid] = known.get(process.pid) or Member(
+                process.pid, name, "child", process.command, process.uid
+            )
+    return found

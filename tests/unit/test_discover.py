@@ -1,0 +1,92 @@
+"""Which processes make up a job, from what they say and from whom they talk to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diagnostics.discover.claims import addresses_in, claim_of
+from diagnostics.discover.jobs import find_jobs
+from diagnostics.discover.scan import Seen
+
+CLUSTER = {"ps": ["127.0.0.1:2220", "127.0.0.1:2221"], "worker": ["127.0.0.1:2230"]}
+PYTHON = ("python", "train.py")
+
+
+def tf_config(role: str, index: int) -> dict[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": CLUSTER, "task": {"type": role, "index": index}})}
+
+
+@pytest.mark.parametrize(
+    ("environ", "command", "rank", "job"),
+    [
+        (tf_config("ps", 1), PYTHON, "ps:1", "tf-"),
+        ({"CLUSTER_SPEC": json.dumps(CLUSTER), "JOB_NAME": "worker", "TASK_INDEX": "0"}, PYTHON, "worker:0", "tf-"),
+        ({}, ("python", "t.py", "--job_name=ps", "--task_index", "1", "--ps_hosts=a:1,b:2", "--worker_hosts", "c:3"), "ps:1", "tf-"),
+        ({"RANK": "3", "WORLD_SIZE": "8", "MASTER_ADDR": "198.18.0.1", "MASTER_PORT": "29500"}, PYTHON, "worker:3", "torch-198.18.0.1:29500"),
+        ({"SLURM_JOB_ID": "77", "SLURM_PROCID": "5", "SLURM_NTASKS": "6"}, PYTHON, "worker:5", "slurm-77"),
+        ({"CONTAINER_ID": "container_e17_1410901177871_0001_01_000005"}, PYTHON, "container:5", "yarn-1410901177871_0001"),
+    ],
+)  # fmt: skip
+def test_each_way_in_which_a_process_says_its_rank(
+    environ: dict[str, str], command: tuple[str, ...], rank: str, job: str
+) -> None:
+    claim = claim_of(environ, command)
+    assert claim and claim.rank == rank and claim.job.startswith(job)
+
+
+def test_containers_are_known_by_their_control_group() -> None:
+    docker = claim_of({}, PYTHON, "0::/system.slice/docker-" + "ab" * 32 + ".scope")
+    pod = claim_of(
+        {"HOSTNAME": "mnist-worker-2"}, PYTHON,
+        "0::/kubepods/burstable/pod12345678-1234-1234-1234-123456789abc/" + "cd" * 32,
+    )  # fmt: skip
+    assert docker and docker.job == "docker-abababababab"
+    assert pod and (pod.job, pod.rank) == ("pod-mnist", "worker:2")
+
+
+def test_a_sparse_cluster_keeps_its_indices() -> None:
+    assert addresses_in({"worker": {"3": "h:1"}}) == (("worker:3", "h:1"),)
+
+
+@given(st.text(), st.lists(st.text()))
+def test_nonsense_claims_nothing_and_breaks_nothing(text: str, command: list[str]) -> None:
+    claim_of({"TF_CONFIG": text, "CLUSTER_SPEC": text, "RANK": text, "WORLD_SIZE": text}, command, text)
+
+
+def test_who_serves_the_address_of_a_rank_is_that_rank() -> None:
+    """GIVEN a server that says nothing, THEN its port tells which one it is."""
+    worker = Seen(10, 1, 0, PYTHON, claim_of(tf_config("worker", 0), PYTHON), listens=("127.0.0.1:2230",))
+    silent = Seen(11, 1, 0, ("./serve",), listens=("0.0.0.0:2221",))
+    (job,) = find_jobs([worker, silent])
+    assert {member.pid: member.rank for member in job.members} == {10: "worker:0", 11: "ps:1"}
+    assert job.missing == ("ps:0",)
+    assert job.elsewhere == (("ps:0", "127.0.0.1:2220"),)
+
+
+def test_children_and_launchers_are_not_ranks() -> None:
+    """GIVEN a shell that starts a rank that forks a loader, all with the same environment, THEN one rank, one child."""
+    claim = claim_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
+    shell = Seen(20, 1, 0, ("/bin/bash", "run.sh"), claim)
+    rank = Seen(21, 20, 0, PYTHON, claim)
+    loader = Seen(22, 21, 0, PYTHON, claim)
+    (job,) = find_jobs([shell, rank, loader])
+    assert [(member.pid, member.rank) for member in job.members] == [(21, "worker:0"), (22, "child/worker:0/22")]
+
+
+def test_peers_without_a_name_are_offered() -> None:
+    claim = claim_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
+    rank = Seen(30, 1, 0, PYTHON, claim, links=(("127.0.0.1:40000", "127.0.0.1:7077"), ("198.18.0.1:4", "198.18.0.9:53")))
+    helper = Seen(31, 1, 0, ("./store",), listens=("127.0.0.1:7077",), links=(("127.0.0.1:7077", "127.0.0.1:40000"),))
+    (job,) = find_jobs([rank, helper])
+    assert [(peer.address, peer.pid) for peer in job.peers] == [("198.18.0.9:53", 0), ("pid 31", 31)]
+
+
+def test_processes_that_claim_nothing_are_joined_by_their_connections() -> None:
+    left = Seen(40, 1, 0, PYTHON, framework="torch", links=(("127.0.0.1:1", "127.0.0.1:2"),))
+    right = Seen(41, 1, 0, PYTHON, framework="torch", links=(("127.0.0.1:2", "127.0.0.1:1"),))
+    alone = Seen(42, 1, 0, PYTHON, framework="torch")
+    assert [[m.pid for m in job.members] for job in find_jobs([left, right, alone])] == [[40, 41], [42]]
