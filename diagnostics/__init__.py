@@ -10,4 +10,4 @@ def __getattr__(name):  # type: ignore[no-untyped-def]
         from diagnostics.library import attach
 
         return attach
-    raise AttributeError("module %r has no attribute %r" % (__name__, name))
+    raise AttributeError("module " + __name__ + " has no attribute " + name)

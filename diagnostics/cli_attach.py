@@ -25,7 +25,9 @@ from diagnostics.report.text import plural
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py. None: the only job here.", metavar="TARGET..."),
+    typer.Argument(
+        help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py. None: the only job here.", metavar="TARGET..."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")]
 Gap = Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)]
@@ -75,7 +77,9 @@ def conclude(collection: Collection, limits: Limits, out: Path | None, as_json: 
     if any(process.threads for process in collection.processes):
         return code
     reason = next((process.why_not for process in collection.processes if process.why_not), "no reason given")
-    words.print(Text(f"lastbatch: no stack could be read: {reason}. See lastbatch doctor for what is missing"), soft_wrap=True)
+    words.print(
+        Text(f"lastbatch: no stack could be read: {reason}. See lastbatch doctor for what is missing"), soft_wrap=True
+    )
     return code or LACKING
 
 
@@ -99,7 +103,9 @@ def _described(job: Job) -> dict[str, object]:
         "expected": job.expected,
         "elsewhere": dict(job.elsewhere),
         "missing": job.missing,
-        "peers": [{"address": p.address, "pid": p.pid, "of": p.of, "command": redact_command(p.command)} for p in job.peers],
+        "peers": [
+            {"address": p.address, "pid": p.pid, "of": p.of, "command": redact_command(p.command)} for p in job.peers
+        ],
     }
 
 
@@ -119,8 +125,15 @@ def _table(job: Job) -> Table:
     if len(job.members) > MOST_ROWS:
         table.add_row(Text(f"and {len(job.members) - MOST_ROWS} more", "dim"), "", "", "")
     for rank, address in job.elsewhere[:MOST_ROWS]:
-        table.add_row(Text(rank, "dim"), "", Text(f"at {address}", "dim"), Text("not on this machine: see --via", "dim"))
+        table.add_row(
+            Text(rank, "dim"), "", Text(f"at {address}", "dim"), Text("not on this machine: see --via", "dim")
+        )
     for peer in job.peers:
         what = " ".join(redact_command(peer.command)) or "not on this machine"
-        table.add_row(Text("unnamed", "yellow"), str(peer.pid or ""), Text(f"talks to {', '.join(peer.of[:3])}"), Text(f"{peer.address} {what}"))
+        table.add_row(
+            Text("unnamed", "yellow"),
+            str(peer.pid or ""),
+            Text(f"talks to {', '.join(peer.of[:3])}"),
+            Text(f"{peer.address} {what}"),
+        )
     return table

@@ -42,9 +42,7 @@ def parse(output: str) -> tuple[Thread, ...]:
             found[tid] = name[1] if name else "", frames
         elif frames is not None and (match := _FRAME.match(line)):
             frames.append(_frame(match[1]))
-    return tuple(
-        Thread(tid, name, tuple(reversed(frames))) for tid, (name, frames) in sorted(found.items()) if frames
-    )
+    return tuple(Thread(tid, name, tuple(reversed(frames))) for tid, (name, frames) in sorted(found.items()) if frames)
 
 
 def _frame(text: str) -> Frame:

@@ -69,14 +69,18 @@ def _only(jobs: Sequence[Job]) -> Selection:
         raise MissingError("no job is seen on this machine", "Give PIDs, e.g. lastbatch attach $(pgrep -f train.py)")
     if len(jobs) > 1:
         names = ", ".join(f"job:{job.id}" for job in jobs[:6])
-        raise UsageError(f"there are {len(jobs)} jobs on this machine: {names}", "Name one; see lastbatch attach --list")
+        raise UsageError(
+            f"there are {len(jobs)} jobs on this machine: {names}", "Name one; see lastbatch attach --list"
+        )
     return Selection(jobs[0].members, jobs[0].expected, (jobs[0],))
 
 
 def _must_exist(pid: int) -> None:
     state = procfs.state_of(pid)
     if not state:
-        raise UsageError(f"process {pid} does not exist", "Look it up with: pgrep -af python, or lastbatch attach --list")
+        raise UsageError(
+            f"process {pid} does not exist", "Look it up with: pgrep -af python, or lastbatch attach --list"
+        )
 
 
 def _named(word: str, seen: Sequence[Seen], jobs: Sequence[Job]) -> list[Member]:

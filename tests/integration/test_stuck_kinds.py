@@ -124,7 +124,12 @@ def test_the_list_names_ranks_children_and_peers(lastbatch: Call, tmp_path: Path
             assert (ranks["worker:0"], ranks["worker:1"]) == (first.pid, second.pid)
             assert listed[job]["missing"] == ["worker:2"]
             answer = lastbatch("attach", job, "--gap", 0.2, "--json").json
-            assert {row["rank"] for row in answer["ranks"]} == {"worker:0", "worker:1", "worker:2", f"child/worker:0/{helper}"}
+            assert {row["rank"] for row in answer["ranks"]} == {
+                "worker:0",
+                "worker:1",
+                "worker:2",
+                f"child/worker:0/{helper}",
+            }
             assert next(r for r in answer["ranks"] if r["rank"] == "worker:2")["state"] == "unreachable"
         finally:
             os.kill(helper, signal.SIGKILL)

@@ -25,12 +25,27 @@ def tf_config(role: str, index: int) -> dict[str, str]:
     [
         (tf_config("ps", 1), PYTHON, "ps:1", "tf-"),
         ({"CLUSTER_SPEC": json.dumps(CLUSTER), "JOB_NAME": "worker", "TASK_INDEX": "0"}, PYTHON, "worker:0", "tf-"),
-        ({}, ("python", "t.py", "--job_name=ps", "--task_index", "1", "--ps_hosts=a:1,b:2", "--worker_hosts", "c:3"), "ps:1", "tf-"),
-        ({"RANK": "3", "WORLD_SIZE": "8", "MASTER_ADDR": "198.18.0.1", "MASTER_PORT": "29500"}, PYTHON, "worker:3", "torch-198.18.0.1:29500"),
+        (
+            {},
+            ("python", "t.py", "--job_name=ps", "--task_index", "1", "--ps_hosts=a:1,b:2", "--worker_hosts", "c:3"),
+            "ps:1",
+            "tf-",
+        ),
+        (
+            {"RANK": "3", "WORLD_SIZE": "8", "MASTER_ADDR": "198.18.0.1", "MASTER_PORT": "29500"},
+            PYTHON,
+            "worker:3",
+            "torch-198.18.0.1:29500",
+        ),
         ({"SLURM_JOB_ID": "77", "SLURM_PROCID": "5", "SLURM_NTASKS": "6"}, PYTHON, "worker:5", "slurm-77"),
-        ({"CONTAINER_ID": "container_e17_1410901177871_0001_01_000005"}, PYTHON, "container:5", "yarn-1410901177871_0001"),
+        (
+            {"CONTAINER_ID": "container_e17_1410901177871_0001_01_000005"},
+            PYTHON,
+            "container:5",
+            "yarn-1410901177871_0001",
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_way_in_which_a_process_says_its_rank(
     environ: dict[str, str], command: tuple[str, ...], rank: str, job: str
 ) -> None:
@@ -79,7 +94,9 @@ def test_children_and_launchers_are_not_ranks() -> None:
 
 def test_peers_without_a_name_are_offered() -> None:
     claim = claim_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
-    rank = Seen(30, 1, 0, PYTHON, claim, links=(("127.0.0.1:40000", "127.0.0.1:7077"), ("198.18.0.1:4", "198.18.0.9:53")))
+    rank = Seen(
+        30, 1, 0, PYTHON, claim, links=(("127.0.0.1:40000", "127.0.0.1:7077"), ("198.18.0.1:4", "198.18.0.9:53"))
+    )
     helper = Seen(31, 1, 0, ("./store",), listens=("127.0.0.1:7077",), links=(("127.0.0.1:7077", "127.0.0.1:40000"),))
     (job,) = find_jobs([rank, helper])
     assert [(peer.address, peer.pid) for peer in job.peers] == [("198.18.0.9:53", 0), ("pid 31", 31)]
