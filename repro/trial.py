@@ -24,6 +24,8 @@ from repro.scenario import Expected, Scenario, Settings
 
 POLL = 0.5
 """Seconds between two looks at the recorders: a twentieth of what noticing may take, 1 % of a core."""
+ATTACHED = 1 << 20
+"""Bytes of the end of each log that go into the bundle."""
 READY_LIMIT = 180.0
 """Seconds within which every rank has to say that it is ready; importing TensorFlow takes 2 to 20."""
 
@@ -242,9 +244,8 @@ def _attachments(members: tuple[Member, ...]) -> dict[str, bundle.Attachment]:
     )
     for member in members:
         for name, path_of, kind in readers:
-            try:
-                data = path_of(member).read_bytes()
-            except OSError:
+            data = procfs.tail_bytes(path_of(member), ATTACHED)
+            if not data:
                 continue
             found[bundle.member_name("ranks", member.rank, name)] = bundle.Attachment(data, kind)
     return found

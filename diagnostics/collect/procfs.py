@@ -180,14 +180,19 @@ def inherited_stdio(pid: int) -> Path | None:
 
 
 def tail(path: Path | None, lines: int = 60, limit: int = 64 << 10) -> tuple[str, ...]:
-    if path is None:
-        return ()
+    """The last lines of a log."""
+    data = tail_bytes(path, limit) if path else b""
+    return tuple(data.decode("utf-8", "replace").splitlines()[-lines:])
+
+
+def tail_bytes(path: Path, limit: int) -> bytes:
+    """The end of a file, b"" where it cannot be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
-            return tuple(file.read(limit).decode("utf-8", "replace").splitlines()[-lines:])
+            return file.read(limit)
     except OSError:
-        return ()
+        return b""
 
 
 def look(pid: int, at: float, socket_bytes: int, log: Path | None, step: int, events: int) -> Sample:

@@ -6,6 +6,9 @@ Each is a class made inside the worker's device scope. It has `features` (float 
 """
 
 import os
+import time
+
+import numpy as np
 
 from repro.nodes.models import WIDTH
 from repro.nodes.tfcompat import VERSION, batch, initializable, sloppy_interleave, tf
@@ -96,8 +99,21 @@ class DatasetArticleSource(DatasetSource):
                 yield session, epoch
 
 
+def slow_storage(milliseconds):
+    """An op that takes so long, as a read from a remote file system does."""
+
+    def wait():
+        time.sleep(milliseconds / 1000.0)
+        return np.int32(0)
+
+    return tf.py_func(wait, [], tf.int32) if milliseconds else tf.no_op()
+
+
 class QueueSource(object):
-    """A queue-runner pipeline. The runner closes the queue while the worker waits in dequeue.
+    """A queue-runner pipeline whose reads take `read_ms` each, also the one that finds the end of the files.
+
+    While that read is on its way the worker waits in dequeue, all its receives started: the error comes late. With
+    reads that take no time the queue is closed before the step starts, and nothing tells it from a Dataset.
 
     The ops are those of `string_input_producer(num_epochs=1)` and `tf.train.batch`, put together by hand: a closed
     queue stays closed, so each epoch takes the next queues of a list. Only when the list is used up are they reset
@@ -116,7 +132,8 @@ class QueueSource(object):
             names = self._queue_of_the_epoch(len(paths), tf.string, [])
             limited = tf.train.limit_epochs(tf.constant(paths), num_epochs=1)
             reader = tf.TFRecordReader()
-            _, serialized = reader.read(names)
+            with tf.control_dependencies([slow_storage(settings["read_ms"])]):
+                _, serialized = reader.read(names)
             parsed = tf.parse_single_example(serialized, {"x": tf.FixedLenFeature([WIDTH], tf.float32)})
             rows = self._queue_of_the_epoch(max(32, 2 * settings["rows"]), tf.float32, [WIDTH])
         self.runners = [

@@ -108,9 +108,7 @@ def find_ready(spec: RuntimeSpec) -> Runtime | None:
     python = _python(directory)
     if not os.access(python, os.X_OK):
         return None
-    return Runtime(
-        spec.name, python, marker.python_version, marker.framework, marker.framework_version, directory
-    )
+    return Runtime(spec.name, python, marker.python_version, marker.framework, marker.framework_version, directory)
 
 
 def choose_interpreter(spec: RuntimeSpec) -> Interpreter:
@@ -119,11 +117,7 @@ def choose_interpreter(spec: RuntimeSpec) -> Interpreter:
     Raises:
         MissingError: none of the minors that have wheels is here, or there are none for this machine.
     """
-    if (
-        spec.framework == "tensorflow"
-        and machine() != "x86_64"
-        and numbers(spec.framework_version) < (2, 10, 0)
-    ):
+    if spec.framework == "tensorflow" and machine() != "x86_64" and numbers(spec.framework_version) < (2, 10, 0):
         raise MissingError(
             f"{spec.release} has no wheels for {machine()}",
             "Take an x86_64 machine, or tf2 for current scenarios",
@@ -140,9 +134,7 @@ def choose_interpreter(spec: RuntimeSpec) -> Interpreter:
     raise MissingError(f"{spec.name} needs CPython {spec.pythons[0]}{also}: {first.message}", first.hint)
 
 
-def _build(
-    spec: RuntimeSpec, interpreter: Interpreter, directory: Path, report: pip.Progress, held: int
-) -> Runtime:
+def _build(spec: RuntimeSpec, interpreter: Interpreter, directory: Path, report: pip.Progress, held: int) -> Runtime:
     started = time.monotonic()
     plan = recipe(spec, interpreter.minor, machine())
     cache.clear(directory)

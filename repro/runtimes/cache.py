@@ -40,11 +40,7 @@ class Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def root() -> Path:
     """The directory of all runtimes: below $LASTBATCH_CACHE, or the user's cache directory."""
     configured = os.environ.get("LASTBATCH_CACHE")
-    base = (
-        Path(configured).expanduser().absolute()
-        if configured
-        else Path(platformdirs.user_cache_dir("lastbatch"))
-    )
+    base = Path(configured).expanduser().absolute() if configured else Path(platformdirs.user_cache_dir("lastbatch"))
     return base / "runtimes"
 
 

@@ -82,11 +82,7 @@ class _Candidate(msgspec.Struct, frozen=True):
 def clean_environment() -> dict[str, str]:
     """This process's environment without what would bend another interpreter: PYTHON*, an active venv."""
     unwanted = {"VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "PYENV_VERSION"}
-    return {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("PYTHON") and key not in unwanted
-    }
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in unwanted}
 
 
 def discover(minor: str = "") -> tuple[Interpreter, ...]:
@@ -184,9 +180,7 @@ def _probe(candidate: _Candidate) -> Interpreter | str:
         minor = ".".join(probe.version.split(".")[:2])
         return f"{path} has no venv module (Debian: apt install python{minor}-venv)"
     # Not the path that was tried: a shim answers differently tomorrow, a virtual environment may be deleted.
-    return Interpreter(
-        Path(probe.executable), probe.version, candidate.source, probe.machine, probe.has_ensurepip
-    )
+    return Interpreter(Path(probe.executable), probe.version, candidate.source, probe.machine, probe.has_ensurepip)
 
 
 def _candidates() -> Iterator[_Candidate]:

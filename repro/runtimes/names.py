@@ -188,6 +188,4 @@ def _unknown(name: str) -> UsageError:
     if near:
         return UsageError(f"unknown runtime {name!r}", f"Near matches: {', '.join(near)}")
     examples = ", ".join((*ALIASES, "torch", "py3.11"))
-    return UsageError(
-        f"unknown runtime {name!r}", f"Known are {examples}, and exact releases such as tf1.12.3"
-    )
+    return UsageError(f"unknown runtime {name!r}", f"Known are {examples}, and exact releases such as tf1.12.3")

@@ -71,7 +71,7 @@ _TORCH_PY311 = """
 
 # What the older interpreters bring along does not know today's wheel tags (manylinux2010 and later); the last
 # pip that runs on them does. setuptools and wheel are for what only has sources: gast, html5lib, termcolor.
-_BOOTSTRAP = {
+_BOOTSTRAP: dict[str, tuple[str, ...]] = {
     "3.6": ("pip==21.3.1", "setuptools==59.6.0", "wheel==0.37.1"),
     "3.7": ("pip==23.3.2", "setuptools==67.8.0", "wheel==0.42.0"),
 }
@@ -179,7 +179,5 @@ def _open_limits(release: tuple[int, int]) -> str:
 
 def _megabytes(major: int, minor: int) -> int:
     """The size of the nearest measured minor release: a guess that is right within some tens of percent."""
-    nearest = min(
-        (key for key in _MEGABYTES if key[0] == major), key=lambda key: abs(key[1] - minor), default=(0, 0)
-    )
+    nearest = min((key for key in _MEGABYTES if key[0] == major), key=lambda key: abs(key[1] - minor), default=(0, 0))
     return _MEGABYTES.get(nearest, 0)

@@ -55,9 +55,7 @@ _NETWORK = re.compile(
 )
 _NO_RELEASE = re.compile(r"No matching distribution found for (\S+)")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Errno (?:28|122)\b")
-_FAILURE = re.compile(
-    r"error|exception|could not|no matching|failed|denied|conflict|not a supported", re.IGNORECASE
-)
+_FAILURE = re.compile(r"error|exception|could not|no matching|failed|denied|conflict|not a supported", re.IGNORECASE)
 # pip's remarks on the user's own index settings; they are normal.
 _NOISE = re.compile(
     r"is ignored: it is neither|^WARNING: (?:Location|Url|The directory)|You are using pip|notice\]", re.I
@@ -68,9 +66,7 @@ _LAST_WORDS = 40
 
 def pip_environment() -> dict[str, str]:
     """The environment in which pip installs exactly what it is told into the environment that it runs in."""
-    env = {
-        key: value for key, value in clean_environment().items() if not key.startswith("PIP_") or key in _KEPT
-    }
+    env = {key: value for key, value in clean_environment().items() if not key.startswith("PIP_") or key in _KEPT}
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     env["PIP_NO_INPUT"] = "1"
     # A `user = true` in pip's configuration file fails in a virtual environment.

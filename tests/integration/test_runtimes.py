@@ -56,7 +56,5 @@ def test_what_was_made_is_reported_as_ready_and_is_consistent() -> None:
     state = next(each for each in available() if each.name == "tf1.12")
     assert (state.state, state.path) == ("ready", runtime.directory)
     assert 300e6 < state.size < 1000e6
-    check = subprocess.run(
-        [runtime.python, "-I", "-m", "pip", "check"], capture_output=True, text=True, check=False
-    )
+    check = subprocess.run([runtime.python, "-I", "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stdout

@@ -99,9 +99,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
 @pytest.fixture
 def start() -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
     """Starts processes that ask for the runtime and print each stage."""
-    program = (
-        f"from repro.runtimes import ensure; print(ensure({_NAME!r}, lambda s: print(s, flush=True)).python)"
-    )
+    program = f"from repro.runtimes import ensure; print(ensure({_NAME!r}, lambda s: print(s, flush=True)).python)"
     started: list[subprocess.Popen[str]] = []
 
     def start_one() -> "subprocess.Popen[str]":

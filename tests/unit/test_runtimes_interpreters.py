@@ -95,9 +95,7 @@ def test_the_newest_patch_release_of_a_version_manager_comes_first(bare_machine:
         ({"bits": "many"}, "not a Python"),
     ],
 )
-def test_what_cannot_be_used_is_named_in_the_error(
-    bare_machine: Path, answer: dict[str, object], reason: str
-) -> None:
+def test_what_cannot_be_used_is_named_in_the_error(bare_machine: Path, answer: dict[str, object], reason: str) -> None:
     fake(bare_machine / "tools" / "python3.6", **answer)
     with pytest.raises(MissingError, match=reason):
         find_interpreter("3.6")

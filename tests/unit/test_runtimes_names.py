@@ -39,9 +39,7 @@ def test_a_name_stands_for_one_release(name: str, release: str, python: str) -> 
     assert (spec.release, spec.pythons[0]) == (release, python)
 
 
-@pytest.mark.parametrize(
-    "name", ["tf1.12.1", "tf1.16", "tf3", "tf1", "tf1.3.0", "torch1.0.0", "py2.7", "py3", "", "x"]
-)
+@pytest.mark.parametrize("name", ["tf1.12.1", "tf1.16", "tf3", "tf1", "tf1.3.0", "torch1.0.0", "py2.7", "py3", "", "x"])
 def test_an_unknown_name_is_a_usage_error(name: str) -> None:
     with pytest.raises(UsageError, match="unknown runtime") as caught:
         parse(name)
@@ -96,3 +94,10 @@ def test_another_set_of_pins_is_another_recipe() -> None:
 
 def test_an_interpreter_alone_has_nothing_to_install() -> None:
     assert recipe(parse("py3.11"), "3.11") is None
+
+
+def test_releases_with_limits_of_their_own_get_them() -> None:
+    plan = recipe(parse("tf1.10"), "3.6")
+    assert plan is not None
+    assert "numpy==1.14.5" in plan.constraints
+    assert "setuptools==39.1.0" in plan.bootstrap
