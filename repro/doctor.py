@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from repro import runtimes
+
+REGISTRY = "registry-1.docker.io"
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -63,7 +66,19 @@ def _docker() -> Check:
     )
     if asked.returncode == 0:
         return Check("docker", True, f"engine {asked.stdout.strip()}")
-    return Check("docker", False, "no engine answers", "Start dockerd (for --backend docker)")
+    return Check("docker", False, "no engine answers", "As root: .ci/docker-engine start (for --backend docker)")
+
+
+def _images() -> Check:
+    """Which way to an image is open."""
+    try:
+        with socket.create_connection((REGISTRY, 443), timeout=2):
+            return Check("image base", True, f"the registry {REGISTRY} can be reached")
+    except OSError:
+        pass
+    if shutil.which("mmdebstrap"):
+        return Check("image base", True, "no registry; from Debian packages, with an interpreter of this machine")
+    return Check("image base", False, f"no way to {REGISTRY}", "apt-get install mmdebstrap (for --backend docker)")
 
 
 def _uprobes() -> Check:
@@ -85,5 +100,6 @@ def checks() -> tuple[Check, ...]:
         lambda: _tool("bpftrace", "live proof of a race", "apt-get install bpftrace"),
         _uprobes,
         _docker,
+        _images,
     )
     return tuple(check() for check in look)

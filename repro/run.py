@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,8 @@ from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, w
 from diagnostics.errors import UsageError
 from diagnostics.report.terminal import render_diagnosis
 from repro import scenarios
-from repro.runtimes import ensure
+from repro.cluster.backends import prepare
+from repro.cluster.limits import parse_limits
 from repro.scenario import Scenario, Settings
 from repro.trial import Outcome, Plan, run_trial
 
@@ -33,6 +35,11 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--set {pair!r} is not KEY=VALUE", "For example --set ps=2")
         found[key.replace("-", "_")] = value
     return found
+
+
+class Place(str, Enum):
+    local = "local"
+    docker = "docker"
 
 
 class Display:
@@ -89,6 +96,11 @@ def run(
     epoch_ends: Annotated[int | None, typer.Option(help="Epochs that each worker trains at most.", min=1, metavar="N")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds of training an arm.", min=1, metavar="S")] = 120.0,
     hang_after: Annotated[float, typer.Option(help="Seconds of silence below which no rank is called hung.", min=0.5)] = 4.0,
+    backend: Annotated[Place, typer.Option(help="Processes of this machine, or a container a rank.")] = Place.local,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a container: cpus=0.5, memory=512 (MiB), cpuset=0; again for more.", metavar="KEY=VALUE"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for logs, bundles and reports.", metavar="DIR")] = None,
     as_json: Json = False,
 ) -> int:
@@ -108,13 +120,13 @@ def run(
     directory = out or Path("lastbatch-out") / f"{story.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     limits = Limits(floor=hang_after)
     with displayed(runtime) as display:
-        ready = ensure(runtime, progress=display.stage)
+        place, ready = prepare(backend.value, runtime, parse_limits(limit or ()), display.stage)
     outcomes: list[Outcome] = []
     for index, (name, settings) in enumerate(settings_of.items()):
         if index and not arm:
             settings = _at_equal_exposure(story, settings, outcomes[0])
         with displayed(name) as display:
-            plan = Plan(story, name, ready, settings, time_limit, _free(directory / name), limits)
+            plan = Plan(story, name, ready, settings, time_limit, _free(directory / name), limits, place)
             outcome = run_trial(plan, display)
         outcomes.append(outcome)
         _tell(outcome, as_json)

@@ -18,7 +18,7 @@ from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, Finding, State
 from diagnostics.report.html import render_html
 from repro.cluster import Cluster, Member, NodeOrder
-from repro.cluster.local import local_cluster
+from repro.cluster.backends import Backend, Local
 from repro.runtimes import Runtime
 from repro.scenario import Expected, Scenario, Settings
 
@@ -40,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True):
     time_limit: float
     directory: Path
     limits: Limits = Limits()
+    backend: Backend = Local()
 
     @property
     def target(self) -> int:
@@ -120,7 +121,7 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
     orders = [NodeOrder(rank, plan.scenario.program, plan.arm, plan.settings) for rank in ranks]
     observer.stage(f"starting {len(ranks)} ranks on {plan.runtime.name}")
     try:
-        with local_cluster(plan.runtime, orders, plan.directory) as cluster:
+        with plan.backend.cluster(plan.runtime, orders, plan.directory) as cluster:
             wait_until_ready(cluster)
             observer.stage("training")
             began = time.monotonic()
@@ -222,7 +223,8 @@ def recorder_of(member: Member) -> Path:
 
 def targets_of(cluster: Cluster) -> list[Target]:
     return [
-        Target(member.pid, member.rank, recorder_of(member), member.directory / "log") for member in cluster.members
+        Target(member.pid, member.rank, recorder_of(member), member.directory / "log", member.address)
+        for member in cluster.members
     ]
 
 

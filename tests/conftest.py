@@ -9,15 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+import docker
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue
 from diagnostics.collect import flight
 from diagnostics.errors import MissingError
 from repro import scenarios
-from repro.cluster import Cluster, NodeOrder
+from repro.cluster import Cluster, NodeOrder, images
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime, ensure
 from repro.trial import recorder_of, wait_until_ready
@@ -60,9 +61,38 @@ def runtime() -> Callable[[str], Runtime]:
         try:
             return ensure(name)
         except MissingError as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"{name}: {error}")
+            lacking(error)
+
+    return get
+
+
+def lacking(error: MissingError) -> NoReturn:
+    """This machine lacks something: fatal in CI, elsewhere the test is skipped with the reason."""
+    if os.environ.get("CI"):
+        raise error
+    pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """A Docker engine."""
+    try:
+        client = images.connect()
+    except MissingError as error:
+        lacking(error)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def image(engine: docker.DockerClient) -> Callable[[str], str]:
+    """The image of a runtime, built where it is not there yet."""
+
+    def get(name: str) -> str:
+        try:
+            return images.ensure_image(engine, name)
+        except MissingError as error:
+            lacking(error)
 
     return get
 

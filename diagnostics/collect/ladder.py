@@ -11,20 +11,26 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import flight, procfs
+from diagnostics.collect import flight, namespaces, procfs
 from diagnostics.collect.climb import climb
 from diagnostics.collect.sockets import Sockets, sockets_of
 from diagnostics.model import Collection, Connection, Process, Record, Sample
 from diagnostics.version import __version__
 
+_ANYWHERE = ("0.0.0.0", "[::]", "127.0.0.1", "[::1]")
+
 
 class Target(Record, frozen=True):
-    """A process to look at. `recorder` and `log` are found by themselves where they are not given."""
+    """A process to look at. `recorder` and `log` are found by themselves where they are not given.
+
+    `address` is where it serves, if that is known beforehand: its peers' connections tell of it even when it is gone.
+    """
 
     pid: int
     rank: str = ""
     recorder: Path | None = None
     log: Path | None = None
+    address: str = ""
 
 
 class Options(Record, frozen=True):
@@ -45,10 +51,11 @@ def _nothing(stage: str) -> None:
 
 def resolve(target: Target) -> Target:
     """Fill in what the process itself tells: its recorder, its rank, its log."""
-    recorder = target.recorder or flight.find(procfs.mapped_files(target.pid))
+    mapped = (str(namespaces.path_of(target.pid, name)) for name in procfs.mapped_files(target.pid))
+    recorder = target.recorder or flight.find(tuple(mapped))
     recording = flight.load(recorder, tail=0) if recorder else None
     rank = target.rank or (recording.rank if recording else "") or f"pid:{target.pid}"
-    return Target(target.pid, rank, recorder, target.log or procfs.inherited_stdio(target.pid))
+    return Target(target.pid, rank, recorder, target.log or procfs.inherited_stdio(target.pid), target.address)
 
 
 def look(targets: Sequence[Target]) -> dict[int, Sample]:
@@ -127,7 +134,7 @@ def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Proces
         command=procfs.command_of(target.pid),
         samples=samples,
         connections=links.connections,
-        listens=links.listens,
+        listens=links.listens or ((target.address,) if target.address else ()),
         flight=flight.load(target.recorder) if target.recorder else None,
         log_tail=procfs.tail(target.log),
         versions=procfs.versions_of(target.pid, procfs.mapped_files(target.pid)),
@@ -156,16 +163,15 @@ def _with_stacks(process: Process, options: Options) -> tuple[Process, float]:
 
 def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
     """Say of every connection which rank has its other end, where that rank is among the processes."""
-    by_port = {
-        (process.host, address.rpartition(":")[2]): process.rank
-        for process in processes
-        for address in process.listens
-    }
+    serves = [(process, *address.rpartition(":")[::2]) for process in processes for address in process.listens]
+    # These say nothing but the port, which is unique on one host only; an address is, everywhere.
+    by_port = {(process.host, port): process.rank for process, host, port in serves if host in _ANYWHERE}
+    by_address = {f"{host}:{port}": process.rank for process, host, port in serves if host not in _ANYWHERE}
     by_local = {link.local: process.rank for process in processes for link in process.connections}
 
     def named(process: Process, link: Connection) -> Connection:
         port = link.remote.rpartition(":")[2]
-        peer = by_local.get(link.remote) or by_port.get((process.host, port), "")
+        peer = by_local.get(link.remote) or by_address.get(link.remote) or by_port.get((process.host, port), "")
         return msgspec.structs.replace(link, peer=peer)
 
     return tuple(

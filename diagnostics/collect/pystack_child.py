@@ -6,6 +6,7 @@ ended without harm to the rest. The kernel resumes the target when its tracer en
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 
@@ -14,6 +15,7 @@ from pystack import types
 from pystack.engine import NativeReportingMode, get_process_threads
 from pystack.errors import PystackError
 
+from diagnostics.collect import namespaces
 from diagnostics.collect.names import native_frame
 from diagnostics.model import Frame, Thread
 
@@ -49,23 +51,45 @@ def merge_frames(thread: types.PyThread) -> Iterable[Frame]:
             yield native_frame(frame.symbol, frame.library, frame.linenumber)
 
 
+def read(pid: int) -> tuple[Thread, ...]:
+    """Threads of a process, by their numbers in the namespace of the caller."""
+    return tuple(
+        Thread(
+            tid=thread.tid,
+            name=thread.name or "",
+            frames=tuple(merge_frames(thread)),
+            holds_gil=thread.holds_the_gil > 0,
+        )
+        for thread in get_process_threads(pid, stop_process=True, native_mode=NativeReportingMode.ALL)
+    )
+
+
+def enter_container(pid: int) -> tuple[int, dict[int, int]]:
+    """Go where the process's files and numbers are, so that its libraries are found; for a process of this place
+    nothing happens.
+
+    Returns the process's number as seen from there, and this place's number for each of its threads' numbers there.
+    """
+    if not namespaces.is_elsewhere(pid, "mnt"):
+        return pid, {}
+    numbers = namespaces.inner_ids(pid)
+    inner = next(there for there, here in numbers.items() if here == pid)
+    # Only children live among the other numbers. Everything is imported by now: our files are out of sight there.
+    namespaces.enter(pid, "pid", "mnt")
+    if child := os.fork():
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+    namespaces.die_with_parent()  # when this is given up, nobody must be left who holds the target
+    return inner, numbers
+
+
 def main() -> None:
-    pid = int(sys.argv[1])
     try:
-        threads = get_process_threads(pid, stop_process=True, native_mode=NativeReportingMode.ALL)
-        found = [
-            Thread(
-                tid=thread.tid,
-                name=thread.name or "",
-                frames=tuple(merge_frames(thread)),
-                holds_gil=thread.holds_the_gil > 0,
-            )
-            for thread in threads
-        ]
+        pid, numbers = enter_container(int(sys.argv[1]))
+        threads = [msgspec.structs.replace(thread, tid=numbers.get(thread.tid, thread.tid)) for thread in read(pid)]
     except (PystackError, OSError, RuntimeError) as error:
         lines = str(error).strip().splitlines()
         sys.exit(lines[0] if lines else type(error).__name__)
-    sys.stdout.buffer.write(msgspec.json.encode(found))
+    sys.stdout.buffer.write(msgspec.json.encode(threads))
 
 
 if __name__ == "__main__":

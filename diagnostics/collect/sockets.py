@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from diagnostics.collect import namespaces
 from diagnostics.model import Connection
 
 _TCP_INFO = 1 << 1  # INET_DIAG_INFO in idiag_ext: bit of the attribute's number less one
@@ -87,15 +88,33 @@ def _connection(entry: Any) -> Connection:
 
 
 def sockets_of(pids: Iterable[int]) -> dict[int, Sockets]:
-    """Sockets of each process in this network namespace; empty where they may not be seen."""
+    """Sockets of each process, also of those in containers; empty where they may not be seen.
+
+    One question to each network. What a process in another network listens on is given with that network's own
+    addresses, since its port alone would say nothing here.
+    """
+    found: dict[int, Sockets] = {}
+    networks: dict[str, list[int]] = {}
+    for pid in pids:
+        found[pid] = Sockets()
+        networks.setdefault(namespaces.identity(pid, "net"), []).append(pid)
+    for members in networks.values():
+        with suppress(OSError):
+            if namespaces.is_elsewhere(members[0], "net"):
+                found |= _elsewhere(members)
+            else:
+                found |= _sorted_out(members, list(_dump()))
+    return found
+
+
+def _sorted_out(pids: Iterable[int], entries: Iterable[Any]) -> dict[int, Sockets]:
     owner: dict[int, list[int]] = {}
     found: dict[int, tuple[list[Connection], list[str]]] = {}
     for pid in pids:
         found[pid] = ([], [])
-        if _same_network(pid):
-            for inode in _inodes_of(pid):
-                owner.setdefault(inode, []).append(pid)
-    for entry in _dump():
+        for inode in _inodes_of(pid):
+            owner.setdefault(inode, []).append(pid)
+    for entry in entries:
         for pid in owner.get(entry["idiag_inode"], ()):
             connections, listens = found[pid]
             if _STATES[entry["idiag_state"]] == "LISTEN":
@@ -108,8 +127,29 @@ def sockets_of(pids: Iterable[int]) -> dict[int, Sockets]:
     }
 
 
-def _same_network(pid: int) -> bool:
+def _elsewhere(pids: list[int]) -> dict[int, Sockets]:
+    entries, addresses = namespaces.in_network_of(pids[0], lambda: (list(_dump()), _own_addresses()))
+    return {
+        pid: Sockets(links.connections, tuple(_spelled_out(links.listens, addresses)))
+        for pid, links in _sorted_out(pids, entries).items()
+    }
+
+
+def _own_addresses() -> tuple[str, ...]:
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
     try:
-        return os.stat(f"/proc/{pid}/ns/net").st_ino == Path("/proc/self/ns/net").stat().st_ino
-    except OSError:
-        return False
+        with IPRoute() as kernel:
+            return tuple(entry.get_attr("IFA_ADDRESS") for entry in kernel.get_addr(family=socket.AF_INET))
+    except NetlinkError:
+        return ()
+
+
+def _spelled_out(listens: Iterable[str], addresses: Iterable[str]) -> Iterator[str]:
+    for address in listens:
+        host, _, port = address.rpartition(":")
+        if host in ("0.0.0.0", "[::]"):
+            yield from (_address(own, int(port)) for own in addresses if not own.startswith("127."))
+        else:
+            yield address

@@ -18,11 +18,15 @@ class NodeOrder(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A rank that was started. `directory` holds its log, its recorder file and what it says."""
+    """A rank that was started. `directory` holds its log, its recorder file and what it says.
+
+    `pid` is this machine's number for it, also where it runs in a container; `address` is where it serves.
+    """
 
     rank: str
     pid: int
     directory: Path
+    address: str
 
     def said(self, word: str) -> bool:
         """Whether the node has said `ready` or `done`."""
@@ -32,8 +36,13 @@ class Member(msgspec.Struct, frozen=True):
 class Cluster(Protocol):
     """A running cluster."""
 
+    backend: str
     members: tuple[Member, ...]
 
     def exits(self) -> dict[str, int]:
-        """Exit status of each rank that has ended so far; negative: the signal."""
+        """Exit status of each rank that has ended so far, in the order of their ends; negative: the signal."""
+        ...
+
+    def out_of_memory(self) -> tuple[str, ...]:
+        """Ranks that the kernel killed at their memory limit."""
         ...

@@ -13,7 +13,8 @@ import pytest
 
 from diagnostics.errors import MissingError
 from repro.cluster import ports
-from repro.cluster.local import addresses_of, node_environment, stage_code
+from repro.cluster.local import node_environment
+from repro.cluster.staging import addresses_by_role, stage_code
 from repro.runtimes import discover
 
 
@@ -41,8 +42,8 @@ def test_a_lease_ends_with_its_block() -> None:
 
 
 def test_addresses_by_role() -> None:
-    table = addresses_of(["worker:0", "ps:0", "ps:1"], [1, 2, 3])
-    assert table == {"worker": ["127.0.0.1:1"], "ps": ["127.0.0.1:2", "127.0.0.1:3"]}
+    table = addresses_by_role({"worker:0": "one:1", "ps:0": "two:1", "ps:1": "three:1"})
+    assert table == {"worker": ["one:1"], "ps": ["two:1", "three:1"]}
 
 
 @pytest.mark.parametrize("minor", ["3.6", "newest"])

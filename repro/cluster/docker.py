@@ -1,0 +1,181 @@
+"""The ranks of a trial as containers: each with its own address, limits and link, in a network of the trial's own.
+
+A rank's directory is mounted at the path that it has on this machine, so recorder, log and orders are the same
+files on both sides. Containers have no capability at all: evidence is taken from outside, by a process that has the
+rights here, and faults are done from outside as well. What is made carries the label of its owner, see `sweep`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import random
+import socket
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+from docker.types import IPAMConfig, IPAMPool
+
+from diagnostics.errors import LastbatchError, MissingError
+from repro.cluster import Member, NodeOrder, images, owner
+from repro.cluster.limits import NodeLimits
+from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
+from repro.cluster.sweep import OWNER, RANK, TRIAL, remove, sweep
+
+ADDRESSES = ipaddress.IPv4Network("198.18.0.0/15")
+"""Set aside for testing networks (RFC 2544): never anybody's real address."""
+PORT = 2222
+_USER = 10001  # of the images
+
+
+class DockerCluster:
+    """See `Cluster`."""
+
+    backend = "docker"
+
+    def __init__(self, client: docker.DockerClient, trial: str, subnet: str) -> None:
+        self.client = client
+        self.trial = trial
+        self.subnet = subnet
+        self.members: tuple[Member, ...] = ()
+        self.containers: dict[str, str] = {}
+        self._lifelines: list[socket.SocketIO] = []
+        self._ended: dict[str, dict[str, Any]] = {}
+
+    def exits(self) -> dict[str, int]:
+        """See `Cluster`; in the order in which they ended."""
+        self._look()
+        ordered = sorted(self._ended.items(), key=lambda item: str(item[1]["FinishedAt"]))
+        return {rank: _status(state["ExitCode"]) for rank, state in ordered}
+
+    def out_of_memory(self) -> tuple[str, ...]:
+        """See `Cluster`."""
+        self._look()
+        return tuple(rank for rank, state in self._ended.items() if state["OOMKilled"])
+
+    def _look(self) -> None:
+        for member in self.members:
+            if member.rank not in self._ended and not Path(f"/proc/{member.pid}/stat").exists():
+                state = self.client.api.inspect_container(self.containers[member.rank])["State"]
+                if not state["Running"]:
+                    self._ended[member.rank] = state
+
+    def create(self, image: str, order: NodeOrder, home: Path, address: str, limits: NodeLimits) -> str:
+        """A container that is ready to start; its id."""
+        api = self.client.api
+        user = str(_USER) if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+        code = home.parent / "code"
+        log = f'exec python3 "$@" >>{home / "log"} 2>&1'
+        made: dict[str, str] = api.create_container(
+            image, ["sh", "-c", log, "sh", *arguments(order, home)], hostname=order.rank.replace(":", "-"), user=user,
+            # Not detached: standard input is the lifeline, and ends with the connection that holds it.
+            stdin_open=True, detach=False,
+            name=f"lastbatch-{self.trial}-{order.rank.replace(':', '-')}",
+            labels={OWNER: owner.here(), TRIAL: self.trial, RANK: order.rank},
+            working_dir=str(home), environment=NODE_ENVIRONMENT | {"PYTHONPATH": str(code), "HOME": str(home)},
+            networking_config=api.create_networking_config(
+                {self.network: api.create_endpoint_config(ipv4_address=address)}
+            ),
+            host_config=api.create_host_config(
+                binds=[f"{home}:{home}:rw", f"{code}:{code}:ro"], network_mode=self.network, cap_drop=["ALL"],
+                security_opt=["no-new-privileges"], log_config={"type": "none"}, **limits.host_config(),
+            ),
+        )  # fmt: skip
+        return made["Id"]
+
+    @property
+    def network(self) -> str:
+        return f"lastbatch-{self.trial}"
+
+    def start(self, rank: str, home: Path, address: str) -> None:
+        """Hold the container's lifeline, let it run, and note its process."""
+        api, identity = self.client.api, self.containers[rank]
+        self._lifelines.append(api.attach_socket(identity, params={"stdin": 1, "stream": 1}))
+        api.start(identity)
+        pid = api.inspect_container(identity)["State"]["Pid"]
+        self.members += (Member(rank, pid, home, f"{address}:{PORT}"),)
+
+    def close(self) -> None:
+        """Everything of this trial away."""
+        remove(self.client, self.trial)
+        for lifeline in self._lifelines:
+            with suppress(OSError):
+                lifeline.close()
+        self.client.close()
+
+
+def _status(code: int) -> int:
+    """Of a container: 128 and more is a signal, as a shell says it."""
+    return 128 - code if code > 128 else code
+
+
+def _make_network(client: docker.DockerClient, trial: str) -> str:
+    """A network of the trial's own, in a subnet that nobody else here has; the subnet.
+
+    Raises:
+        MissingError: none is free.
+    """
+    taken = {pool["Subnet"] for network in client.networks.list() for pool in network.attrs["IPAM"]["Config"] or ()}
+    said = "all are in use"
+    for subnet in random.sample(list(ADDRESSES.subnets(new_prefix=24))[1:], 30):
+        if any(subnet.overlaps(ipaddress.IPv4Network(other, strict=False)) for other in taken if "." in other):
+            continue
+        try:
+            client.networks.create(
+                f"lastbatch-{trial}", driver="bridge", internal=True, labels={OWNER: owner.here(), TRIAL: trial},
+                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
+            )  # fmt: skip
+        except APIError as error:
+            said = str(error.explanation)  # somebody was faster, or the host routes it elsewhere
+            continue
+        return str(subnet)
+    raise MissingError(f"no network could be made in {ADDRESSES}: {said}", "Remove networks that are not used")
+
+
+@contextmanager
+def docker_cluster(
+    image: str, runtime: str, orders: Sequence[NodeOrder], directory: Path, limits: NodeLimits = NodeLimits()
+) -> Iterator[DockerCluster]:
+    """Start a container for each order; all are gone when the block ends.
+
+    Args:
+        image: see `images.ensure_image`.
+        runtime: its name, for the recorders.
+
+    Raises:
+        MissingError: no engine, or no right to use it.
+    """
+    client = images.connect()
+    sweep(client)
+    trial = f"{os.getpid():x}-{random.getrandbits(32):08x}"
+    try:
+        subnet = _make_network(client, trial)
+        cluster = DockerCluster(client, trial, subnet)
+    except BaseException:
+        client.close()
+        raise
+    try:
+        hosts = [str(host) for host in list(ipaddress.ip_network(subnet).hosts())[9 : 9 + len(orders)]]
+        addresses = {order.rank: host for order, host in zip(orders, hosts, strict=True)}
+        _, homes = stage(directory, runtime, orders, {rank: f"{host}:{PORT}" for rank, host in addresses.items()})
+        if os.geteuid() == 0:
+            for home in homes.values():
+                os.chown(home, _USER, _USER)
+        with ThreadPoolExecutor(8) as pool:
+            made = pool.map(lambda o: cluster.create(image, o, homes[o.rank], addresses[o.rank], limits), orders)
+            cluster.containers = dict(zip((order.rank for order in orders), made, strict=True))
+            list(pool.map(lambda o: cluster.start(o.rank, homes[o.rank], addresses[o.rank]), orders))
+        by_rank = {member.rank: member for member in cluster.members}
+        cluster.members = tuple(by_rank[order.rank] for order in orders)
+        yield cluster
+    except NotFound as error:
+        raise LastbatchError(f"the engine lost what the trial had made: {error.explanation}") from None
+    except APIError as error:
+        raise LastbatchError(f"the engine refused: {error.explanation}", "See docs/docker.md") from None
+    finally:
+        cluster.close()

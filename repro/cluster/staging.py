@@ -1,0 +1,77 @@
+"""What every kind of cluster lays out before it starts: the code of the nodes, a directory and orders for each rank."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import diagnostics
+import repro
+from repro.cluster import NodeOrder
+
+NODE_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
+}
+"""Given to every node program, wherever it runs; PYTHONPATH comes besides."""
+
+
+class Stage(NamedTuple):
+    """`code` goes on the nodes' PYTHONPATH; `homes` holds a directory for each rank, with `orders.json` in it."""
+
+    code: Path
+    homes: dict[str, Path]
+
+
+def stage(directory: Path, runtime: str, orders: Sequence[NodeOrder], addresses: Mapping[str, str]) -> Stage:
+    """Lay out a trial below `directory`.
+
+    Args:
+        runtime: its name, for the recorders.
+        addresses: rank -> `host:port`, where it will serve.
+    """
+    ranks = [order.rank for order in orders]
+    assert max(Counter(ranks).values()) == 1
+    directory = directory.resolve()  # ranks have working directories of their own
+    stage_code(directory / "code")
+    homes = {rank: directory / rank.replace(":", "-") for rank in ranks}
+    table = addresses_by_role({rank: addresses[rank] for rank in ranks})
+    for order in orders:
+        home = homes[order.rank]
+        home.mkdir()
+        told = {
+            "rank": order.rank, "addresses": table, "settings": order.settings, "arm": order.arm,
+            "directory": str(home), "runtime": runtime, "expected": ranks,
+        }  # fmt: skip
+        (home / "orders.json").write_text(json.dumps(told))
+    return Stage(directory / "code", homes)
+
+
+def arguments(order: NodeOrder, home: Path) -> list[str]:
+    """What comes after the interpreter on a node's command line."""
+    return ["-m", f"repro.nodes.{order.program}", str(home / "orders.json")]
+
+
+def stage_code(directory: Path) -> None:
+    """Copy what runs inside a job: its interpreter must see nothing else of this one's."""
+    for package, parts in ((diagnostics, ("recorder",)), (repro, ("nodes",))):
+        source = Path(str(package.__file__)).parent
+        target = directory / source.name
+        target.mkdir(parents=True)
+        shutil.copy(source / "__init__.py", target)
+        for part in parts:
+            shutil.copytree(source / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def addresses_by_role(addresses: Mapping[str, str]) -> dict[str, list[str]]:
+    """role -> addresses by index, for ranks in the order of their index."""
+    table: dict[str, list[str]] = {}
+    for rank, address in addresses.items():
+        table.setdefault(rank.split(":")[0], []).append(address)
+    return table
