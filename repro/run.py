@@ -159,15 +159,16 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(title="What came of it", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in ("arm", "runtime", "verdict", "epoch ends", "training", "cause", "as expected"):
+    title = f"What came of it on {outcomes[0].runtime}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in ("arm", "verdict", "epoch ends", "training", "cause", "as expected"):
         table.add_column(column, justify="right" if column in ("epoch ends", "training") else "left", overflow="fold")
     for outcome in outcomes:
-        cause = f"{outcome.finding.cause} ({outcome.finding.confidence:.0%})" if outcome.finding else ""
+        cause = outcome.finding.cause if outcome.finding else ""
         if outcome.verdict == "hung" and not cause:
             cause = "unknown"
         table.add_row(
-            outcome.arm, outcome.runtime, Text(outcome.verdict, "bold red" if outcome.verdict == "hung" else ""),
+            outcome.arm, Text(outcome.verdict, "bold red" if outcome.verdict == "hung" else ""),
             str(outcome.epoch_ends), f"{outcome.seconds:.1f} s", cause, "yes" if outcome.as_expected else "no",
         )  # fmt: skip
     return table
