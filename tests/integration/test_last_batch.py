@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from conftest import LASTBATCH, Answer, wait_for
 
 from diagnostics import bundle
+from diagnostics.collect import flight
 from repro.runtimes import Runtime
 
 CAUSE = "tf-late-recv-after-abort"
@@ -92,8 +92,6 @@ def test_every_row_of_an_epoch_is_seen_and_the_smaller_last_batch_can_be_dropped
     lastbatch: Call, runtime: Get, tmp_path: Path
 ) -> None:
     """GIVEN two batches of three rows and a remainder of one, THEN the recorder shows the rows of each batch."""
-    from diagnostics.collect import flight
-
     for drop, rows in (("false", [3, 3, 1]), ("true", [3, 3])):
         for arm in ("dataset", "queue"):
             words = ["--arm", arm, "--out", f"{arm}-{drop}", "--epoch-ends", 2, "--set", "ps=1", "--set", "variables=5"]
@@ -127,24 +125,38 @@ def _left_behind(marker: str) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and any(marker in word for word in process.info["cmdline"] or ())
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and any(marker in word for word in process.info["cmdline"] or ())
     ]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_kill_9_leaves_nothing_behind(runtime: Get, tmp_path: Path, seed: int) -> None:
-    """WHEN the program is killed at a random moment of a trial, THEN no rank is left, and so no port held."""
+MOMENTS = ("staged", "1 ready", "2 ready", "3 ready", "4 ready", "5 ready", "1 epoch", "5 epochs", "hung", "collecting")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_kill_9_leaves_nothing_behind(runtime: Get, tmp_path: Path, moment: str) -> None:
+    """WHEN the program is killed at some moment of a trial, THEN no rank is left, and so no port held."""
     runtime("tf1.12")
-    home = tmp_path / "results"
-    words = ["run", "last-batch", "--arm", "queue", "--out", str(home), "--epoch-ends", "100000"]
-    # Its group is its own, but it is killed alone: the rest has to end by itself.
-    with subprocess.Popen([*LASTBATCH, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+    home, said = tmp_path / "results", tmp_path / "said"
+    words = ["run", "last-batch", "--arm", "dataset", "--out", str(home), "--epoch-ends", "100000"]
+
+    def reached() -> bool:
+        if moment == "staged":
+            return (home / "dataset" / "code").exists()
+        if moment in ("hung", "collecting"):
+            between = 0.0 if moment == "hung" else 1.5  # in the middle of reading stacks
+            return "collecting" in said.read_text() and time.time() - said.stat().st_mtime >= between
+        count, what = moment.split()
+        if what == "ready":
+            return len(list(home.glob("dataset/*/ready"))) >= int(count)
+        recording = flight.load(home / "dataset" / "worker-0" / "flight.lbrec", tail=1)
+        return recording is not None and recording.epoch_ends >= int(count)
+
+    with open(said, "w") as log, subprocess.Popen([*LASTBATCH, *words], stdout=log, stderr=log) as program:
         try:
-            wait_for(lambda: _left_behind(f"{home}/queue/"))
-            ready = random.Random(seed).randrange(6)  # so many ranks up when it happens
-            wait_for(lambda: len(list(home.glob("queue/*/ready"))) >= min(ready, 5))
+            wait_for(reached, 300)
         finally:
-            os.kill(program.pid, signal.SIGKILL)
+            program.kill()
     wait_for(lambda: not _left_behind(str(home)), 30)
 
 
