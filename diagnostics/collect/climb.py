@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from diagnostics.collect import eustack, gdb, procfs, pyspy, pystack
-from diagnostics.collect.rungs import attempt
-from diagnostics.collect.weave import weave_threads
+from diagnostics.collect.rungs import Rung, attempt
+from diagnostics.collect.unwinders import Unwinders
+from diagnostics.collect.weave import is_eval, weave_threads
 from diagnostics.model import Attempt, Record, Thread
 
-LADDER = (pyspy.RUNG, pystack.RUNG, gdb.RUNG, eustack.RUNG)
-"""In the order in which they are tried: Python's frames first, then native ones until a rung has answered."""
+
+def ladder(unwinders: Unwinders) -> tuple[Rung, ...]:
+    """In the order in which they are tried: Python's frames first, then native ones until a rung has answered."""
+    return (pyspy.RUNG, unwinders.rung, pystack.RUNG, gdb.RUNG, eustack.RUNG)
+
+
+RUNGS = ("py-spy", "unwind", "pystack", "gdb", "eu-stack")
 
 _UNTOUCHABLE = {
     "": "there is no such process",
@@ -51,13 +58,14 @@ def why_denied(pid: int) -> str:
     return f"not permitted: it belongs to uid {owner}, we are uid {us}; run as that user or root (CAP_SYS_PTRACE)"
 
 
-def climb(pid: int, budget: float, rungs: tuple[str, ...] = ()) -> Climb:
-    """Try the rungs in order, each for at most `budget` seconds; `rungs` names those to try, () for all."""
+def climb(pid: int, budget: float, rungs: Sequence[Rung]) -> Climb:
+    """Try the rungs in order, each for at most `budget` seconds."""
     attempts: list[Attempt] = []
     python: tuple[Thread, ...] = ()
+    native: tuple[Thread, ...] = ()
     answered: list[str] = []
-    for rung in LADDER:
-        if rungs and rung.name not in rungs:
+    for rung in rungs:
+        if native and not rung.merged:
             continue
         reason = why_untouchable(pid)
         read = rung.gentle if reason else rung.read
@@ -68,13 +76,16 @@ def climb(pid: int, budget: float, rungs: tuple[str, ...] = ()) -> Climb:
         attempts.append(tried)
         if not tried.ok:
             continue
-        answered.append(rung.name)
         if rung.merged:
             return Climb(tuple(attempts), _keep_names(threads, python), rung.name)
-        if rung.native:
+        answered.append(rung.name)
+        if not rung.native:
+            python = threads
+        elif python or not any(is_eval(frame) for thread in threads for frame in thread.frames):
             return Climb(tuple(attempts), weave_threads(python, threads), "+".join(answered))
-        python = threads
-    return Climb(tuple(attempts), python, "+".join(answered))
+        else:
+            native = threads  # an interpreter whose frames are not known yet: a rung that reads both may know them
+    return Climb(tuple(attempts), native or python, "+".join(answered))
 
 
 def _keep_names(threads: tuple[Thread, ...], python: tuple[Thread, ...]) -> tuple[Thread, ...]:

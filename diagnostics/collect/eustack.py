@@ -6,21 +6,21 @@ import re
 import shutil
 
 from diagnostics.collect.names import native_frame
-from diagnostics.collect.rungs import Rung, RungError, run_tool
+from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Frame, Thread
 
 _THREAD = re.compile(r"^TID (\d+):$")
 _FRAME = re.compile(r"^#\d+ +0x[0-9a-f]+(?: - \d+)?(?: (?!- )(.*?))?(?: - ([/\[].*))?$")
 
 
-def read(pid: int, budget: float) -> tuple[Thread, ...]:
+def read(pid: int, budget: float) -> Reading:
     tool = shutil.which("eu-stack")
     if not tool:
         raise RungError("eu-stack is not installed (apt-get install elfutils)")
     threads = parse(run_tool([tool, "-m", "-p", str(pid)], budget, may_fail=True).decode("utf-8", "replace"))
     if not threads:
         raise RungError("eu-stack saw no thread")
-    return threads
+    return Reading(threads)
 
 
 def parse(output: str) -> tuple[Thread, ...]:

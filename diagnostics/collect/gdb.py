@@ -6,7 +6,7 @@ import re
 import shutil
 
 from diagnostics.collect.names import native_frame
-from diagnostics.collect.rungs import Rung, RungError, run_tool
+from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Frame, Thread
 
 _THREAD = re.compile(r"^Thread \d+ \((?:Thread 0x[0-9a-f]+ \(LWP (\d+)\)|LWP (\d+)|process (\d+))")
@@ -18,7 +18,7 @@ _AT = re.compile(r" (?:at ([^\s]+):(\d+)|from ([^\s]+))$")
 _SETTINGS = ("set auto-load no", "set debuginfod enabled off", "set pagination off", "set print frame-arguments none")
 
 
-def read(pid: int, budget: float) -> tuple[Thread, ...]:
+def read(pid: int, budget: float) -> Reading:
     tool = shutil.which("gdb")
     if not tool:
         raise RungError("gdb is not installed (apt-get install gdb)")
@@ -27,7 +27,7 @@ def read(pid: int, budget: float) -> tuple[Thread, ...]:
     threads = parse(output.decode("utf-8", "replace"))
     if not threads:
         raise RungError("gdb saw no thread")
-    return threads
+    return Reading(threads)
 
 
 def parse(output: str) -> tuple[Thread, ...]:

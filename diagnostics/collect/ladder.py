@@ -12,8 +12,10 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.collect import flight, namespaces, procfs
-from diagnostics.collect.climb import climb
+from diagnostics.collect.climb import climb, ladder
+from diagnostics.collect.rungs import Rung
 from diagnostics.collect.sockets import Sockets, sockets_of
+from diagnostics.collect.unwinders import Unwinders
 from diagnostics.model import Collection, Connection, Process, Record, Sample
 from diagnostics.version import __version__
 
@@ -102,8 +104,9 @@ def observe(targets: Sequence[Target], options: Options = Options(), expected: S
 def add_stacks(collection: Collection, options: Options = Options()) -> Collection:
     """The collection with the stacks of all its processes, taken within the cores there are."""
     began = time.monotonic()
-    with ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
-        done = list(pool.map(lambda process: _with_stacks(process, options), collection.processes))
+    with Unwinders() as unwinders, ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
+        rungs = [rung for rung in ladder(unwinders) if not options.rungs or rung.name in options.rungs]
+        done = list(pool.map(lambda process: _with_stacks(process, options.budget, rungs), collection.processes))
     ends = [end for _, end in done]
     return msgspec.structs.replace(
         collection,
@@ -141,9 +144,9 @@ def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Proces
     )
 
 
-def _with_stacks(process: Process, options: Options) -> tuple[Process, float]:
+def _with_stacks(process: Process, budget: float, rungs: Sequence[Rung]) -> tuple[Process, float]:
     """The process with its stacks, and when they had been taken (monotonic)."""
-    climbed = climb(process.pid, options.budget, options.rungs)
+    climbed = climb(process.pid, budget, rungs)
     names = {sample.tid: sample.name for sample in process.samples[-1].threads} if process.samples else {}
     last = procfs.state_of(process.pid)
     with_stacks = msgspec.structs.replace(

@@ -1,14 +1,15 @@
-"""Rung: py-spy. Python frames of every Python thread; stops the target for some milliseconds."""
+"""Rung: py-spy. Python frames of every Python thread. Stops the target only if it does not stand still by itself."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sysconfig
+import time
 
 import msgspec
 
-from diagnostics.collect.rungs import Rung, RungError, run_tool
+from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Frame, Thread
 
 
@@ -47,13 +48,25 @@ def parse(output: bytes) -> tuple[Thread, ...]:
     )
 
 
-def read(pid: int, budget: float) -> tuple[Thread, ...]:
-    return parse(run_tool([_tool(), "dump", "--json", "--pid", str(pid)], budget))
+def read(pid: int, budget: float) -> Reading:
+    """Without stopping it, where two looks find the same: then it stood still by itself. Else while it is stopped."""
+    deadline = time.monotonic() + budget
+    try:
+        first = read_without_stopping(pid, budget)
+        if first.threads == read_without_stopping(pid, deadline - time.monotonic()).threads:
+            return first
+    except RungError:
+        pass  # a running process may look torn
+    return Reading(parse(run_tool(_dump(pid), max(deadline - time.monotonic(), 0.1))))
 
 
-def read_without_stopping(pid: int, budget: float) -> tuple[Thread, ...]:
-    """For a process that stands still anyway: its memory is read as it is."""
-    return parse(run_tool([_tool(), "dump", "--json", "--nonblocking", "--pid", str(pid)], budget))
+def read_without_stopping(pid: int, budget: float) -> Reading:
+    """The process's memory as it is at the moment; true only of what stands still."""
+    return Reading(parse(run_tool([*_dump(pid), "--nonblocking"], budget)), 0.0)
+
+
+def _dump(pid: int) -> list[str]:
+    return [_tool(), "dump", "--json", "--pid", str(pid)]
 
 
 RUNG = Rung("py-spy", read, native=False, gentle=read_without_stopping)

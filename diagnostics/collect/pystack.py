@@ -6,14 +6,14 @@ import sys
 
 import msgspec
 
-from diagnostics.collect.rungs import Rung, RungError, run_tool
+from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Thread
 
 
-def read(pid: int, budget: float) -> tuple[Thread, ...]:
+def read(pid: int, budget: float) -> Reading:
     output = run_tool([sys.executable, "-m", "diagnostics.collect.pystack_child", str(pid)], budget)
     try:
-        return msgspec.json.decode(output, type=tuple[Thread, ...])
+        return Reading(msgspec.json.decode(output, type=tuple[Thread, ...]))
     except msgspec.DecodeError:
         raise RungError("answered with something else than threads") from None
 

@@ -20,7 +20,14 @@ class RungError(Exception):
     """Why this rung could not answer, in words for the roll call."""
 
 
-Read = Callable[[int, float], tuple[Thread, ...]]
+class Reading(NamedTuple):
+    """What a rung read. `pause` is for how many seconds it stopped the target, -1 where it does not say."""
+
+    threads: tuple[Thread, ...]
+    pause: float = -1.0
+
+
+Read = Callable[[int, float], Reading]
 """Takes a pid and a number of seconds; raises `RungError`."""
 
 
@@ -69,18 +76,19 @@ class PauseMeter:
 def attempt(name: str, read: Read, pid: int, budget: float) -> tuple[Attempt, tuple[Thread, ...]]:
     """Run one rung on one process, for at most `budget` seconds; leaves it running if it ran before."""
     began = time.monotonic()
-    threads: tuple[Thread, ...] = ()
+    reading = Reading(())
     why_not = ""
     was_stopped = procfs.state_of(pid) == "T"
     with PauseMeter(pid) as pause:
         try:
-            threads = read(pid, budget)
+            reading = read(pid, budget)
         except RungError as error:
             why_not = str(error)
     if not was_stopped:
         set_running(pid)
     seconds = time.monotonic() - began
-    return Attempt(name, not why_not, round(seconds, 3), round(pause.seconds, 4), why_not), threads
+    stood = reading.pause if reading.pause >= 0 else pause.seconds
+    return Attempt(name, not why_not, round(seconds, 3), round(stood, 4), why_not), reading.threads
 
 
 def set_running(pid: int, patience: float = 0.5) -> None:
