@@ -79,7 +79,9 @@ def doctor(as_json: Json = False) -> int:
 
 @command
 def list_scenarios(
-    name: Annotated[str | None, typer.Argument(help="One scenario, with all its settings.", metavar="[SCENARIO]")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One scenario, with all its settings.", metavar="[SCENARIO]")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """List the scenarios: their arms, runtimes, settings and what to expect.
@@ -111,7 +113,6 @@ def list_scenarios(
 
 
 def _described(scenario: Scenario) -> dict[str, object]:
-    settings = scenario.resolve({})
     return {
         "name": scenario.name,
         "summary": scenario.summary,
@@ -120,18 +121,16 @@ def _described(scenario: Scenario) -> dict[str, object]:
         "runtimes": scenario.runtimes,
         "settings": scenario.settings,
         "expected": [
-            {"arm": arm.name, "runtime": name, **_expectation(scenario, arm.name, name, settings)}
+            {"arm": arm.name, "runtime": name, **_expectation(scenario, arm.name, name)}
             for arm in scenario.arms
             for name in scenario.runtimes
         ],
     }
 
 
-def _expectation(
-    scenario: Scenario, arm: str, runtime: str, settings: dict[str, object]
-) -> dict[str, object]:
+def _expectation(scenario: Scenario, arm: str, runtime: str) -> dict[str, object]:
     release = tuple(int(part) for part in runtimes.parse(runtime).framework_version.split("."))
-    expected = scenario.expected(arm, release, settings)
+    expected = scenario.expected(arm, release, scenario.resolve({}, arm))
     return {"hang": "possible" if expected.either else expected.hang, "cause": expected.cause, "why": expected.why}
 
 

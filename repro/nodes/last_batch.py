@@ -67,6 +67,11 @@ def train_epoch(session, recorder, epoch, start_epoch, fetches, slowness):
     recorder.epoch_end(epoch)
 
 
+def evaluate(step, target, config, recorder):
+    with recorder.phase("evaluation"), tf.Session(target, config=config) as session:
+        tf.logging.info("evaluated: %s", session.run(step.evaluate))
+
+
 def main():
     node = start()
     server = tf.train.Server(
@@ -78,9 +83,11 @@ def main():
         server.join()
     config = session_config(node)
     device = "/job:worker/task:%d" % node.index
+    model = models.find(node.settings["model"])
     with tf.device(device + "/cpu:0"):
-        source = inputs.SOURCES[node.arm](node)
-    fetches = [source.rows, models.MODELS[source.model](source.features, node, device)]
+        source = inputs.SOURCES[node.arm](node, model.features(node.settings))
+    step = model.build(source.batch, node, device)
+    fetches = [source.rows, step.train]
     variables = tf.global_variables()
     if node.index:
         wait_for_chief(server.target, config, variables)
@@ -91,6 +98,8 @@ def main():
     slowness = Slowness(node.settings["slow_percent"], seed=node.index)
     for session, epoch in source.sessions(server.target, config, epochs):
         train_epoch(session, node.recorder, epoch, source.start_epoch, fetches, slowness)
+    if step.evaluate is not None and node.index == 0:
+        evaluate(step, server.target, config, node.recorder)
     node.done()
 
 

@@ -24,6 +24,8 @@ def sloppy_interleave(dataset, make, cycle):
     """`parallel_interleave(sloppy=True)`, wherever this release keeps it."""
     if VERSION >= (2, 0):
         return dataset.interleave(make, cycle_length=cycle, num_parallel_calls=cycle, deterministic=False)
+    if VERSION < (1, 5):
+        return dataset.apply(tf.contrib.data.sloppy_interleave(make, cycle_length=cycle))
     home = tf.data.experimental if VERSION >= (1, 12) else tf.contrib.data
     return dataset.apply(home.parallel_interleave(make, cycle_length=cycle, sloppy=True))
 
