@@ -107,7 +107,12 @@ def list_scenarios(
         table.add_column("default")
         table.add_column("what it is")
         for setting in scenario.settings:
-            table.add_row(f"  {setting.name}", str(setting.default).lower(), setting.help)
+            table.add_row(f"  {setting.name}", str(setting.default).lower(), setting.told)
+        for model in scenario.models:
+            table.add_section()
+            table.add_row(f"  model={model.name}", "", model.summary)
+            for setting in model.settings:
+                table.add_row(f"    {setting.name}", str(setting.default).lower(), setting.told)
         page.print(table)
     return OK
 
@@ -120,6 +125,7 @@ def _described(scenario: Scenario) -> dict[str, object]:
         "default_arms": scenario.default_arms,
         "runtimes": scenario.runtimes,
         "settings": scenario.settings,
+        "model_settings": {model.name: model.settings for model in scenario.models},
         "expected": [
             {"arm": arm.name, "runtime": name, **_expectation(scenario, arm.name, name)}
             for arm in scenario.arms

@@ -72,3 +72,9 @@ class Scenario(msgspec.Struct, frozen=True):
         for model in (setting for setting in self.settings if setting.name == "model"):
             settings += workloads.find(str(model.parse(given.get("model", str(model.default))))).settings
         return knobs.resolve(f"scenario {self.name}", settings, given)
+
+    @property
+    def models(self) -> tuple[workloads.Workload, ...]:
+        """What it can train."""
+        names = [name for setting in self.settings if setting.name == "model" for name in setting.choices]
+        return tuple(workloads.find(name) for name in names)

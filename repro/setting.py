@@ -24,6 +24,11 @@ class Setting(msgspec.Struct, frozen=True):
     most: int = 1 << 31
     choices: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> str:
+        """What it is, and its values where they are words."""
+        return f"{self.help} ({', '.join(self.choices)})" if self.choices else self.help
+
     def parse(self, text: str) -> int | bool | str:
         """Raises: UsageError: not a value of this setting."""
         if self.choices:

@@ -34,7 +34,7 @@ def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected
     if arm == "dataset-article":
         return Expected(hang=True, cause=CAUSE, either=True, why="its end of sequence is less prompt: hangs are rare")
     if settings["model"] != "wide":
-        return Expected(hang=True, cause=CAUSE, either=True, why="this model's steps start fewer receives, and take longer")
+        return Expected(hang=True, cause=CAUSE, either=True, why="this model starts fewer receives a step, or later")
     if settings["ps"] < 4 or settings["variables"] < 100 or settings["inter_op"] == 2:
         return Expected(hang=True, cause=CAUSE, either=True, why="fewer receives and servers: hangs are rarer")
     return Expected(hang=True, cause=CAUSE, why="the error comes while the step's receives are still being started")
