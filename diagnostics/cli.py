@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from diagnostics import bundle
+from diagnostics import bundle, importers
 from diagnostics.analyze.diagnose import diagnose as diagnose_collection
 from diagnostics.analyze.progress import Limits
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
@@ -45,8 +46,11 @@ def show(collection: Collection, diagnosis: Diagnosis, as_json: bool, written: P
 
 
 def _one(paths: list[Path]) -> Collection:
-    """All bundles as one collection: hosts of a job that were collected one by one."""
-    collections = [bundle.read(path).collection for path in paths]
+    """All files as one collection: hosts of a job that were collected one by one, dumps of its ranks by other tools."""
+    bundles = [path for path in paths if _is_bundle(path)]
+    dumps = [importers.read(path) for path in paths if path not in bundles]
+    collections = [bundle.read(path).collection for path in bundles]
+    collections += [importers.collection_of(dumps)] if dumps else []
     first = collections[0]
     return msgspec.structs.replace(
         first,
@@ -56,18 +60,36 @@ def _one(paths: list[Path]) -> Collection:
     )
 
 
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def _is_bundle(path: Path) -> bool:
+    """By content; what is named like one, or cannot be opened, is left for the bundle's reader to explain."""
+    if path.name.endswith(bundle.SUFFIX) or not path.is_file() or not os.access(path, os.R_OK):
+        return True
+    with path.open("rb") as file:
+        return file.read(len(_ZSTD)) == _ZSTD
+
+
 @command
 def diagnose(
-    paths: Annotated[list[Path], typer.Argument(help="Bundles; several are taken as hosts of one job.", metavar="BUNDLE...")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Bundles (hosts of one job), or other tools' dumps (ranks of one job).", metavar="FILE..."),
+    ],
     hang_after: Floor = 4.0,
     as_json: Json = False,
 ) -> int:
-    """Say what a bundle means, offline.
+    """Say what a bundle means, or other tools' dumps, offline.
 
-    Example: lastbatch diagnose lastbatch-20260101-120000.tar.zst
+    Reads bundles, py-spy (text, JSON), pystack, gdb "thread apply all bt", eu-stack, faulthandler, a traceback at
+    interruption, logs of TensorFlow, Horovod and NCCL, PyTorch's Flight Recorder. A file named like worker-0.txt or
+    rank3.log is of that rank.
+
+    Example: lastbatch diagnose lastbatch-20260101-120000.tar.zst    Example: lastbatch diagnose rank0.txt rank1.txt
     """
     collection, diagnosis = diagnose_collection(_one(paths), Limits(floor=hang_after))
-    return show(collection, diagnosis, as_json, paths[0] if len(paths) == 1 else None)
+    return show(collection, diagnosis, as_json, paths[0] if len(paths) == 1 and _is_bundle(paths[0]) else None)
 
 
 class Format(str, Enum):

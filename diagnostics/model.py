@@ -158,6 +158,20 @@ class Flight(Record, frozen=True):
     epoch_lengths: tuple[int, ...] = ()  # distinct numbers of batches of the past epochs that the ring holds
 
 
+class Collective(Record, frozen=True):
+    """A collective operation as a rank's own framework recorded it (PyTorch's Flight Recorder, a watchdog's log).
+
+    `seq` counts the collectives of a group, from 1. `state`: scheduled, started, completed, timed-out.
+    """
+
+    group: str
+    seq: int
+    op: str
+    sizes: str = ""
+    state: str = ""
+    frames: tuple[Frame, ...] = ()
+
+
 class Attempt(Record, frozen=True):
     """One rung of the ladder tried on one process."""
 
@@ -196,6 +210,8 @@ class Process(Record, frozen=True):
     listens: tuple[str, ...] = ()
     flight: Flight | None = None
     log_tail: tuple[str, ...] = ()
+    collectives: tuple[Collective, ...] = ()
+    dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()
     attempts: tuple[Attempt, ...] = ()
     exit_status: int | None = None  # negative: the signal that ended it

@@ -98,6 +98,8 @@ def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
         return State.FINISHED, "its recorder says that it has exited"
     if process.exit_status is not None:
         return State.DEAD, _how_it_ended(process.exit_status)
+    if process.dump:
+        return State.UNKNOWN, f"known from a dump only ({process.dump}): one look, which does not tell whether it moves"
     letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
     if not letters or letters <= {"Z", "X"}:
         return State.DEAD, process.why_not or "its process is gone"

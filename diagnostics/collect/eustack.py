@@ -28,11 +28,22 @@ def parse(output: str) -> tuple[Thread, ...]:
     found: dict[int, list[Frame]] = {}
     frames: list[Frame] = []
     for line in output.splitlines():
-        if header := _THREAD.match(line):
-            frames = found.setdefault(int(header[1]), [])
-        elif match := _FRAME.match(line):
-            frames.append(native_frame(match[1] or "???", match[2] or ""))
+        if tid := thread_of(line):
+            frames = found.setdefault(tid, [])
+        elif frame := frame_of(line):
+            frames.append(frame)
     return tuple(Thread(tid, "", tuple(reversed(frames))) for tid, frames in sorted(found.items()) if frames)
+
+
+def thread_of(line: str) -> int:
+    """The thread id of a line that begins a thread, 0 for any other line."""
+    match = _THREAD.match(line)
+    return int(match[1]) if match else 0
+
+
+def frame_of(line: str) -> Frame | None:
+    match = _FRAME.match(line)
+    return native_frame(match[1] or "???", match[2] or "") if match else None
 
 
 RUNG = Rung("eu-stack", read, native=True)

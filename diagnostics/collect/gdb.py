@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from typing import NamedTuple
 
 from diagnostics.collect.names import native_frame
 from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Frame, Thread
 
-_THREAD = re.compile(r"^Thread \d+ \((?:Thread 0x[0-9a-f]+ \(LWP (\d+)\)|LWP (\d+)|process (\d+))")
+_THREAD = re.compile(r"^Thread \d+ \((?:Thread (0x[0-9a-f]+) \(LWP (\d+)\)|LWP (\d+)|process (\d+))")
 _NAME = re.compile(r'"([^"]*)"\)?:?$')
 _FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(.*)$")
 _AT = re.compile(r" (?:at ([^\s]+):(\d+)|from ([^\s]+))$")
@@ -35,14 +36,33 @@ def parse(output: str) -> tuple[Thread, ...]:
     found: dict[int, tuple[str, list[Frame]]] = {}
     frames: list[Frame] | None = None
     for line in output.splitlines():
-        if header := _THREAD.match(line):
-            tid = int(header[1] or header[2] or header[3])
-            name = _NAME.search(line)
+        if header := thread_of(line):
             frames = []
-            found[tid] = name[1] if name else "", frames
-        elif frames is not None and (match := _FRAME.match(line)):
-            frames.append(_frame(match[1]))
+            found[header.tid] = header.name, frames
+        elif frames is not None and (frame := frame_of(line)):
+            frames.append(frame)
     return tuple(Thread(tid, name, tuple(reversed(frames))) for tid, (name, frames) in sorted(found.items()) if frames)
+
+
+class Header(NamedTuple):
+    """A line that begins a thread. `pthread` is the address by which libpthread knows it, 0 where gdb does not."""
+
+    tid: int
+    name: str
+    pthread: int
+
+
+def thread_of(line: str) -> Header | None:
+    match = _THREAD.match(line)
+    if match is None:
+        return None
+    name = _NAME.search(line)
+    return Header(int(match[2] or match[3] or match[4]), name[1] if name else "", int(match[1] or "0", 16))
+
+
+def frame_of(line: str) -> Frame | None:
+    match = _FRAME.match(line)
+    return _frame(match[1]) if match else None
 
 
 def _frame(text: str) -> Frame:

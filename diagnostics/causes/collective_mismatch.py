@@ -1,0 +1,118 @@
+"""Ranks of one group came to different collectives, so that none of them can complete.
+
+PyTorch numbers the collectives of a group. Where two ranks recorded another operation, or another size, under the
+same number, they have parted ways; the first such number is where. A rank that has recorded fewer has not come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Collective
+
+Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
+
+
+def examine(facts: Facts) -> Case | None:
+    cases = [case for table in _groups(facts).values() if len(table) > 1 and (case := _examine_group(table))]
+    return max(cases, key=lambda case: case.log_odds, default=None)
+
+
+def _groups(facts: Facts) -> dict[str, Table]:
+    groups: dict[str, dict[str, dict[int, Collective]]] = {}
+    for process in facts.processes:
+        for collective in process.collectives:
+            groups.setdefault(collective.group, {}).setdefault(process.rank, {})[collective.seq] = collective
+    return groups
+
+
+def _examine_group(table: Table) -> Case | None:
+    case = Case(prior=-2.0)
+    if parted := _first_parting(table):
+        number, ways = parted
+        said = "; ".join(f"{_ranks(ranks)} came to {way}" for way, ranks in sorted(ways.items()))
+        ranks = [rank for way in ways.values() for rank in way]
+        case.supports(4.5, evidence(f"collective {number}: {said}", "flight recorder", ranks))
+        for rank in ranks[:1] + ranks[-1:]:
+            if frame := next(iter(_own_frames(table[rank][number])), ""):
+                case.supports(0.0, evidence(f"{rank} called it in {frame}", "flight recorder", [rank]))
+        return case
+    return _look_for_absent(case, table)
+
+
+def _first_parting(table: Table) -> tuple[int, dict[str, list[str]]] | None:
+    """The first number under which ranks recorded different operations, with who recorded what."""
+    common = sorted(set.intersection(*(set(numbers) for numbers in table.values())))
+    for number in common:
+        ways: dict[str, list[str]] = {}
+        for rank, numbers in sorted(table.items()):
+            ways.setdefault(_way(numbers[number]), []).append(rank)
+        if len(ways) > 1:
+            return number, ways
+    return None
+
+
+_SAME_SIZES = ("all_reduce", "allreduce", "reduce_scatter", "broadcast", "reduce")
+
+
+def _way(collective: Collective) -> str:
+    """What has to agree: the operation, and its size where every rank brings the same."""
+    sized = collective.op.lower().lstrip("_").startswith(_SAME_SIZES) and collective.sizes
+    return f"{collective.op} of {collective.sizes}" if sized else collective.op
+
+
+def _look_for_absent(case: Case, table: Table) -> Case | None:
+    last = {rank: max(numbers) for rank, numbers in table.items()}
+    newest = max(last.values())
+    behind = sorted(rank for rank, number in last.items() if number < newest)
+    waiting = sorted(rank for rank in last if rank not in behind and table[rank][newest].state != "completed")
+    if not behind or not waiting:
+        return None
+    op = table[waiting[0]][newest].op
+    said = f"{_ranks(waiting)} wait in collective {newest} ({op}), which {_ranks(behind)} never came to"
+    case.supports(1.5, evidence(said, "flight recorder", [*waiting, *behind]))
+    case.lacks(f"what {_ranks(behind)} does instead: its stacks (py-spy dump) say whether it left the loop or is stuck")
+    return case
+
+
+def _own_frames(collective: Collective) -> Iterable[str]:
+    """The program's own frames, innermost first."""
+    for frame in reversed(collective.frames):
+        if "/torch/" not in frame.file:
+            yield f"{frame.function} ({frame.file.rpartition('/')[2]}:{frame.line})"
+
+
+def _ranks(ranks: Iterable[str]) -> str:
+    """`worker:0-3, worker:7`"""
+    parts = []
+    for role, named in groupby(sorted(ranks), key=lambda rank: rank.rpartition(":")[0]):
+        numbers = sorted(int(rank.rpartition(":")[2]) for rank in named if rank.rpartition(":")[2].isdigit())
+        parts += [f"{role}:{number}" for number in numbers[:6]] + ([f"{len(numbers) - 6} more"] if numbers[6:] else [])
+    return ", ".join(parts) or ", ".join(sorted(ranks))
+
+
+CAUSE = Cause(
+    id="collective-mismatch",
+    family="collective-mismatch",
+    title="Ranks came to different collective operations, and wait for each other in them",
+    examine=examine,
+    not_to_be_taken_for=(
+        "A rank that has recorded fewer collectives is not yet one that called another: it may be slow, stuck or dead "
+        "on its way. A watchdog's timeout names the operation that waited, not who made it wait."
+    ),
+    versions="torch.distributed of any release, all backends; Horovod and NCCL programs alike",
+    remedy=(
+        "Let every rank call the same collectives in the same order: no collective under `if rank == 0`, or in an "
+        "exception's handler",
+        "For data of uneven length: join() of DistributedDataParallel, drop_last=True, or a number of steps that all agree on",
+        "Find the place: TORCH_DISTRIBUTED_DEBUG=DETAIL checks every collective before it runs (slow)",
+    ),
+    references=(
+        "https://pytorch.org/tutorials/prototype/flight_recorder_tutorial.html",
+        "https://pytorch.org/docs/stable/distributed.html#debugging-torch-distributed-applications",
+    ),
+    scenario="collective-mismatch",
+)

@@ -1,0 +1,84 @@
+"""Threads of one process wait for each other's locks, each holding what the other wants.
+
+A stack shows where a thread waits for a lock, not who holds it. What carries the cause is that two or more threads
+wait without a timeout, at different places, and that no other thread is at work that could let one of them go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.thread_waits import For, ThreadWait, stood_still, waits_of
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process, State
+
+_CANNOT_HOLD = (For.NOTIFY, For.JOIN)
+
+
+def examine(facts: Facts) -> Case | None:
+    cases = [case for process in facts.processes if (case := _examine_process(process))]
+    return max(cases, key=lambda case: case.log_odds, default=None)
+
+
+def _examine_process(process: Process) -> Case | None:
+    waits = waits_of(process)
+    lockers = [wait for wait in waits if wait.waits is For.LOCK and not wait.limited]
+    if len(lockers) < 2 or process.state in (State.PROGRESSING, State.FINISHED):
+        return None
+    case = Case(prior=0.0)
+    where = [process.rank]
+    places = sorted({wait.at for wait in lockers})
+    said = f"{len(lockers)} threads wait for locks without a timeout: {', '.join(places)}"
+    if len(places) > 1:
+        case.supports(1.0, evidence(said, "stacks", where))
+    else:
+        case.speaks_against(
+            2.0, evidence(f"{said}: all at one place, so whoever holds it is elsewhere", "stacks", where)
+        )
+    _look_at_others(case, [wait for wait in waits if wait not in lockers], where)
+    if all(stood_still(process, wait.thread.tid) for wait in lockers):
+        case.supports(0.8, evidence("none of them was scheduled between two looks", "two looks", where))
+    elif process.samples:
+        case.speaks_against(1.5, evidence("one of them ran between two looks", "two looks", where))
+    else:
+        case.lacks("a second look: attach to the process, or take the dump again after a minute")
+    return case
+
+
+def _look_at_others(case: Case, others: Sequence[ThreadWait], where: list[str]) -> None:
+    able = [wait for wait in others if wait.waits not in _CANNOT_HOLD]
+    busy = [wait for wait in able if wait.waits in (For.NOTHING, For.UNKNOWN, For.GIL)]
+    if busy:
+        said = f"another thread is elsewhere and may hold a lock: {busy[0].at}"
+        case.speaks_against(min(1.2, 0.6 * len(busy)), evidence(said, "stacks", where))
+    elif able:
+        said = f"another thread waits for {able[0].waits.value}, and may hold a lock: {able[0].at}"
+        case.speaks_against(0.4, evidence(said, "stacks", where))
+    else:
+        case.supports(
+            1.0, evidence("no other thread of the process is at work that could let them go", "stacks", where)
+        )
+
+
+CAUSE = Cause(
+    id="lock-order",
+    family="lock-order",
+    title="Threads of one process wait for each other's locks",
+    examine=examine,
+    not_to_be_taken_for=(
+        "Several threads that wait at one place contend for one lock, whose holder may be slow or stuck elsewhere. "
+        "A wait with a timeout ends by itself."
+    ),
+    versions="Any program with threads; Python's threading.Lock and RLock, and mutexes of native code",
+    remedy=(
+        "Take the locks in one order everywhere: the report names the places where they are taken",
+        "Or hold only one at a time: copy what is needed, let go, then take the next",
+        "Or take them with a timeout and let go of all when it passes",
+    ),
+    references=(
+        "https://docs.python.org/3/library/threading.html#lock-objects",
+        "https://github.com/python/cpython/issues/50970",
+    ),
+    scenario="lock-order",
+)
