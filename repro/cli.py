@@ -135,7 +135,7 @@ def _described(scenario: Scenario) -> dict[str, object]:
 
 
 def _expectation(scenario: Scenario, arm: str, runtime: str) -> dict[str, object]:
-    release = tuple(int(part) for part in runtimes.parse(runtime).framework_version.split("."))
+    release = tuple(int(part) for part in runtimes.parse(runtime).framework_version.split(".") if part)
     expected = scenario.expected(arm, release, scenario.resolve({}, arm))
     return {"hang": "possible" if expected.either else expected.hang, "cause": expected.cause, "why": expected.why}
 

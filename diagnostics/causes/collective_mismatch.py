@@ -107,7 +107,7 @@ CAUSE = Cause(
     remedy=(
         "Let every rank call the same collectives in the same order: no collective under `if rank == 0`, or in an "
         "exception's handler",
-        "For data of uneven length: join() of DistributedDataParallel, drop_last=True, or a number of steps that all agree on",
+        "For data of uneven length: DistributedDataParallel.join(), drop_last=True, or a number of steps agreed on",
         "Find the place: TORCH_DISTRIBUTED_DEBUG=DETAIL checks every collective before it runs (slow)",
     ),
     references=(
