@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diagnostics.errors import LastbatchError
@@ -16,8 +16,11 @@ from repro.cluster.ports import lease
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.runtimes import Runtime
 
-# What would make a rank find other packages than its runtime's, or another number of threads than it was told.
-_KEPT_OUT = ("PYTHON", "VIRTUAL_ENV", "TF_", "OMP_", "LASTBATCH_", "GRPC_")
+# What would make a rank find other packages than its runtime's, or another number of threads than it was told;
+# or make gRPC look for its peers, which are on loopback, behind a proxy.
+_KEPT_OUT = (
+    "PYTHON", "VIRTUAL_ENV", "TF_", "OMP_", "LASTBATCH_", "GRPC_", "grpc_proxy", "http_proxy", "https_proxy",
+)  # fmt: skip
 
 
 def node_environment(code: Path) -> dict[str, str]:
@@ -39,19 +42,29 @@ class LocalCluster:
         for _ in homes:
             message = json.loads(self._said.readline() or b"{}")
             if "pid" not in message:
-                raise LastbatchError("the supervisor ended before it had started every rank")
+                raise _not_started(message)
             rank = message["rank"]
             self.members += (Member(rank, message["pid"], homes[rank], addresses[rank]),)
         os.set_blocking(self._said.fileno(), False)
 
     def exits(self) -> dict[str, int]:
+        """See `Cluster`. Raises: LastbatchError: somebody killed the supervisor, and so the ranks."""
+        ended = self._process.poll() is not None
         while line := self._said.readline():
             message = json.loads(line)
             self._exits[message["rank"]] = message["status"]
+        if ended:
+            raise LastbatchError("the supervisor of the ranks was killed, and they with it", "Run it again")
         return dict(self._exits)
 
     def out_of_memory(self) -> tuple[str, ...]:
         return ()  # processes share this machine's memory: none has a limit of its own
+
+
+def _not_started(message: dict[str, str]) -> LastbatchError:
+    if "error" not in message:
+        return LastbatchError("the supervisor was killed before it had started every rank", "Run it again")
+    return LastbatchError(f"{message['rank']} could not be started: {message['error']}", "See lastbatch doctor")
 
 
 @contextmanager
@@ -74,9 +87,11 @@ def local_cluster(runtime: Runtime, orders: Sequence[NodeOrder], directory: Path
         ) as process:  # fmt: skip
             assert process.stdin
             try:
-                process.stdin.write(json.dumps(plans).encode() + b"\n")
-                process.stdin.flush()
+                with suppress(BrokenPipeError):  # it was killed: what it says, or does not, tells
+                    process.stdin.write(json.dumps(plans).encode() + b"\n")
+                    process.stdin.flush()
                 yield LocalCluster(process, homes, addresses)
             finally:
-                process.stdin.close()
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
                 process.wait()

@@ -51,7 +51,8 @@ def lease(count: int) -> Iterator[tuple[int, ...]]:
             except OSError:
                 os.close(lock)
                 continue
-            if _is_free(port):
+            # One that was unlinked before we had its lock locks nothing any more: the next to come makes a new one.
+            if os.fstat(lock).st_nlink and _is_free(port):
                 held[port] = lock
             else:
                 os.close(lock)

@@ -1,8 +1,8 @@
 """Parent of a trial's processes: nothing that it starts outlives the program that started it.
 
 Run as a script, with one JSON line on standard input: a list of `{"rank", "argv", "env", "cwd", "log"}`. Says
-`{"rank", "pid"}` for each process that it started and `{"rank", "status"}` for each that ended (negative: the
-signal), one JSON line each. When its standard input closes, which the kernel does even after `kill -9` of
+`{"rank", "pid"}` for each process that it started, `{"rank", "error"}` for the first that could not be, and
+`{"rank", "status"}` for each that ended (negative: the signal), one JSON line each. When its standard input closes, which the kernel does even after `kill -9` of
 the program, it ends every descendant, then itself. When *it* is killed, the kernel ends its children.
 
 Standard library only: it is started before anything else, once a trial.
@@ -99,11 +99,15 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, end_on_signal)
     started: dict[int, str] = {}
-    lifelines = []
+    kept = []  # a Popen that is dropped reaps its process, and we would never hear of its end
     try:
         for order in json.loads(sys.stdin.buffer.readline()):
-            process, lifeline = start(order)
-            lifelines.append(lifeline)
+            try:
+                process, lifeline = start(order)
+            except OSError as error:
+                say(rank=order["rank"], error=str(error))
+                return
+            kept.append((process, lifeline))
             started[process.pid] = order["rank"]
             say(rank=order["rank"], pid=process.pid)
         with selectors.DefaultSelector() as selector:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
+from conftest import wait_for
 
-from diagnostics.errors import MissingError
-from repro.cluster import ports
-from repro.cluster.local import node_environment
+from diagnostics.collect import procfs
+from diagnostics.errors import LastbatchError, MissingError
+from repro.cluster import NodeOrder, ports
+from repro.cluster.local import LocalCluster, local_cluster, node_environment
 from repro.cluster.staging import addresses_by_role, stage_code
-from repro.runtimes import discover
+from repro.runtimes import Runtime, discover
 
 
 def test_two_runs_get_different_ports() -> None:
@@ -39,6 +43,47 @@ def test_a_lease_ends_with_its_block() -> None:
         pass
     locks = Path(tempfile.gettempdir()) / f"lastbatch-ports-{os.getuid()}"
     assert not any((locks / str(port)).exists() for port in held)
+
+
+@contextmanager
+def cluster_of(home: Path, runtime: Path, ranks: int) -> Iterator[LocalCluster]:
+    orders = [NodeOrder(f"worker:{index}", "last_batch", "dataset", {}) for index in range(ranks)]
+    with local_cluster(Runtime("none", runtime, "3.6", "tensorflow", "1.12", Path()), orders, home) as cluster:
+        yield cluster
+
+
+def test_no_rank_ends_unheard_however_soon_it_ends(tmp_path: Path) -> None:
+    """GIVEN ranks that end at once, also while the others are still being started, THEN each one's status is told."""
+    with cluster_of(tmp_path, Path("/bin/false"), 24) as cluster:
+        wait_for(lambda: len(cluster.exits()) == 24, 30)
+        assert set(cluster.exits().values()) == {1}
+
+
+def test_a_rank_that_cannot_be_started_is_said_with_why(tmp_path: Path) -> None:
+    with pytest.raises(LastbatchError, match=r"worker:0 could not be started: .*No such file"):  # noqa: SIM117
+        with cluster_of(tmp_path, tmp_path / "gone", 2):
+            pass
+
+
+def test_a_killed_supervisor_is_said_and_takes_the_ranks_along(tmp_path: Path) -> None:
+    """WHEN somebody kills it, THEN the trial does not wait for ranks that are gone."""
+    program = tmp_path / "stays"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o700)
+    with cluster_of(tmp_path / "trial", program, 2) as cluster:
+        parent = psutil.Process(cluster.members[0].pid).parent()
+        assert parent and not cluster.exits()
+        parent.kill()
+
+        def told() -> bool:
+            try:
+                cluster.exits()
+            except LastbatchError as error:
+                return "was killed" in error.message
+            return False
+
+        wait_for(told, 30)
+        wait_for(lambda: not any(procfs.state_of(member.pid) in ("R", "S", "D") for member in cluster.members), 30)
 
 
 def test_addresses_by_role() -> None:
@@ -68,7 +113,8 @@ def test_what_runs_inside_a_job_compiles_and_the_recorder_runs(tmp_path: Path, m
 
 
 def test_a_job_sees_nothing_of_this_programs_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PYTHONHOME", "VIRTUAL_ENV", "TF_CONFIG", "OMP_NUM_THREADS"):
+    """Nor of a proxy, behind which gRPC would look for the other ranks."""
+    names = {"PYTHONHOME", "VIRTUAL_ENV", "TF_CONFIG", "OMP_NUM_THREADS", "http_proxy", "https_proxy"}
+    for name in names:
         monkeypatch.setenv(name, "x")
-    assert not {"PYTHONHOME", "VIRTUAL_ENV", "TF_CONFIG", "OMP_NUM_THREADS"} & set(node_environment(tmp_path))
-    assert sys.executable
+    assert not names & set(node_environment(tmp_path))
