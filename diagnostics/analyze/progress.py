@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from diagnostics.model import Collection, Flight, Process, Record, Sample, State
+from diagnostics.model import Collection, Event, Flight, Process, Record, Sample, State
 
 SERVER_ROLES = frozenset({"ps"})
 
@@ -60,8 +60,10 @@ def silence_of(flight: Flight) -> float:
 
 
 def is_overdue(flight: Flight, limits: Limits) -> bool:
-    """Whether the rank has been silent for longer than its history allows."""
-    return silence_of(flight) > _allowed(flight, limits)
+    """Whether the rank has been silent for longer than its history allows. Silence on purpose is none."""
+    leaving = _newest(flight, "exit")
+    done = _is_closed(flight) or (leaving is not None and leaving.value >= 0)
+    return not done and silence_of(flight) > _allowed(flight, limits)
 
 
 def _allowed(flight: Flight, limits: Limits) -> float:
@@ -94,25 +96,50 @@ def is_server(rank: str) -> bool:
 def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
     """The state of one rank, and why."""
     flight = process.flight
-    if flight and any(event.kind == "exit" for event in flight.events):
-        return State.FINISHED, "its recorder says that it has exited"
+    leaving = _newest(flight, "exit")
     if process.exit_status is not None:
+        if process.exit_status == 0 and leaving:
+            return State.FINISHED, "it has ended, as its recorder said that it would"
         return State.DEAD, _how_it_ended(process.exit_status)
     if process.dump:
         return State.UNKNOWN, f"known from a dump only ({process.dump}): one look, which does not tell whether it moves"
     letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
-    if not letters or letters <= {"Z", "X"}:
+    gone = not letters or letters <= {"Z", "X"}
+    if leaving and (gone or leaving.value >= 0):
+        return State.FINISHED, "its recorder says that it has exited" if gone else "its recorder says that it is done"
+    if gone:
         return State.DEAD, process.why_not or "its process is gone"
     if letters <= {"T", "t"}:
         return State.HUNG, "stopped by a signal or a debugger: every thread is in state T"
     moved = has_moved(process.samples, limits)
-    if flight and (flight.steps or flight.open):
+    if flight and leaving:
+        return _judge_leaving(silence_of(flight), moved, limits)
+    if flight and (flight.steps or flight.open) and not _is_closed(flight):
         return _judge_by_recorder(flight, moved, limits)
     if is_server(process.rank):
         return (State.PROGRESSING, moved) if moved else (State.IDLE, "serves others, and nobody asks")
     if moved:
         return State.PROGRESSING, moved
     return _judge_from_outside(process, limits)
+
+
+def _newest(flight: Flight | None, kind: str) -> Event | None:
+    return next((event for event in reversed(flight.events) if event.kind == kind), None) if flight else None
+
+
+def _is_closed(flight: Flight) -> bool:
+    """Whether the job stopped recording on purpose."""
+    return bool(flight.events) and flight.events[-1].kind == "close"
+
+
+def _judge_leaving(silence: float, moved: str, limits: Limits) -> tuple[State, str]:
+    """Of a process that began to end and is still there: what ends it (joins, destructors) may hang."""
+    said = f"it began to end {silence:.1f} s ago and is still there"
+    if moved:
+        return State.PROGRESSING, f"{said}, but it moves: {moved}"
+    if silence > limits.unknown_history:
+        return State.HUNG, f"{said}, and nothing moved between two looks"
+    return State.PROGRESSING, said
 
 
 def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[State, str]:

@@ -196,10 +196,10 @@ class Core(object):
             self.exit()
 
     def exit(self, code: int = -1) -> None:
-        """The process is about to end; -1: with an unknown code.
+        """The process has done its work and is about to end; -1: with an unknown code.
 
-        Recorded once, at the interpreter's exit if not before. A process that lives on after this event hangs
-        in its teardown.
+        Recorded once, at the interpreter's exit (with -1) if not before. A process that lives on for long after
+        that hangs in its teardown; one that gave a code itself is taken to have finished.
         """
         if not self.exited:
             self.exited = True

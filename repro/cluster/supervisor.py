@@ -2,8 +2,9 @@
 
 Run as a script, with one JSON line on standard input: a list of `{"rank", "argv", "env", "cwd", "log"}`. Says
 `{"rank", "pid"}` for each process that it started, `{"rank", "error"}` for the first that could not be, and
-`{"rank", "status"}` for each that ended (negative: the signal), one JSON line each. When its standard input closes, which the kernel does even after `kill -9` of
-the program, it ends every descendant, then itself. When *it* is killed, the kernel ends its children.
+`{"rank", "status"}` for each that ended (negative: the signal), one JSON line each. When its standard input closes,
+which the kernel does even after `kill -9` of the program, it ends every descendant, then itself. When *it* is
+killed, the kernel ends its children.
 
 Standard library only: it is started before anything else, once a trial.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue, judge, silence_allowed
@@ -18,8 +19,9 @@ def flight(gaps: list[float], silence: float, *, inside: str = "step") -> Flight
     events = tuple(Event(at, at, "step_begin", index, 0) for index, at in enumerate(times))
     open_ = (OpenSpan(inside, silence, len(times), 0),)
     return Flight(
-        "worker:0", "tf1.12", events, open_, epoch_ends=3, steps=len(times), count=len(times), read_at=times[-1] + silence
-    )
+        "worker:0", "tf1.12", events, open_, epoch_ends=3, steps=len(times), count=len(times),
+        read_at=times[-1] + silence,
+    )  # fmt: skip
 
 
 def look(at: float, cpu: float = 1.0, moved: int = 0, events: int = 10, state: str = "S") -> Sample:
@@ -94,3 +96,37 @@ def test_a_rank_that_ended_is_dead_with_how(status: int, words: str) -> None:
 def test_a_stopped_process_is_said_to_be_stopped() -> None:
     state, why = judge(process(None, look(1.0, state="T"), look(2.0, state="T")))
     assert state is State.HUNG and "stopped" in why
+
+
+def ending(kind: str, silence: float, value: int = -1) -> Flight:
+    recording = flight([0.005] * 100, silence)
+    last = recording.events[-1]
+    events = (*recording.events[:-1], Event(last.at, last.wall, kind, 100, 0, value))
+    return msgspec.structs.replace(recording, events=events, open=())
+
+
+@pytest.mark.parametrize(("status", "state"), [(0, State.FINISHED), (1, State.DEAD), (-11, State.DEAD)])
+def test_a_crash_is_no_finish_though_the_interpreter_said_that_it_ends(status: int, state: State) -> None:
+    """An uncaught exception, too, ends the interpreter in order: its recorder hears of the exit."""
+    assert judge(process(ending("exit", 1.0), exit_status=status))[0] is state
+
+
+def test_a_rank_that_said_it_was_done_has_finished_though_it_stays() -> None:
+    recording = ending("exit", 300.0, value=0)
+    assert judge(process(recording, *STILL))[0] is State.FINISHED
+    assert not is_overdue(recording, Limits())
+
+
+def test_a_process_that_began_to_end_and_stands_still_hangs_in_its_teardown() -> None:
+    state, why = judge(process(ending("exit", 300.0), *STILL))
+    assert state is State.HUNG and "began to end" in why
+    assert judge(process(ending("exit", 5.0), *STILL))[0] is State.PROGRESSING
+    assert judge(process(ending("exit", 300.0), look(1.0), look(2.0, cpu=1.9)))[0] is State.PROGRESSING
+    assert judge(process(ending("exit", 300.0)))[0] is State.FINISHED
+
+
+def test_silence_after_the_recorder_was_closed_says_nothing() -> None:
+    """GIVEN a job that stopped recording on purpose and goes on, THEN its silence is no hang."""
+    recording = ending("close", 3600.0)
+    assert judge(process(recording, *STILL))[0] is State.UNKNOWN
+    assert not is_overdue(recording, Limits())
