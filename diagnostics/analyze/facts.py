@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 
 from diagnostics.analyze.progress import is_server
@@ -45,10 +45,9 @@ class Facts:
 
     def release(self, framework: str) -> tuple[int, ...]:
         """The framework's release as numbers, () where no rank tells."""
-        for process in self.processes:
-            if process.versions.framework == framework:
-                return tuple(int(part) for part in re.findall(r"\d+", process.versions.framework_version)[:3])
-        return ()
+        known = [p.versions.framework_version for p in self.processes if p.versions.framework == framework]
+        numbers = (re.findall(r"\d+", version)[:3] for version in known)
+        return next((tuple(map(int, parts)) for parts in numbers if parts), ())
 
     def expected_count(self, role: str) -> int:
         """How many ranks of a role the job has, as far as is known."""
@@ -85,13 +84,6 @@ def input_end(flight: Flight | None) -> str:
             f"past epochs had {had}, so this step finds the input exhausted ({flight.epoch_ends} did before)"
         )
     return ""
-
-
-def quiet_links(process: Process, seconds: float) -> Iterator[tuple[str, float]]:
-    """Peers of the process to which nothing has moved for at least so long, with the time."""
-    for link in process.connections:
-        if link.state == "ESTABLISHED" and link.quiet >= seconds:
-            yield link.peer or link.remote, link.quiet
 
 
 def evidence(fact: str, source: str, ranks: Iterable[str] = ()) -> Evidence:

@@ -93,6 +93,12 @@ def is_server(rank: str) -> bool:
     return rank.split(":")[0] in SERVER_ROLES
 
 
+def is_stopped(process: Process) -> bool:
+    """Whether a signal or a debugger stopped it: every thread stands, and the process cannot know."""
+    letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
+    return bool(letters) and letters <= {"T", "t"}
+
+
 def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
     """The state of one rank, and why."""
     flight = process.flight
@@ -109,7 +115,7 @@ def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
         return State.FINISHED, "its recorder says that it has exited" if gone else "its recorder says that it is done"
     if gone:
         return State.DEAD, process.why_not or "its process is gone"
-    if letters <= {"T", "t"}:
+    if is_stopped(process):
         return State.HUNG, "stopped by a signal or a debugger: every thread is in state T"
     moved = has_moved(process.samples, limits)
     if flight and leaving:

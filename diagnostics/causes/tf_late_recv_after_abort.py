@@ -9,35 +9,47 @@ with uprobes, see docs/last-batch.md.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, input_end, names, quiet_links, stack_mentions
+from diagnostics.analyze.facts import Facts, evidence, input_end, names, stack_mentions
+from diagnostics.analyze.progress import is_server, is_stopped
 from diagnostics.causes import Case, Cause
-from diagnostics.model import Process, State
+from diagnostics.model import Connection, Process, State
 
 _IN_STEP = ("LocalMaster::RunStep",)
 _IN_STEP_REMOTE = ("GrpcRemoteMaster::RunStep",)
 _WORKING = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator", "QueueBase::")
+_MAY_BE_STUCK = (State.HUNG, State.SLOW, State.UNKNOWN)
+_QUIET = 1.0  # seconds
 
 
 def examine(facts: Facts) -> Case | None:
-    clients = facts.ranks_in(*_IN_STEP) or facts.ranks_in(*_IN_STEP_REMOTE)
+    in_step = facts.ranks_in(*_IN_STEP) + facts.ranks_in(*_IN_STEP_REMOTE)
+    # One that trains on is in RunStep most of the time, and often at the end of its input.
+    clients = tuple(process for process in in_step if process.state in _MAY_BE_STUCK)
     if not clients:
         return None
-    case = Case(prior=-3.9)  # of jobs stuck in RunStep, few are stuck for this reason
-    case.supports(0.0, evidence("the client waits in RunStep for its servers' parts of the step", "stacks", names(clients)))
+    case = Case(prior=-5.2)  # of jobs stuck in RunStep, few are stuck for this reason
+    said = "the client waits in RunStep for its servers' parts of the step"
+    case.supports(0.0, evidence(said, "stacks", names(clients)))
+    if stopped := [process for process in clients if is_stopped(process)]:
+        case.speaks_against(6.0, evidence("the client itself is stopped", "procfs", names(stopped)))
     _look_at_end_of_input(case, clients)
-    _look_at_servers(case, facts)
-    _look_at_connections(case, clients)
+    _look_at_servers(case, facts, clients)
+    _look_at_connections(case, facts, clients)
     _look_at_release(case, facts)
-    _look_at_work(case, facts)
+    _look_at_work(case, facts, clients)
     return case
 
 
 def _look_at_end_of_input(case: Case, clients: tuple[Process, ...]) -> None:
     ended = [(process, said) for process in clients if (said := input_end(process.flight))]
     for process, said in ended:
-        case.supports(3.0 if process is ended[0][0] else 0.0, evidence(said, "recorder", [process.rank]))
-    if not ended and any(process.flight and process.flight.epoch_lengths for process in clients):
-        case.speaks_against(1.5, evidence("the open step is not one in which the input ends", "recorder", names(clients)))
+        case.supports(3.3 if process is ended[0][0] else 0.0, evidence(said, "recorder", [process.rank]))
+    at_end = [process for process, _ in ended]
+    elsewhere = [p for p in clients if p not in at_end and p.flight and p.flight.epoch_lengths]
+    if elsewhere:
+        # Several clients at once, and not all at their end: what holds them all is something else.
+        said = "it does not hang in a step in which the input ends"
+        case.speaks_against(2.0 if ended else 1.5, evidence(said, "recorder", names(elsewhere)))
     elif not ended:
         case.lacks(
             "whether the input had ended in the step that hangs: run with the flight recorder, or look at the log "
@@ -45,46 +57,75 @@ def _look_at_end_of_input(case: Case, clients: tuple[Process, ...]) -> None:
         )
 
 
-def _look_at_servers(case: Case, facts: Facts) -> None:
+def _look_at_servers(case: Case, facts: Facts, clients: tuple[Process, ...]) -> None:
     count = facts.expected_count("ps")
     if count == 1:
-        case.speaks_against(3.0, evidence("there is only one server: nobody else's error can cancel its part", "roles"))
+        said = "there is only one server: nobody else's error can cancel its part"
+        case.speaks_against(3.0, evidence(said, "roles"))
     elif count > 1:
         case.supports(0.3, evidence(f"{count} servers: one's error can cancel another's part of the step", "roles"))
-    if not facts.servers:
-        case.lacks("the servers' processes: attach to them as well, to see that they are alive and idle")
-        return
-    idle = [process for process in facts.servers if process.state is State.IDLE]
-    gone = [process for process in facts.servers if process in facts.gone]
-    if gone:
+    unseen = [rank for rank in facts.missing_ranks if is_server(rank)]
+    if unseen or not facts.servers:
+        case.speaks_against(1.0, evidence("a server was not looked at, and may be gone", "roll call", unseen))
+        case.lacks(f"{', '.join(unseen) or 'the servers'}: attach there as well, to see that they are alive and idle")
+    elif gone := [process for process in facts.servers if process in facts.gone]:
         case.speaks_against(4.0, evidence("a server is gone", "processes", names(gone)))
-    elif facts.missing_ranks:
-        case.lacks(f"the evidence of {', '.join(facts.missing_ranks)}")
-    elif len(idle) == len(facts.servers):
-        case.supports(1.0, evidence("every server is alive and idle: none works on the step", "two looks", names(idle)))
+    elif hung := [process for process in facts.servers if process in facts.hung]:
+        case.speaks_against(4.0, evidence("a server hangs itself, or is stopped", "two looks", names(hung)))
+    elif unknown := [process for process in facts.servers if process.state is State.UNKNOWN]:
+        case.lacks(f"two looks at {', '.join(names(unknown)[:6])}, to see whether they are idle")
+    elif all(process.state is State.IDLE for process in facts.servers):
+        said = "every server is alive and idle: none works on the step"
+        case.supports(2.0, evidence(said, "two looks", names(facts.servers)))
+    elif training := _training(facts, clients):
+        said = f"every server is alive, and serves {', '.join(names(training)[:6])}"
+        case.supports(1.5, evidence(said, "two looks", names(facts.servers)))
     else:
         busy = [process for process in facts.servers if process.state is not State.IDLE]
         case.speaks_against(1.0, evidence("a server is not idle", "two looks", names(busy)))
 
 
-def _look_at_connections(case: Case, clients: tuple[Process, ...]) -> None:
-    for process in clients:
-        troubled = [link for link in process.connections if link.unsent or link.unacked or link.state == "SYN_SENT"]
-        if troubled:
-            peers = ", ".join(sorted({link.peer or link.remote for link in troubled}))
-            case.speaks_against(2.5, evidence(f"data is on its way to {peers} and not acknowledged", "TCP_INFO", [process.rank]))
-        quiet = list(quiet_links(process, 1.0))
-        if quiet and not troubled:
-            case.supports(
-                1.0 if process is clients[0] else 0.0,
-                evidence(
-                    f"all its connections are sound, and nothing has moved on them for {min(t for _, t in quiet):.1f} s",
-                    "TCP_INFO",
-                    [process.rank],
-                ),
-            )
+def _training(facts: Facts, clients: tuple[Process, ...]) -> tuple[Process, ...]:
+    """Ranks that train on while the clients are stuck."""
+    moving = (State.PROGRESSING, State.SLOW)
+    return tuple(p for p in facts.processes if p.state in moving and not is_server(p.rank) and p not in clients)
+
+
+def _look_at_connections(case: Case, facts: Facts, clients: tuple[Process, ...]) -> None:
     if not any(process.connections for process in clients):
         case.lacks("the connections' quiet times (TCP_INFO): attach on the client's host while it hangs")
+        return
+    # What a server has sent and nobody acknowledged is seen at the server only.
+    ranks = names(clients)
+    links = [(process, link) for process in clients for link in process.connections]
+    links += [(process, link) for process in facts.servers for link in process.connections if link.peer in ranks]
+    troubled = [(process, link) for process, link in links if _in_trouble(link)]
+    for process, link in troubled[:4]:
+        said = f"data is on its way to {link.peer or link.remote} and not acknowledged"
+        case.speaks_against(2.5, evidence(said, "TCP_INFO", [process.rank]))
+    apart = [rank for process in clients for rank in _not_linked(process, facts.servers, links)]
+    if apart:
+        said = f"there is no connection to {', '.join(dict.fromkeys(apart[:6]))}"
+        case.speaks_against(3.0, evidence(said, "TCP_INFO", ranks))
+    quiet = [link.quiet for process, link in links if process in clients and link.state == "ESTABLISHED"]
+    known = [age for age in quiet if age >= 0]
+    if known and min(known) >= _QUIET and not troubled and not apart:
+        said = f"all its connections are sound, and nothing has moved on them for {min(known):.1f} s"
+        case.supports(1.0, evidence(said, "TCP_INFO", ranks))
+
+
+def _in_trouble(link: Connection) -> bool:
+    return bool(link.unsent or link.unacked) or link.state == "SYN_SENT"
+
+
+def _not_linked(
+    client: Process, servers: tuple[Process, ...], links: list[tuple[Process, Connection]]
+) -> tuple[str, ...]:
+    """Servers to which the client has no connection, from whichever side; none where peers are not known."""
+    sound = [(process, link) for process, link in links if link.state == "ESTABLISHED"]
+    linked = {link.peer for process, link in sound if process is client} - {""}
+    linked |= {process.rank for process, link in sound if link.peer == client.rank}
+    return tuple(server.rank for server in servers if server.rank not in linked) if linked else ()
 
 
 def _look_at_release(case: Case, facts: Facts) -> None:
@@ -100,14 +141,16 @@ def _look_at_release(case: Case, facts: Facts) -> None:
         case.speaks_against(2.0, evidence(f"TensorFlow {said}: not seen to hang in this way", "versions"))
 
 
-def _look_at_work(case: Case, facts: Facts) -> None:
-    stacks = [(process, thread) for process in facts.processes for thread in process.threads]
+def _look_at_work(case: Case, facts: Facts, clients: tuple[Process, ...]) -> None:
+    """Work of servers says nothing where they serve others besides."""
+    looked_at = clients if _training(facts, clients) else (*clients, *facts.servers)
+    stacks = [(process, thread) for process in looked_at for thread in process.threads]
     working = {process.rank: name for process, thread in stacks if (name := stack_mentions(thread, _WORKING))}
     if working:
         rank, name = next(iter(working.items()))
-        case.speaks_against(2.0, evidence(f"a thread is inside an op: {name}", "stacks", [rank]))
+        case.speaks_against(4.0, evidence(f"a thread is inside an op: {name}", "stacks", [rank]))
     elif any(frame.native for _, thread in stacks for frame in thread.frames):
-        case.supports(0.5, evidence("no thread of any rank is inside an op", "native stacks", names(facts.processes)))
+        case.supports(0.5, evidence("no thread is inside an op", "native stacks", names(looked_at)))
     else:
         case.lacks("native stacks of all threads")
 
