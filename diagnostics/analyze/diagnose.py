@@ -47,6 +47,9 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...], well: bool) -> tuple[s
         return "slow", f"{_listed(slow)} is slower than its own history, but it moves"
     if facts.hung:
         return "unknown", f"{_listed(list(facts.hung))} hangs, and the evidence does not carry a cause"
+    dead = [process for process in facts.processes if process.state is State.DEAD]
+    if dead:
+        return "unknown", f"{_listed(dead)} is gone, and the evidence does not carry why"
     return "unknown", "nothing can be said of " + _listed([p for p in facts.processes if p.state not in _WELL])
 
 

@@ -149,3 +149,8 @@ def test_a_recent_word_on_one_connection_is_no_silence_on_all() -> None:
     fresh = msgspec.structs.replace(links("ps:3")[0], last_received=0.1)
     (finding,) = meaning(job(worker(connections=(*links("ps:0", "ps:1", "ps:2"), fresh)))).findings
     assert not any("nothing has moved" in item.fact for item in finding.evidence)
+
+
+def test_a_rank_that_is_gone_is_said_in_the_first_line() -> None:
+    dead = server("ps:2", samples=(), exit_status=-9)
+    assert meaning(Collection(1.0, 2.0, (server("ps:0"), dead))).summary.startswith("ps:2 is gone")
