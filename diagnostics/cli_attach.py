@@ -19,9 +19,11 @@ from diagnostics.collect import Options, Target, collect
 from diagnostics.console import LACKING, OK, Json, command, page, print_json, words
 from diagnostics.discover.jobs import Job
 from diagnostics.discover.selectors import Selection, jobs_here, select
+from diagnostics.errors import UsageError
 from diagnostics.model import Collection
 from diagnostics.redact import redact_command
 from diagnostics.report.text import plural
+from diagnostics.transport import Fleet, attach_hosts
 
 Targets = Annotated[
     list[str] | None,
@@ -47,6 +49,11 @@ def attach(
     rung: Rungs = None,
     children: Annotated[bool, typer.Option(help="Look at data loaders and other children, too.")] = True,
     peers: Annotated[bool, typer.Option(help="Look at unnamed processes that the job is connected to, too.")] = False,
+    via: Annotated[
+        str | None, typer.Option(help="How to run a command on a host: 'ssh {host}', 'docker exec -i {host}', ...")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option(help="A host to look at through --via; again for more.")] = None,
+    deadline: Annotated[float, typer.Option(help="Seconds for each of the two visits to a host.", min=2)] = 60.0,
     hang_after: Floor = 4.0,
     as_json: Json = False,
 ) -> int:
@@ -55,14 +62,35 @@ def attach(
     Nothing has to be prepared in the job. Each process is stopped for a moment while its stacks are read, and runs
     again afterwards; the pause is in the result.
 
-    Example: lastbatch attach job:tf-4f2a91    Example: lastbatch attach $(pgrep -f train.py)
+    On other hosts (--via) it needs a Python 3.6 or later, or, with less to show, only a shell and gdb. It installs
+    nothing there and leaves nothing behind.
+
+    Example: lastbatch attach job:tf-4f2a91
+
+    Example: lastbatch attach --via 'ssh {host}' --host node1 --host node2 cmd:train.py
     """
     if list_jobs:
         return _list(jobs_here(), as_json)
-    chosen = select(targets or [], children, peers)
+    options = Options(gap, budget, tuple(rung or ()))
     with words.status("") as status:
-        collection = collect(_targets(chosen), Options(gap, budget, tuple(rung or ())), chosen.expected, status.update)
+        if via:
+            fleet = Fleet(_hosts(host or [], targets or []), via, deadline)
+            collection = attach_hosts(fleet, targets or [], options, status.update)
+        else:
+            chosen = select(targets or [], children, peers)
+            collection = collect(_targets(chosen), options, chosen.expected, status.update)
     return conclude(collection, Limits(floor=hang_after), out, as_json)
+
+
+def _hosts(named: Sequence[str], selectors: Sequence[str]) -> tuple[str, ...]:
+    """Those named, else where the job that is seen here has its other ranks."""
+    if named:
+        return tuple(dict.fromkeys(named))
+    chosen = select(selectors)
+    elsewhere = [address.rpartition(":")[0].strip("[]") for job in chosen.jobs for _, address in job.elsewhere]
+    if not elsewhere:
+        raise UsageError("which hosts?", "Name each with --host; no job here says where its other ranks are")
+    return tuple(dict.fromkeys(elsewhere))
 
 
 def _targets(chosen: Selection) -> list[Target]:

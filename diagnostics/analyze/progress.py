@@ -109,6 +109,8 @@ def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
         return State.DEAD, _how_it_ended(process.exit_status)
     if process.dump:
         return State.UNKNOWN, f"known from a dump only ({process.dump}): one look, which does not tell whether it moves"
+    if process.pid <= 0:
+        return State.UNREACHABLE, process.why_not or "nothing is known of it"
     letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
     gone = not letters or letters <= {"Z", "X"}
     if leaving and (gone or leaving.value >= 0):

@@ -9,6 +9,7 @@ import time
 
 import msgspec
 
+from diagnostics.collect import namespaces
 from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Frame, Thread
 
@@ -26,7 +27,7 @@ class _SpyThread(msgspec.Struct):
     frames: list[_SpyFrame]
 
 
-def _tool() -> str:
+def tool() -> str:
     beside = os.path.join(sysconfig.get_path("scripts"), "py-spy")
     return beside if os.path.exists(beside) else shutil.which("py-spy") or "py-spy"
 
@@ -57,16 +58,24 @@ def read(pid: int, budget: float) -> Reading:
             return first
     except RungError:
         pass  # a running process may look torn
-    return Reading(parse(run_tool(_dump(pid), max(deadline - time.monotonic(), 0.1))))
+    return Reading(_ask(pid, max(deadline - time.monotonic(), 0.1)))
 
 
 def read_without_stopping(pid: int, budget: float) -> Reading:
     """The process's memory as it is at the moment; true only of what stands still."""
-    return Reading(parse(run_tool([*_dump(pid), "--nonblocking"], budget)), 0.0)
+    return Reading(_ask(pid, budget, "--nonblocking"), 0.0)
 
 
-def _dump(pid: int) -> list[str]:
-    return [_tool(), "dump", "--json", "--pid", str(pid)]
+def _ask(pid: int, budget: float, *options: str) -> tuple[Thread, ...]:
+    threads = parse(run_tool([tool(), "dump", "--json", "--pid", str(pid), *options], budget))
+    if not namespaces.is_elsewhere(pid, "pid"):
+        return threads
+    outer = namespaces.inner_ids(pid)  # the interpreter knows its threads by the container's numbers
+    tasks = set(outer.values())
+    return tuple(
+        thread if thread.tid in tasks else msgspec.structs.replace(thread, tid=outer.get(thread.tid, thread.tid))
+        for thread in threads
+    )
 
 
 RUNG = Rung("py-spy", read, native=False, gentle=read_without_stopping)

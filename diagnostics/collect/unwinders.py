@@ -73,7 +73,7 @@ class Unwinders:
             self._idle.append(worker)
         if answer.error:
             raise RungError(explain(answer.error))
-        return Reading(tuple(_thread(tid, frames) for tid, frames in answer.threads), answer.pause)
+        return Reading(tuple(thread_of(tid, frames) for tid, frames in answer.threads), answer.pause)
 
     def read_stopped(self, pid: int, budget: float) -> Reading:
         from diagnostics.collect import procfs
@@ -83,7 +83,7 @@ class Unwinders:
         return self.read(pid, budget)
 
 
-def _thread(tid: int, frames: list[tuple[str, str]]) -> Thread:
+def thread_of(tid: int, frames: list[tuple[str, str]]) -> Thread:
     return Thread(tid, "", tuple(native_frame(function, file) for function, file in frames))
 
 

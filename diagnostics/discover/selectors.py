@@ -41,14 +41,26 @@ def select(words: Sequence[str], with_children: bool = True, with_peers: bool = 
         UsageError: a word that names nothing, or nothing named and more than one job to choose from.
         MissingError: nothing named, and no job seen.
     """
-    numbers = [word for word in words if word.isdigit()]
+    for word in words:
+        if word.isdigit() and not procfs.state_of(int(word)):
+            raise UsageError(
+                f"process {word} does not exist", "Look it up with: pgrep -af python, or lastbatch attach --list"
+            )
+    seen = scan()
+    return choose(words, seen, find_jobs(seen, local_hosts()), with_children, with_peers)
+
+
+def choose(
+    words: Sequence[str],
+    seen: Sequence[Seen],
+    jobs: Sequence[Job],
+    with_children: bool = True,
+    with_peers: bool = False,
+) -> Selection:
+    """As `select`, among what was seen on any host. Pure."""
     for word in words:
         if not word.isdigit() and not word.startswith(KINDS):
             raise UsageError(f"{word!r} names no process", "Give a PID, job:ID, port:2222 or cmd:train.py; see --list")
-    for word in numbers:
-        _must_exist(int(word))
-    seen = scan()
-    jobs = find_jobs(seen, local_hosts())
     if not words:
         return _only(jobs)
     members = [member for word in words for member in _named(word, seen, jobs)]
@@ -75,14 +87,6 @@ def _only(jobs: Sequence[Job]) -> Selection:
     return Selection(jobs[0].members, jobs[0].expected, (jobs[0],))
 
 
-def _must_exist(pid: int) -> None:
-    state = procfs.state_of(pid)
-    if not state:
-        raise UsageError(
-            f"process {pid} does not exist", "Look it up with: pgrep -af python, or lastbatch attach --list"
-        )
-
-
 def _named(word: str, seen: Sequence[Seen], jobs: Sequence[Job]) -> list[Member]:
     known = {member.pid: member for job in jobs for member in job.members}
 
@@ -94,7 +98,8 @@ def _named(word: str, seen: Sequence[Seen], jobs: Sequence[Job]) -> list[Member]
     kind, _, rest = word.partition(":")
     if word.isdigit():
         pid = int(word)
-        return [known.get(pid) or Member(pid, "", "named by the user", procfs.command_of(pid))]
+        command = next((process.command for process in seen if process.pid == pid), ())
+        return [known.get(pid) or Member(pid, "", "named by the user", command)]
     if kind == "port":
         return members([p for p in seen if any(a.endswith(f":{rest}") for a in p.listens)], f"listens on port {rest}")
     if kind == "cmd":

@@ -1,0 +1,122 @@
+"""Attach to a job that is on other hosts: find it there, collect there, and call the roll of all hosts here."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from diagnostics.collect import Options
+from diagnostics.collect.ladder import name_peers
+from diagnostics.discover.claims import KEYS
+from diagnostics.discover.jobs import Member, find_jobs
+from diagnostics.discover.selectors import choose
+from diagnostics.errors import EvidenceError, LastbatchError
+from diagnostics.model import Collection, Process, Record
+from diagnostics.recorder import layout
+from diagnostics.transport.answers import Answer, decode, process_of, seen_there
+from diagnostics.transport.command import Said, run_on
+from diagnostics.transport.payload import script
+from diagnostics.version import __version__
+
+
+class Fleet(Record, frozen=True):
+    """Hosts and how to get there. `deadline` is in seconds, for each of the two visits to a host."""
+
+    hosts: tuple[str, ...]
+    via: str
+    deadline: float = 60.0
+
+
+class _There(Record, frozen=True):
+    """What is on one host, or why nothing is known of it."""
+
+    host: str
+    machine: str = ""
+    members: tuple[Member, ...] = ()
+    expected: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
+    why_not: str = ""
+
+
+def attach_hosts(
+    fleet: Fleet,
+    words: Sequence[str] = (),
+    options: Options = Options(),
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Collection:
+    """The evidence of a job on several hosts, as one collection.
+
+    Args:
+        words: selectors, as `lastbatch attach` takes them, applied on each host; none: the one job that is there.
+
+    Every host that was asked is in the result: one that did not answer in time, or where nothing matched, as a process
+    without evidence whose `why_not` says so.
+    """
+    began, wall = time.monotonic(), time.time()
+    progress(f"looking for the job on {len(fleet.hosts)} hosts")
+    scanned = run_on(fleet.via, {host: _scan_script(fleet) for host in fleet.hosts}, fleet.deadline)
+    there = [_find(host, said, words) for host, said in scanned.items()]
+    reached = [one for one in there if not one.why_not]
+    progress(f"collecting on {len(reached)} of {len(fleet.hosts)} hosts")
+    said = run_on(fleet.via, {one.host: _collect_script(fleet, one, options) for one in reached}, fleet.deadline)
+    addresses = {rank: address for one in there for rank, address in one.addresses}
+    processes = [process for one in there for process in _processes(one, said.get(one.host), addresses)]
+    return Collection(
+        collected_at=wall,
+        seconds=round(time.monotonic() - began, 3),
+        processes=name_peers(processes),
+        expected=tuple(dict.fromkeys(rank for one in there for rank in one.expected)),
+        tool_version=__version__,
+    )
+
+
+def _scan_script(fleet: Fleet) -> bytes:
+    return script({"do": "scan", "keys": list(KEYS), "deadline": fleet.deadline})
+
+
+def _collect_script(fleet: Fleet, there: _There, options: Options) -> bytes:
+    order = {
+        "do": "collect",
+        "pids": [member.pid for member in there.members],
+        "gap": options.gap,
+        "budget": min(options.budget, fleet.deadline),
+        "deadline": fleet.deadline,
+        "magic": base64.b64encode(layout.MAGIC).decode(),
+    }
+    return script(order, there.machine)
+
+
+def _answer(said: Said) -> tuple[Answer | None, str]:
+    if said.why_not:
+        return None, said.why_not
+    try:
+        return decode(said.output), ""
+    except EvidenceError as error:
+        return None, error.message
+
+
+def _find(host: str, said: Said, words: Sequence[str]) -> _There:
+    answer, why_not = _answer(said)
+    if answer is None:
+        return _There(host, why_not=why_not)
+    seen = seen_there(answer)
+    jobs = find_jobs(seen)
+    try:
+        chosen = choose(words, seen, jobs)
+    except LastbatchError as error:
+        return _There(host, why_not=f"reached, but {error.message}")
+    names = {job.id for job in chosen.jobs}
+    claims = [one.claim for one in seen if one.claim and one.claim.job in names]
+    addresses = tuple(dict.fromkeys(pair for claim in claims for pair in claim.addresses))
+    return _There(host, answer.machine, chosen.members, chosen.expected, addresses)
+
+
+def _processes(there: _There, said: Said | None, addresses: Mapping[str, str]) -> list[Process]:
+    answer, why_not = _answer(said) if said else (None, there.why_not)
+    if answer is None:
+        # The cluster's own table may tell which ranks live there.
+        ranks = [rank for rank, address in addresses.items() if address.rpartition(":")[0].strip("[]") == there.host]
+        return [Process(rank, 0, there.host, why_not=why_not) for rank in ranks or [f"host/{there.host}"]]
+    ranks_by_pid = {member.pid: member.rank for member in there.members}
+    return [process_of(found, ranks_by_pid.get(found.pid, ""), there.host, answer.kernel) for found in answer.processes]
