@@ -41,10 +41,12 @@ def select(words: Sequence[str], with_children: bool = True, with_peers: bool = 
         UsageError: a word that names nothing, or nothing named and more than one job to choose from.
         MissingError: nothing named, and no job seen.
     """
-    for word in words:
-        if word.isdigit() and not procfs.state_of(int(word)):
+    states = {word: procfs.state_of(int(word)) for word in words if word.isdigit()}
+    for word, state in states.items():
+        if not state or (state == "Z" and len(words) == 1):
             raise UsageError(
-                f"process {word} does not exist", "Look it up with: pgrep -af python, or lastbatch attach --list"
+                f"process {word} {'has ended (zombie)' if state else 'does not exist'}",
+                "Look it up with: pgrep -af python, or lastbatch attach --list",
             )
     seen = scan()
     return choose(words, seen, find_jobs(seen, local_hosts()), with_children, with_peers)
@@ -60,7 +62,10 @@ def choose(
     """As `select`, among what was seen on any host. Pure."""
     for word in words:
         if not word.isdigit() and not word.startswith(KINDS):
-            raise UsageError(f"{word!r} names no process", "Give a PID, job:ID, port:2222 or cmd:train.py; see --list")
+            raise UsageError(
+                f"{word!r} is not a process id and no selector",
+                "Give a PID, job:ID, port:2222 or cmd:train.py; see --list",
+            )
     if not words:
         return _only(jobs)
     members = [member for word in words for member in _named(word, seen, jobs)]
