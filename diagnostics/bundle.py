@@ -11,7 +11,6 @@ limits. Nothing is unpacked to disk unless `extract` is asked to.
 from __future__ import annotations
 
 import enum
-import errno
 import hashlib
 import io
 import math
@@ -29,7 +28,7 @@ import msgspec
 import zstandard
 
 from diagnostics import redact
-from diagnostics.errors import EvidenceError, LastbatchError, MissingError, UsageError
+from diagnostics.errors import NO_SPACE, EvidenceError, LastbatchError, MissingError, UsageError
 from diagnostics.model import FORMAT as MODEL_FORMAT
 from diagnostics.model import Collection, Record
 from diagnostics.version import __version__
@@ -49,7 +48,6 @@ MAX_BLOCKS = 1 << 18
 
 _LEVEL = 3
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.:@+=-]*)*")
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _COPY_AGAIN = "Copy it again from where it was written, or collect anew"
 _NOT_OURS = "Give a file that `lastbatch attach` wrote (NAME.tar.zst)"
 
@@ -257,7 +255,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> LastbatchError:
     hint = "Name another place to write to with --out"
-    if error.errno in _NO_SPACE:
+    if error.errno in NO_SPACE:
         hint = "Free some space, or name another place to write to with --out"
     return MissingError(f"cannot write {path}: {error.strerror or error}", hint)
 

@@ -5,26 +5,36 @@ With `--json` standard output is one JSON document; everything else goes to stan
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, ParamSpec, TextIO
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from diagnostics.errors import LastbatchError, MissingError
+from diagnostics.errors import NO_SPACE, LastbatchError, MissingError
+from diagnostics.report.text import inert_text
 
 OK, BAD_NEWS, USAGE, LACKING = 0, 1, 2, 3
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
 
-words = Console(stderr=True, highlight=False)
-"""For progress and errors."""
-page = Console(highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # rich would end the program with 1, which here means bad news
+
+
+words = _Console(stderr=True, highlight=False, markup=False, emoji=False)
+"""For progress and errors. Text stays as it is: a path may look like markup."""
+page = _Console(highlight=False, markup=False, emoji=False)
 """For the answer, where it is not JSON."""
 
 P = ParamSpec("P")
@@ -41,30 +51,35 @@ def _errors_in_one_line(as_json: bool) -> Iterator[None]:
     try:
         yield
     except LastbatchError as error:
-        words.print(f"[bold red]lastbatch:[/] {_escape(error)}", soft_wrap=True)
-        if as_json:
-            print_json({"error": error.message, "hint": error.hint})
-        raise typer.Exit(error.exit_code) from None
+        raise _told(error, as_json) from None
     except KeyboardInterrupt:
         words.print("lastbatch: interrupted; everything that was started has been ended")
         raise typer.Exit(130) from None
-    except BrokenPipeError:
-        # Whoever read our output has enough; Python must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(OK) from None
     except OSError as error:
-        lacking = MissingError(*_explain(error))
-        words.print(f"[bold red]lastbatch:[/] {_escape(lacking)}", soft_wrap=True)
-        raise typer.Exit(lacking.exit_code) from None
+        if isinstance(error, BrokenPipeError) and _nobody_reads(sys.stdout):
+            # Whoever read our output has enough; Python must not complain when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(OK) from None
+        raise _told(MissingError(*_explain(error)), as_json) from None
 
 
-def _escape(error: Exception) -> str:
-    return str(error).replace("[", r"\[")
+def _told(error: LastbatchError, as_json: bool) -> typer.Exit:
+    """Say the error; how the command ends. What it quotes may come out of a hostile file."""
+    words.print(Text.assemble(("lastbatch: ", "bold red"), inert_text(str(error))), soft_wrap=True)
+    if as_json:
+        print_json({"error": error.message, "hint": error.hint})
+    return typer.Exit(error.exit_code)
+
+
+def _nobody_reads(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _explain(error: OSError) -> tuple[str, str]:
     what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-    return what, "Free some space, or write elsewhere with --out" if error.errno == 28 else "See lastbatch doctor"
+    return what, "Free some space, or write elsewhere with --out" if error.errno in NO_SPACE else "See lastbatch doctor"
 
 
 def command(function: Callable[P, int]) -> Callable[P, None]:
@@ -72,6 +87,9 @@ def command(function: Callable[P, int]) -> Callable[P, None]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a locale may lack a character
         with _errors_in_one_line(bool(kwargs.get("as_json"))):
             code = function(*args, **kwargs)
             if code:

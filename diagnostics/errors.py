@@ -3,6 +3,11 @@
 Exit codes are the command line's: 1 the answer is bad news, 2 usage, 3 this machine lacks something.
 """
 
+import errno
+
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Of an OSError: there is no room for what was to be written."""
+
 
 class LastbatchError(Exception):
     """Base of every error that is shown to the user as it is.

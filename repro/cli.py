@@ -93,7 +93,7 @@ def list_scenarios(
         print_json({"scenarios": [_described(scenario) for scenario in chosen]})
         return OK
     for scenario in chosen:
-        page.print(f"[bold]{scenario.name}[/]  {scenario.summary}")
+        page.print(Text.assemble((scenario.name, "bold"), f"  {scenario.summary}"))
         page.print(f"  {scenario.story}\n", style="dim")
         table = Table(box=None, pad_edge=False, show_header=True, padding=(0, 2, 0, 0))
         table.add_column("  arm")

@@ -106,7 +106,7 @@ def _fitting_lines(fitting: dict[str, int]) -> Iterator[str]:
 
 def _show(planned: workloads.Plan) -> None:
     settings = ", ".join(f"{key}={str(value).lower()}" for key, value in planned.settings.items())
-    page.print(f"[bold]{planned.workload}[/]  {settings}\n")
+    page.print(Text.assemble((planned.workload, "bold"), f"  {settings}\n"))
     page.print(_terms_table("Parameters", planned.parameters, f"{planned.parameter_count:,}", bytes_=False))
     page.print()
     states = size(sum(term.value for term in planned.states))

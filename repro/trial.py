@@ -14,7 +14,7 @@ from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, judge_all
 from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
-from diagnostics.errors import LastbatchError
+from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, Finding, State
 from diagnostics.report.html import render_html
 from repro.cluster import Cluster, Member, NodeOrder
@@ -111,12 +111,16 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
     """Run one arm to its end, whichever that is; nothing that it started is left.
 
     Raises:
-        LastbatchError: the ranks did not come up.
+        LastbatchError: the ranks did not come up, or were killed from outside.
+        UsageError, MissingError: the directory is there already, or cannot be made.
     """
     try:
         plan.directory.mkdir(parents=True)
     except FileExistsError:
-        raise LastbatchError(f"{plan.directory} is there already", "Name another directory with --out") from None
+        raise UsageError(f"{plan.directory} is there already", "Name another directory with --out") from None
+    except OSError as error:
+        said = f"cannot make {plan.directory}: {error.strerror}"
+        raise MissingError(said, "Name another directory with --out") from None
     ranks = plan.scenario.ranks(plan.settings)
     orders = [NodeOrder(rank, plan.scenario.program, plan.arm, plan.settings) for rank in ranks]
     observer.stage(f"starting {len(ranks)} ranks on {plan.runtime.name}")
