@@ -11,6 +11,9 @@ import enum
 
 import msgspec
 
+from diagnostics.record import Record as Record
+from diagnostics.trace.model import TraceResult
+
 FORMAT = 1
 """Version of the stored form of `Collection`; a reader refuses what it does not know."""
 
@@ -26,10 +29,6 @@ class State(str, enum.Enum):
     FINISHED = "finished"  # said that it had done its work
     UNREACHABLE = "unreachable"  # should be there, cannot be looked at
     UNKNOWN = "unknown"
-
-
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of all values here: frozen, strict, small when written down."""
 
 
 class Frame(Record, frozen=True):
@@ -229,8 +228,9 @@ class Collection(Record, frozen=True):
     processes: tuple[Process, ...]
     expected: tuple[str, ...] = ()
     skew: float = 0.0
-    scenario: dict[str, str] = {}  # what was run, where a trial made this
+    scenario: dict[str, str] = msgspec.field(default_factory=dict)  # what was run, where a trial made this
     tool_version: str = ""
+    trace: TraceResult | None = None  # where probes ran with it
     format: int = FORMAT
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from diagnostics import cli as looking
 from diagnostics.cli_attach import attach
+from diagnostics.cli_trace import trace
 from diagnostics.console import LACKING, OK, Json, command, page, print_json
 from diagnostics.report.text import size
 from diagnostics.version import __version__
@@ -147,6 +148,7 @@ app.command("plan")(plan)
 app.command("attach")(attach)
 app.command("diagnose")(looking.diagnose)
 app.command("report")(looking.report)
+app.command("trace")(trace)
 
 
 def main() -> None:

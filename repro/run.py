@@ -19,6 +19,7 @@ from diagnostics.analyze.progress import Limits, is_server
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.errors import UsageError
 from diagnostics.report.terminal import render_diagnosis
+from diagnostics.trace.terminal import render_trace_result
 from repro import scenarios
 from repro.cluster.backends import prepare
 from repro.cluster.limits import parse_limits
@@ -101,6 +102,7 @@ def run(
         list[str] | None,
         typer.Option(help="Of a container: cpus=0.5, memory=512 (MiB), cpuset=0; again for more.", metavar="KEY=VALUE"),
     ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Probe every step's receives, to prove the race.")] = False,
     out: Annotated[Path | None, typer.Option(help="Directory for logs, bundles and reports.", metavar="DIR")] = None,
     as_json: Json = False,
 ) -> int:
@@ -126,7 +128,8 @@ def run(
         if index and not arm:
             settings = _at_equal_exposure(story, settings, outcomes[0])
         with displayed(name) as display:
-            plan = Plan(story, name, ready, settings, time_limit, _free(directory / name), limits, place)
+            probes = "rendezvous" if trace else ""
+            plan = Plan(story, name, ready, settings, time_limit, _free(directory / name), limits, place, probes)
             outcome = run_trial(plan, display)
         outcomes.append(outcome)
         _tell(outcome, as_json)
@@ -156,6 +159,9 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
         console.print()
     else:
         console.print(f"{outcome.arm}: {outcome.verdict} after {outcome.epoch_ends} epoch ends: {outcome.why}")
+    if outcome.trace:
+        console.print(render_trace_result(outcome.trace))
+        console.print()
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
@@ -209,6 +215,7 @@ def document(story: Scenario, outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 }
                 if outcome.finding
                 else None,
+                "trace": outcome.trace,
                 "bundle": str(outcome.bundle) if outcome.bundle else None,
                 "report": str(outcome.report) if outcome.report else None,
             }

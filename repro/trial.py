@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -17,6 +18,8 @@ from diagnostics.collect import Options, Target, add_stacks, flight, observe, pr
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, Finding, State
 from diagnostics.report.html import render_html
+from diagnostics.trace import bpftrace, session, sets
+from diagnostics.trace.model import TraceResult
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.backends import Backend, Local
 from repro.runtimes import Runtime
@@ -41,6 +44,7 @@ class Plan(msgspec.Struct, frozen=True):
     directory: Path
     limits: Limits = Limits()
     backend: Backend = Local()
+    probes: str = ""  # a probe set to run with it
 
     @property
     def target(self) -> int:
@@ -82,6 +86,7 @@ class Outcome(msgspec.Struct, frozen=True):
     collecting: float = 0.0
     collection: Collection | None = None
     diagnosis: Diagnosis | None = None
+    trace: TraceResult | None = None
 
     @property
     def as_expected(self) -> bool:
@@ -114,6 +119,8 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
         LastbatchError: the ranks did not come up, or were killed from outside.
         UsageError, MissingError: the directory is there already, or cannot be made.
     """
+    if plan.probes:
+        bpftrace.check()
     try:
         plan.directory.mkdir(parents=True)
     except FileExistsError:
@@ -125,8 +132,10 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
     orders = [NodeOrder(rank, plan.scenario.program, plan.arm, plan.settings) for rank in ranks]
     observer.stage(f"starting {len(ranks)} ranks on {plan.runtime.name}")
     try:
-        with plan.backend.cluster(plan.runtime, orders, plan.directory) as cluster:
+        with plan.backend.cluster(plan.runtime, orders, plan.directory) as cluster, _traced(plan, cluster) as trace:
             wait_until_ready(cluster)
+            if trace:
+                trace.wait_until_attached()
             observer.stage("training")
             began = time.monotonic()
             ending = watch(cluster, plan, observer, options, began)
@@ -134,11 +143,12 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
             collection = _collect(cluster, ending, observer, options)
             done = epoch_ends_of(cluster.members)
             attachments = _attachments(cluster.members) if collection else {}
+            traced = trace.finish() if trace else None
     finally:
         shutil.rmtree(plan.directory / "code", ignore_errors=True)
     outcome = Outcome(
         arm=plan.arm, runtime=plan.runtime.name, settings=plan.settings, verdict=ending.verdict, why=ending.why,
-        epoch_ends=done, seconds=round(ended - began, 2), expected=plan.expected,
+        epoch_ends=done, seconds=round(ended - began, 2), expected=plan.expected, trace=traced,
     )  # fmt: skip
     return _explained(outcome, plan, collection, attachments, ended) if collection else outcome
 
@@ -147,7 +157,7 @@ def _explained(
     outcome: Outcome, plan: Plan, collection: Collection, attachments: dict[str, bundle.Attachment], ended: float
 ) -> Outcome:
     """The outcome with its diagnosis, and with bundle and report written."""
-    collection = msgspec.structs.replace(collection, scenario=plan.described())
+    collection = msgspec.structs.replace(collection, scenario=plan.described(), trace=outcome.trace)
     collection, diagnosis = diagnose(collection, plan.limits)
     collecting = time.monotonic() - ended
     stem = plan.directory
@@ -161,6 +171,23 @@ def _explained(
         outcome, finding=named, bundle=written, report=report, collection=collection, diagnosis=diagnosis,
         noticing=round(min(silences, default=0.0), 2), collecting=round(collecting, 2),
     )  # fmt: skip
+
+
+@contextmanager
+def _traced(plan: Plan, cluster: Cluster) -> Iterator[session.Session | None]:
+    """Probes on the ranks from before they train: they are set while the ranks still import the framework."""
+    if not plan.probes:
+        yield None
+        return
+    probe_set = sets.find(plan.probes)
+    if isinstance(plan.backend, Local):
+        path = session.library_of(plan.runtime.python, probe_set)
+    else:
+        wait_until_ready(cluster)  # only then is the container's own file known
+        path = session.find_library(cluster.members[0].pid, probe_set)
+    chosen = session.plan(probe_set, path)
+    with session.tracing(chosen, {member.pid: member.rank for member in cluster.members}) as running:
+        yield running
 
 
 def wait_until_ready(cluster: Cluster) -> None:

@@ -13,6 +13,7 @@ from diagnostics.analyze.facts import Facts, evidence, input_end, names, stack_m
 from diagnostics.analyze.progress import is_server, is_stopped
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Connection, Process, State
+from diagnostics.trace.model import TraceResult, TraceVerdict
 
 _IN_STEP = ("LocalMaster::RunStep",)
 _IN_STEP_REMOTE = ("GrpcRemoteMaster::RunStep",)
@@ -25,7 +26,8 @@ def examine(facts: Facts) -> Case | None:
     in_step = facts.ranks_in(*_IN_STEP) + facts.ranks_in(*_IN_STEP_REMOTE)
     # One that trains on is in RunStep most of the time, and often at the end of its input.
     clients = tuple(process for process in in_step if process.state in _MAY_BE_STUCK)
-    if not clients:
+    trace = facts.collection.trace
+    if not clients and not (trace and trace.verdict is TraceVerdict.PROVEN):
         return None
     case = Case(prior=-5.2)  # of jobs stuck in RunStep, few are stuck for this reason
     said = "the client waits in RunStep for its servers' parts of the step"
@@ -37,7 +39,23 @@ def examine(facts: Facts) -> Case | None:
     _look_at_connections(case, facts, clients)
     _look_at_release(case, facts)
     _look_at_work(case, facts, clients)
+    _look_at_trace(case, trace)
     return case
+
+
+def _look_at_trace(case: Case, trace: TraceResult | None) -> None:
+    if trace is None or trace.probe_set != "rendezvous":
+        return
+    source = f"live trace ({trace.method})"
+    if trace.verdict is TraceVerdict.PROVEN:
+        stuck = [call for call in trace.escaped if not call.came_back]
+        case.supports(8.0, evidence(f"proven: {trace.why}", source, dict.fromkeys(call.rank for call in stuck)))
+        if trace.did_not_run:
+            case.supports(0.5, evidence("never ran the step that the others ran", source, trace.did_not_run))
+    elif trace.verdict is TraceVerdict.REFUTED:
+        case.speaks_against(8.0, evidence(f"refuted: {trace.why}", source))
+    else:
+        case.lacks(f"a trace that shows the race: {trace.why}")
 
 
 def _look_at_end_of_input(case: Case, clients: tuple[Process, ...]) -> None:

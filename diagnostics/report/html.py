@@ -19,6 +19,7 @@ from diagnostics.report.spans import lanes
 from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_line
 from diagnostics.report.timeline import MOST_LANES, draw
 from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states, verdict_of
+from diagnostics.trace.sequence import draw_sequence
 
 STACK_CHARACTERS = 540_000
 THREAD_ROWS = 1_200
@@ -119,6 +120,8 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
             states=states(rows),
             timeline=draw(drawn),
             lanes_left_out=max(len(drawn) - MOST_LANES, 0),
+            trace=collection.trace,
+            sequence=draw_sequence(collection.trace) if collection.trace else "",
             waits=_waits(diagnosis.waits),
             connections=connections[:CONNECTION_ROWS],
             connections_left_out=max(len(connections) - CONNECTION_ROWS, 0),

@@ -1,0 +1,253 @@
+"""What a job that stands still has in memory: receives that are open, and servers that were never told of the step.
+
+Works on objects, found by their class's table of virtual functions, and needs no debug symbols: where a field is, the
+library's own code says. Memory is only read, and no process is stopped: what is looked for does not change any more,
+and two looks have to agree.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from diagnostics.collect import procfs
+from diagnostics.errors import MissingError
+from diagnostics.trace.elf import Layout, Library, layout_of
+from diagnostics.trace.model import Count, Escaped, TraceResult, TraceVerdict
+from diagnostics.trace.receives import STATUS_WORDS, rank_of
+from diagnostics.trace.session import Plan
+
+CALL_TABLE = "_ZTVN10tensorflow12_GLOBAL__N_117RpcRecvTensorCallE"
+RENDEZVOUS_TABLE = "_ZTVN10tensorflow12_GLOBAL__N_119RpcRemoteRendezvousE"
+IS_INITIALIZED = "_ZN10tensorflow20BaseRemoteRendezvous14is_initializedE"
+
+GAP = 1.0
+"""Seconds between the two looks."""
+LARGEST_REGION = 4 << 30
+PAGE = mmap.PAGESIZE
+_IN_USE = re.compile(rb"[\x40-\xff]+")
+"""Highest bytes of the entries of /proc/PID/pagemap for pages that are present (bit 63) or swapped out (62)."""
+_KEY = re.compile(rb"/job:[\w.-]+/replica:\d+/task:\d+/[^;\0]*;[0-9a-f]+;/job:[^;\0]*;[^;\0]*;[^\0]*")
+
+
+class OpenCall(NamedTuple):
+    """A receive whose return nobody has been told of. `status` is a code of the framework, 0: not aborted."""
+
+    address: int
+    server: str
+    status: int
+    words: frozenset[int]  # what the object holds, to look for a step's number
+    tensor: str
+
+
+class Table(NamedTuple):
+    """A rendezvous object of a server. Not `initialized`: no RunGraph of its step has come."""
+
+    step: int
+    initialized: bool
+    deferred: int  # receives of others that wait for it to be
+
+
+class Memory:
+    """Another process's memory. Raises: MissingError: it may not be read."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        try:
+            self._file = open(f"/proc/{pid}/mem", "rb", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            why = f"cannot read the memory of process {pid}: {error.strerror}"
+            raise MissingError(why, "Run it with sudo") from None
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, address: int, size: int) -> bytes:
+        """Up to `size` bytes, none where nothing is mapped."""
+        try:
+            self._file.seek(address)
+            return self._file.read(size)
+        except (OSError, ValueError, OverflowError):
+            return b""
+
+    def number(self, address: int) -> int:
+        return int.from_bytes(self.read(address, 8), "little")
+
+    def text(self, address: int, limit: int = 512) -> bytes:
+        return self.read(address, limit).split(b"\0", 1)[0]
+
+    def find(self, word: int) -> Iterator[int]:
+        """Addresses of anonymous, writable memory that hold this 8-byte word, aligned."""
+        needle = word.to_bytes(8, "little")
+        for start, end in self._used:
+            data = self.read(start, end - start)
+            at = data.find(needle)
+            while at >= 0:
+                if at % 8 == 0:
+                    yield start + at
+                at = data.find(needle, at + 1)
+
+    @cached_property
+    def _used(self) -> tuple[tuple[int, int], ...]:
+        """Runs of pages that hold something. Of what an allocator has reserved most was never touched."""
+        runs: list[tuple[int, int]] = []
+        with open(f"/proc/{self.pid}/pagemap", "rb", buffering=0) as pagemap:
+            for start, end in self._regions():
+                pagemap.seek(start // PAGE * 8)
+                flags = pagemap.read((end - start) // PAGE * 8)[7::8]
+                runs += [(start + run.start() * PAGE, start + run.end() * PAGE) for run in _IN_USE.finditer(flags)]
+        return tuple(runs)
+
+    def _regions(self) -> Iterator[tuple[int, int]]:
+        for line in procfs.read_text(Path(f"/proc/{self.pid}/maps"), 16 << 20).splitlines():
+            fields = line.split(None, 5)
+            if fields[1].startswith("rw") and (len(fields) < 6 or fields[5].startswith("[heap]")):
+                start, end = (int(part, 16) for part in fields[0].split("-"))
+                if end - start <= LARGEST_REGION:
+                    yield start, end
+
+
+def base_of(pid: int, library: Path) -> int:
+    """Where the library begins in the process, 0 where it is not mapped."""
+    for line in procfs.read_text(Path(f"/proc/{pid}/maps"), 16 << 20).splitlines():
+        fields = line.split(None, 5)
+        if len(fields) == 6 and fields[2] == "00000000" and Path(fields[5]).name == library.name:
+            return int(fields[0].split("-")[0], 16)
+    return 0
+
+
+def open_calls(memory: Memory, table: int, layout: Layout) -> tuple[OpenCall, ...]:
+    """Receives that have not returned. One that has keeps its object for the next, without a function to call back."""
+    found = []
+    for address in memory.find(table):
+        done = memory.number(address + layout.status - 0x20)
+        body = memory.read(address, layout.status)
+        if not done or len(body) < layout.status:
+            continue
+        words = frozenset(int.from_bytes(body[at : at + 8], "little") for at in range(0, len(body), 8))
+        state = memory.number(address + layout.status)
+        code = int.from_bytes(memory.read(state, 4), "little") if state else 0
+        server = memory.text(memory.number(address + 8)).decode("utf-8", "replace")
+        if rank_of(server):
+            found.append(OpenCall(address, rank_of(server), code, words, _tensor(memory, words)))
+    return tuple(found)
+
+
+def _tensor(memory: Memory, words: frozenset[int]) -> str:
+    """The tensor's name in the rendezvous: a string, or a pointer to one, among the object's words."""
+    for word in words:
+        if word < 1 << 32:
+            continue
+        for address in (word, memory.number(word)):
+            if match := _KEY.match(memory.text(address)):
+                return match[0].decode("utf-8", "replace")
+    return ""
+
+
+def tables(memory: Memory, table: int, session_at: int) -> tuple[Table, ...]:
+    """Rendezvous objects. After the session comes the vector of receives that wait for it."""
+    found = []
+    for address in memory.find(table):
+        step = memory.number(address + 24)
+        begin, end = memory.number(address + session_at + 8), memory.number(address + session_at + 16)
+        if step and 0 <= end - begin < 1 << 24:
+            found.append(Table(step, bool(memory.number(address + session_at)), end - begin))
+    return tuple(found)
+
+
+def session_offset(library: Library) -> int | None:
+    """Where a rendezvous keeps its session: `is_initialized` compares it with nothing."""
+    function = library.find([IS_INITIALIZED]).get(IS_INITIALIZED)
+    code = library.code(function) if function else b""
+    match = re.search(rb"\x48\x83[\x78-\x7f](.)\x00", code, re.DOTALL) or re.search(
+        rb"\x49\x83[\x78-\x7f]\x24?(.)\x00", code, re.DOTALL
+    )
+    return match[1][0] if match else None
+
+
+def judge(plan: Plan, ranks: Mapping[int, str]) -> TraceResult:
+    """The verdict from two looks at the memory of all processes.
+
+    Raises:
+        MissingError: memory may not be read, or the library does not name the classes.
+    """
+    library = Library(plan.library)
+    layout, session_at = layout_of(library), session_offset(library)
+    found = library.find([CALL_TABLE, RENDEZVOUS_TABLE])
+    if layout is None or session_at is None or len(found) < 2:
+        raise MissingError(
+            f"{plan.library.name} does not name the classes of its receives",
+            "It was stripped, or is of a release that keeps them otherwise",
+        )
+    entries = {name: function.address + 16 for name, function in found.items()}
+    began = time.monotonic()
+    looks = []
+    for attempt in range(2):
+        if attempt:
+            time.sleep(GAP)
+        looks.append(_look(plan.library, ranks, entries, layout, session_at))
+    (calls, served), (again, _) = looks
+    still = {pid: tuple(call for call in calls[pid] if call in again[pid]) for pid in calls}
+    return _verdict(still, served, ranks, str(plan.library), time.monotonic() - began)
+
+
+Calls = dict[int, tuple[OpenCall, ...]]
+Served = dict[int, tuple[Table, ...]]
+
+
+def _look(
+    library: Path, ranks: Mapping[int, str], entries: Mapping[str, int], layout: Layout, session_at: int
+) -> tuple[Calls, Served]:
+    calls: Calls = {}
+    served: Served = {}
+    for pid in ranks:
+        if base := base_of(pid, library):
+            with Memory(pid) as memory:
+                calls[pid] = open_calls(memory, base + entries[CALL_TABLE], layout)
+                served[pid] = tables(memory, base + entries[RENDEZVOUS_TABLE], session_at)
+    return calls, served
+
+
+def _verdict(calls: Calls, served: Served, ranks: Mapping[int, str], library: str, seconds: float) -> TraceResult:
+    aborted = [(pid, call) for pid, group in calls.items() for call in group if call.status]
+    waiting = [(pid, call) for pid, group in calls.items() for call in group if not call.status]
+    escaped = tuple(_escaped(pid, call, served, ranks) for pid, call in aborted)
+    verdict, why = TraceVerdict.REFUTED, "no receive is open in any of these processes"
+    if escaped:
+        verdict, why = TraceVerdict.PROVEN, _proof(escaped[0], aborted[0][1].status)
+    elif waiting:
+        asked = ", ".join(sorted({call.server for _, call in waiting}))
+        verdict = TraceVerdict.NOT_SEEN
+        why = f"{len(waiting)} receives are open to {asked}, and none of them was aborted"
+    return TraceResult(
+        probe_set="rendezvous", verdict=verdict, why=why, method="memory", library=library, seconds=round(seconds, 3),
+        counts=(Count("open and aborted", len(aborted)), Count("open", len(waiting))), escaped=escaped,
+        did_not_run=tuple(dict.fromkeys(call.peer for call in escaped if call.peer_ran is False)),
+    )  # fmt: skip
+
+
+def _proof(call: Escaped, code: int) -> str:
+    never = " and never ran its step" if call.peer_ran is False else ""
+    return (
+        f"{call.rank} has a receive open that was aborted ({STATUS_WORDS.get(code, code)}) and waits all the same "
+        f"for {call.peer}, which has not answered{never}"
+    )
+
+
+def _escaped(pid: int, call: OpenCall, served: Served, ranks: Mapping[int, str]) -> Escaped:
+    server = next((number for number, rank in ranks.items() if rank == call.server), None)
+    tables = served.get(server, ()) if server is not None else ()
+    mine = next((table for table in tables if table.step in call.words), None)
+    return Escaped(
+        rank=ranks[pid], window="", step=f"{mine.step:x}" if mine else "", owner="", call=f"{call.address:x}",
+        peer=call.server, thread=0, aborted_by=0, distance=0.0, came_back=False,
+        peer_ran=mine.initialized if mine else None, tensor=call.tensor,
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""What a probe set is: a small file that names functions, what to note of a call, and how to judge the events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from diagnostics.trace.elf import Library
+    from diagnostics.trace.events import Decoded
+    from diagnostics.trace.model import TraceResult
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """One function of the framework.
+
+    `symbol` is how its mangled name begins: what follows are the arguments, which differ between releases. `numbers`
+    are expressions of the probe language (`arg0` is `this`) by name, with {placeholders} for offsets that
+    the set derives; `text` is one that yields a string. A set works without those that are not `needed`.
+    """
+
+    event: str
+    letter: str
+    symbol: str
+    numbers: Mapping[str, str] = {}
+    text: str = ""
+    needed: bool = True
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What was traced: process -> rank, and the times of beginning and end in nanoseconds of CLOCK_MONOTONIC."""
+
+    ranks: Mapping[int, str]
+    began: int
+    ended: int
+
+
+class ProbeSet(msgspec.Struct, frozen=True):
+    """A question to a running framework.
+
+    `libraries` are names of the files that may hold the functions, the first that a process has mapped is taken.
+    `offsets` derives placeholders from the library's code, None where it cannot. `judge` is pure.
+    """
+
+    name: str
+    summary: str
+    libraries: tuple[str, ...]
+    probes: tuple[Probe, ...]
+    judge: Callable[[Decoded, Scope, Mapping[str, int]], TraceResult]
+    offsets: Callable[[Library], Mapping[str, int] | None]
+    proves: str = ""  # id of a cause

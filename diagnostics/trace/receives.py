@@ -1,0 +1,133 @@
+"""Receives of a step, from registration to return: which ones an abort did not reach. Pure.
+
+Names as in the framework: a *rendezvous* belongs to one step of one process, its *calls* are receives from other
+processes. See `sets.rendezvous` for the functions behind the events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from diagnostics.trace.events import Event
+from diagnostics.trace.model import Count
+from diagnostics.trace.probes import Scope
+
+STATUS_WORDS = {
+    1: "CANCELLED", 2: "UNKNOWN", 4: "DEADLINE_EXCEEDED", 10: "ABORTED", 11: "OUT_OF_RANGE", 14: "UNAVAILABLE",
+}  # fmt: skip
+
+
+@dataclass
+class Receive:
+    """One use of a call object; objects are used again after their return. Times in nanoseconds, 0: not seen."""
+
+    pid: int
+    call: int
+    owner: int
+    step: int
+    registered: int
+    thread: int
+    started: int = 0
+    cancelled: int = 0
+    cancelled_by: int = 0
+    callback: bool = True  # whether there was a callback to call when it was cancelled
+    returned: int = 0
+    peer: str = ""
+
+    @property
+    def window(self) -> str:
+        """`A`, `B`, or "" where the abort reached it, or there was none."""
+        if not self.cancelled or not self.started:
+            return ""
+        if self.cancelled_by == self.thread and self.cancelled <= self.started:
+            return "A"
+        return "" if self.callback else "B"
+
+    @property
+    def open(self) -> bool:
+        """Sent and not returned. One that was refused before it was sent is neither sent nor returned."""
+        return bool(self.started) and not self.returned
+
+
+@dataclass(frozen=True)
+class Story:
+    """All receives and aborts that were seen."""
+
+    receives: tuple[Receive, ...]
+    aborts: Mapping[tuple[int, int], tuple[Event, ...]]  # by process and rendezvous
+    runs: Mapping[int, frozenset[int]]  # steps that each process ran
+    parts: tuple[Event, ...]  # ends of a step's parts, as the master hears of them
+
+    def abort_of(self, receive: Receive) -> Event | None:
+        """The abort of its rendezvous that is nearest to its cancellation."""
+        aborts = [a for a in self.aborts.get((receive.pid, receive.owner), ()) if a.numbers["step"] == receive.step]
+        return min(aborts, key=lambda abort: abs(abort.at - receive.cancelled), default=None)
+
+
+def follow(events: Iterable[Event], options: int) -> Story:
+    """Pair the events. `options` is the distance from a call object to the options that its start is given."""
+    live: dict[tuple[int, int], Receive] = {}
+    receives: list[Receive] = []
+    aborts: dict[tuple[int, int], list[Event]] = defaultdict(list)
+    runs: dict[int, set[int]] = defaultdict(set)
+    parts: list[Event] = []
+    for event in events:
+        numbers = event.numbers
+        if event.kind == "register":
+            receive = Receive(event.pid, numbers["call"], numbers["owner"], numbers["step"], event.at, event.tid)
+            live[event.pid, receive.call] = receive
+            receives.append(receive)
+        elif event.kind == "abort":
+            aborts[event.pid, numbers["owner"]].append(event)
+        elif event.kind == "run":
+            runs[event.pid].add(numbers["step"])
+        elif event.kind == "part":
+            parts.append(event)
+        elif found := live.get((event.pid, numbers["call"] - (options if event.kind == "start" else 0))):
+            _note(found, event)
+    return Story(
+        tuple(receives),
+        {key: tuple(value) for key, value in aborts.items()},
+        {pid: frozenset(steps) for pid, steps in runs.items()},
+        tuple(parts),
+    )
+
+
+def _note(receive: Receive, event: Event) -> None:
+    if event.kind == "start":
+        receive.started = receive.started or event.at
+    elif event.kind == "cancel" and not receive.cancelled:
+        receive.cancelled, receive.cancelled_by = event.at, event.tid
+        receive.callback, receive.peer = bool(event.numbers["callback"]), rank_of(event.text)
+    elif event.kind == "return":
+        receive.returned = receive.returned or event.at
+
+
+def rank_of(device: str) -> str:
+    """`/job:ps/replica:0/task:2` -> `ps:2`; "" for anything else."""
+    parts = dict(part.split(":", 1) for part in device.split("/") if ":" in part)
+    return f"{parts['job']}:{parts['task']}" if "job" in parts and "task" in parts else ""
+
+
+def distance(story: Story, receive: Receive) -> float:
+    """Microseconds between abort and registration (A) or registration and cancellation (B)."""
+    if receive.window == "B":
+        return (receive.cancelled - receive.registered) / 1000
+    abort = story.abort_of(receive)
+    return (receive.registered - abort.at) / 1000 if abort else 0.0
+
+
+def gaps(receives: Iterable[Receive]) -> tuple[Count, ...]:
+    """How long a call is registered and cannot be cancelled yet: counts by the power of two above, in microseconds."""
+    counts = Counter(
+        1 << max(0, ((receive.started - receive.registered) // 1000).bit_length())
+        for receive in receives
+        if receive.started
+    )
+    return tuple(Count(f"<{most}", counts[most]) for most in sorted(counts))
+
+
+def rank_in(scope: Scope, pid: int) -> str:
+    return scope.ranks.get(pid, f"pid:{pid}")

@@ -1,0 +1,216 @@
+"""A trace's events become a verdict: proven, refuted or not seen."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from diagnostics.errors import MissingError, UsageError
+from diagnostics.trace import bpftrace, session, sets
+from diagnostics.trace.bpftrace import Place
+from diagnostics.trace.elf import Function, Library
+from diagnostics.trace.events import decode
+from diagnostics.trace.judge import judge_receives
+from diagnostics.trace.model import Count, TraceResult, TraceVerdict
+from diagnostics.trace.probes import Scope
+from diagnostics.trace.receives import rank_of
+from diagnostics.trace.sequence import draw_sequence
+
+WORKER, SERVER, OTHER = 100, 201, 202
+RANKS = {WORKER: "worker:0", SERVER: "ps:0", OTHER: "ps:1"}
+STEP, OWNER, CALL, OPTIONS = 0x51EB, 0xA000, 0xC000, 0x30
+RECEIVER, ABORTER = 11, 12
+DEVICE = "/job:ps/replica:0/task:1"
+
+PROBES = sets.find("rendezvous").probes
+
+
+def us(microseconds: float) -> int:
+    return int(1_000_000_000 + microseconds * 1000)
+
+
+def line(letter: str, at: float, pid: int, tid: int, *numbers: int, text: str = "") -> str:
+    return " ".join([letter, *(f"{number:x}" for number in (us(at), pid, tid, *numbers)), *([text] if text else [])])
+
+
+def register(at: float, call: int = CALL) -> str:
+    return line("R", at, WORKER, RECEIVER, OWNER, call, STEP)
+
+
+def start(at: float, call: int = CALL) -> str:
+    return line("T", at, WORKER, RECEIVER, call + OPTIONS)
+
+
+def cancel(at: float, tid: int, callback: bool, call: int = CALL) -> str:
+    return line("A", at, WORKER, tid, call, 0x7F00 if callback else 0, text=DEVICE)
+
+
+def come_back(at: float, call: int = CALL) -> str:
+    return line("D", at, WORKER, 13, call)
+
+
+ABORT = line("B", 0, WORKER, ABORTER, OWNER, STEP, 11)
+RUN_ELSEWHERE = [
+    line("E", -500, WORKER, 14, STEP),
+    line("E", -400, SERVER, 15, STEP),
+    line("E", -9000, OTHER, 16, 0x51EA),
+]
+WINDOW_A = [ABORT, register(9), cancel(12, RECEIVER, False), start(14)]
+WINDOW_B = [register(-3), ABORT, cancel(1, ABORTER, False), start(4)]
+
+
+def judged(*lines: str, seconds: float = 30) -> TraceResult:
+    scope = Scope(RANKS, us(-1_000_000), us(seconds * 1e6))
+    return judge_receives(decode(lines, PROBES), scope, {"options": OPTIONS})
+
+
+def test_a_receive_that_was_registered_after_the_abort_and_never_came_back_is_the_proof() -> None:
+    result = judged(*RUN_ELSEWHERE, *WINDOW_A)
+
+    assert result.verdict is TraceVerdict.PROVEN
+    (escaped,) = result.escaped
+    assert (escaped.window, escaped.peer, escaped.thread, escaped.aborted_by) == ("A", "ps:1", RECEIVER, ABORTER)
+    assert escaped.distance == pytest.approx(9) and not escaped.came_back
+    assert escaped.peer_ran is False
+    assert result.ran == ("ps:0", "worker:0") and result.did_not_run == ("ps:1",)
+
+
+def test_a_receive_that_was_cancelled_before_it_had_a_callback_is_the_other_window() -> None:
+    result = judged(*RUN_ELSEWHERE, *WINDOW_B)
+
+    assert result.verdict is TraceVerdict.PROVEN
+    assert [(call.window, call.aborted_by) for call in result.escaped] == [("B", ABORTER)]
+    assert result.escaped[0].distance == pytest.approx(4)
+
+
+def test_the_order_is_the_clocks_and_not_that_of_the_processors_buffers() -> None:
+    lines = [*RUN_ELSEWHERE, *WINDOW_B]
+    assert judged(*reversed(lines)) == judged(*lines)
+
+
+def test_an_escape_that_came_back_does_no_harm() -> None:
+    result = judged(*WINDOW_A, come_back(3000))
+
+    assert result.verdict is TraceVerdict.REFUTED
+    assert result.escaped_total == (Count("A", 1),) and result.escaped[0].came_back
+
+
+def test_a_receive_that_was_refused_before_it_was_sent_is_not_open() -> None:
+    """So do 1.13 and later: the status is looked at after registration, and nothing is sent."""
+    result = judged(ABORT, register(9), cancel(12, RECEIVER, False))
+
+    assert result.verdict is TraceVerdict.REFUTED and not result.escaped_total
+
+
+def test_a_job_that_waits_for_a_live_step_refutes_the_race() -> None:
+    result = judged(register(0), start(3), register(5, CALL + 0x1000), start(8, CALL + 0x1000), come_back(90))
+
+    assert result.verdict is TraceVerdict.REFUTED and "1 receives open" in result.why
+
+
+def test_a_job_that_goes_on_shows_nothing_yet() -> None:
+    result = judged(*RUN_ELSEWHERE, *WINDOW_A, register(29.9e6, CALL + 0x1000), seconds=0.5)
+
+    assert result.verdict is TraceVerdict.NOT_SEEN
+
+
+def test_without_a_single_receive_nothing_is_claimed() -> None:
+    assert judged(*RUN_ELSEWHERE).verdict is TraceVerdict.NOT_SEEN
+
+
+def test_lost_events_take_the_proof_away_because_the_return_may_be_among_them() -> None:
+    result = judged(*RUN_ELSEWHERE, *WINDOW_A, "Lost 12 events")
+
+    assert result.verdict is TraceVerdict.NOT_SEEN and result.lost == 12
+
+
+def test_a_call_object_that_is_used_again_is_another_receive() -> None:
+    result = judged(register(-900), start(-897), come_back(-700), *RUN_ELSEWHERE, *WINDOW_A)
+
+    assert result.verdict is TraceVerdict.PROVEN
+    assert [tally.registered for tally in result.tallies] == [2]
+    assert result.tallies[0].open == 1
+
+
+def test_an_abort_just_after_the_start_is_a_near_miss() -> None:
+    result = judged(register(-8), start(-5), ABORT, cancel(1, ABORTER, True), come_back(50))
+
+    assert [miss.microseconds for miss in result.near_misses] == [pytest.approx(6)]
+
+
+def test_lines_that_cannot_be_read_are_counted() -> None:
+    assert judged("R zz 1 2 3 4 5", "T 1 2", *WINDOW_A).unreadable == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "rank"),
+    [(DEVICE, "ps:1"), ("/job:worker/replica:0/task:12/device:CPU:0", "worker:12"), ("", ""), ("x", "")],
+)
+def test_devices_name_ranks(device: str, rank: str) -> None:
+    assert rank_of(device) == rank
+
+
+def test_the_drawing_shows_both_threads_and_the_server_that_never_ran_the_step() -> None:
+    drawing = draw_sequence(judged(*RUN_ELSEWHERE, *WINDOW_A))
+
+    assert f"thread {RECEIVER}" in drawing and f"thread {ABORTER}" in drawing
+    assert "never ran the step" in drawing and 'class="sent"' in drawing
+
+
+def test_a_rank_cannot_put_markup_into_the_drawing() -> None:
+    scope = Scope({**RANKS, WORKER: "<script>"}, us(-1e6), us(30e6))
+    drawing = draw_sequence(judge_receives(decode([*RUN_ELSEWHERE, *WINDOW_A], PROBES), scope, {"options": OPTIONS}))
+
+    assert "<script>" not in drawing and "&lt;script&gt;" in drawing
+
+
+def test_processes_that_were_not_named_say_nothing() -> None:
+    places = [Place(PROBES[0], Function(PROBES[0].symbol, 0x1234, 0x1234, 10))]
+    program = bpftrace.script(Path("/lib/x.so"), places, [7, 8], {})
+
+    assert 'uprobe:"/lib/x.so":0x1234 /pid == 7 || pid == 8/' in program
+
+
+def test_an_unknown_probe_set_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match="rendezvous"):
+        sets.find("nothing")
+
+
+def compiled(directory: Path, *strip: str) -> Path:
+    """A library with an exported and a local function."""
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    source, library = directory / "x.c", directory / "_pywrap_tensorflow_internal.so"
+    hidden = "static __attribute__((noinline)) int local(int x) { return x + 1; }"
+    source.write_text(f"{hidden}\nint shown(int x) {{ return local(x); }}\n")
+    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+    if strip:
+        subprocess.run(["strip", *strip, library], check=True)
+    return library
+
+
+def test_functions_are_found_by_the_tables(tmp_path: Path) -> None:
+    library = Library(compiled(tmp_path))
+    found = library.find(["shown", "local", "absent"])
+
+    assert set(found) == {"shown", "local"}
+    assert library.code(found["shown"]) == library.path.read_bytes()[found["shown"].offset :][: found["shown"].size]
+
+
+def test_what_was_stripped_leaves_the_exported_ones(tmp_path: Path) -> None:
+    assert set(Library(compiled(tmp_path, "--strip-all")).find(["shown", "local"])) == {"shown"}
+
+
+def test_a_library_without_the_functions_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"does not name tensorflow::BaseRemoteRendezvous::RegisterCall.*stripped"):
+        session.plan(sets.find("rendezvous"), compiled(tmp_path))
+
+
+def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
+    text = tmp_path / "x.so"
+    text.write_text("no")
+    with pytest.raises(MissingError, match="not an ELF"):
+        Library(text)
