@@ -92,7 +92,7 @@ def displayed(arm: str) -> Iterator[Display | Log]:
 def run(
     scenario: Annotated[str, typer.Argument(help="Its name (lastbatch scenarios).", metavar="SCENARIO")],
     arm: Annotated[list[str] | None, typer.Option(help="Which arm; again for more.", metavar="ARM")] = None,
-    runtime: Annotated[str, typer.Option(help="Framework release, e.g. tf1.12 tf1.15.5 tf2.")] = "tf1.12",
+    runtime: Annotated[str | None, typer.Option(help="E.g. tf1.12 tf1.15.5 tf2 torch py3.11; default: the scenario's.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A setting; again for more.", metavar="KEY=VALUE")] = None,
     epoch_ends: Annotated[int | None, typer.Option(help="Epochs that each worker trains at most.", min=1, metavar="N")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds of training an arm.", min=1, metavar="S")] = 120.0,
@@ -114,6 +114,7 @@ def run(
     Example: lastbatch run last-batch --runtime tf1.12 --arm dataset --set ps=2
     """
     story = scenarios.find(scenario)
+    runtime = runtime or story.default_runtime
     given = parse_settings(setting or ())
     if epoch_ends is not None:
         given["epoch_ends"] = str(epoch_ends)

@@ -52,6 +52,7 @@ class Scenario(msgspec.Struct, frozen=True):
     runtimes: tuple[str, ...]
     ranks: Callable[[Settings], tuple[str, ...]]
     expected: Callable[[str, tuple[int, ...], Settings], Expected]
+    default_runtime: str = "tf1.12"
 
     def arm(self, name: str) -> Arm:
         """Raises: UsageError: there is no such arm."""

@@ -14,6 +14,8 @@ import msgspec
 from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, judge_all
+from diagnostics.discover.jobs import child_name
+from diagnostics.discover.scan import descendants_of
 from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, Finding, State
@@ -253,10 +255,12 @@ def recorder_of(member: Member) -> Path:
 
 
 def targets_of(cluster: Cluster) -> list[Target]:
+    """The ranks, and whatever they started: data loaders and other children can be what a rank waits for."""
+    ranks = {member.pid: member.rank for member in cluster.members}
     return [
         Target(member.pid, member.rank, recorder_of(member), member.directory / "log", member.address)
         for member in cluster.members
-    ]
+    ] + [Target(pid, child_name(ranks[above], pid)) for pid, above in descendants_of(ranks).items()]
 
 
 def _ranks(cluster: Cluster) -> tuple[str, ...]:

@@ -52,7 +52,10 @@ _WORLD = re.compile(
 _TIME = re.compile(r"^_*(GI_+)?(clock_)?nanosleep\w*$|^pysleep$|^time_sleep$")
 _LIMITED = re.compile(r"timedwait|clockwait|timedjoin|clockjoin")
 
-_LIBRARY = ("threading.py", "queue.py", "subprocess.py", "selectors.py", "socket.py", "ssl.py", "_base.py", "thread.py")
+_LIBRARY = (
+    "threading.py", "queue.py", "subprocess.py", "selectors.py", "socket.py", "ssl.py", "_base.py", "thread.py",
+    "popen_fork.py", "popen_spawn_posix.py", "process.py", "context.py", "connection.py", "synchronize.py",
+)  # fmt: skip
 _BY_LIBRARY = {
     ("threading.py", "wait"): For.NOTIFY,
     ("threading.py", "wait_for"): For.NOTIFY,

@@ -57,6 +57,7 @@ class Cause(msgspec.Struct, frozen=True):
     remedy: tuple[str, ...]
     references: tuple[str, ...]
     scenario: str = ""
+    looks_like: tuple[str, ...] = ()  # telling lines of a stack or log, for those who search for them
 
 
 def load() -> tuple[Cause, ...]:

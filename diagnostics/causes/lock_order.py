@@ -81,4 +81,12 @@ CAUSE = Cause(
         "https://github.com/python/cpython/issues/50970",
     ),
     scenario="lock-order",
+    looks_like=(
+        'Thread 4711 (idle): "MainThread"',
+        '    lock_PyThread_acquire_lock (libpython3.11.so.1.0)',
+        '    save_numbers (train.py:27)',
+        'Thread 4712 (idle): "saver"',
+        '    lock_PyThread_acquire_lock (libpython3.11.so.1.0)',
+        '    write_metrics (train.py:21)',
+    ),
 )

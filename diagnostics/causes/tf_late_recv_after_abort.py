@@ -196,4 +196,11 @@ CAUSE = Cause(
         "https://github.com/tensorflow/tensorflow/issues/39015",
     ),
     scenario="last-batch",
+    looks_like=(
+        '    nsync::nsync_mu_semaphore_p_with_deadline(...)',
+        '    tensorflow::MasterSession::ReffedClientGraph::RunPartitionsHelper(...)',
+        '    tensorflow::LocalMaster::RunStep(...)',
+        '    tensorflow::GrpcSession::Run(...)',
+        '    _call_tf_sessionrun (tensorflow/python/client/session.py:1407)',
+    ),
 )  # fmt: skip

@@ -60,6 +60,20 @@ def resolve(target: Target) -> Target:
     return Target(target.pid, rank, recorder, target.log or procfs.inherited_stdio(target.pid), target.address)
 
 
+def _own_recorders(targets: Sequence[Target]) -> list[Target]:
+    """A forked child still maps its parent's recorder, which says nothing of the child."""
+    owners: dict[Path, int] = {}
+    for target in sorted(targets, key=lambda target: target.rank.startswith("child/")):
+        if target.recorder:
+            owners.setdefault(target.recorder, target.pid)
+    return [
+        target
+        if target.recorder is None or owners[target.recorder] == target.pid
+        else msgspec.structs.replace(target, recorder=None)
+        for target in targets
+    ]
+
+
 def look(targets: Sequence[Target]) -> dict[int, Sample]:
     """One look from outside at every target, taken as close together as can be."""
     links = sockets_of(target.pid for target in targets)
@@ -85,7 +99,7 @@ def observe(targets: Sequence[Target], options: Options = Options(), expected: S
         expected: ranks that the job should have; the report says which of them are missing.
     """
     began, wall = time.monotonic(), time.time()
-    targets = [resolve(target) for target in targets]
+    targets = _own_recorders([resolve(target) for target in targets])
     first = look(targets)
     time.sleep(options.gap)
     second = look(targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from diagnostics.collect import flight, procfs
@@ -39,6 +39,19 @@ def scan(pids: Iterable[int] | None = None) -> tuple[Seen, ...]:
 
 def all_pids() -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def descendants_of(pids: Collection[int]) -> dict[int, int]:
+    """Every process that one of these started, directly or not, with which of them."""
+    parents = {pid: procfs.parent_of(pid) for pid in all_pids()}
+    found = {}
+    for pid in parents:
+        above = parents[pid]
+        while above > 1 and above not in pids:
+            above = parents.get(above, 0)
+        if above > 1 and pid not in pids:
+            found[pid] = above
+    return found
 
 
 def own_family() -> set[int]:

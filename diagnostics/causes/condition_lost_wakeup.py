@@ -1,0 +1,97 @@
+"""Every thread of a process waits for another thread of it: the notification has been, or nobody is left to send it.
+
+What carries the cause: all threads wait for conditions, queues or each other's end, without a timeout, and none for
+anything outside of the process. Then only a signal could ever move it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.thread_waits import For, ThreadWait, short, stood_still, waits_of
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process, State
+
+_INSIDE = (For.NOTIFY, For.JOIN)
+
+
+def examine(facts: Facts) -> Case | None:
+    cases = [case for process in facts.processes if (case := _examine_process(process))]
+    return max(cases, key=lambda case: case.log_odds, default=None)
+
+
+def _examine_process(process: Process) -> Case | None:
+    waits = waits_of(process)
+    if process.state in (State.FINISHED, State.IDLE, State.PROGRESSING) or not waits:
+        return None
+    waiting = [wait for wait in waits if wait.waits is For.NOTIFY and not wait.limited and _in_python(wait)]
+    if not waiting:
+        return None
+    case = Case(prior=-2.0)
+    where = [process.rank]
+    case.supports(0.5, evidence(f"waits for a notification without a timeout: {waiting[0].at}", "stacks", where))
+    outside = [wait for wait in waits if wait.waits not in _INSIDE or wait.limited]
+    if outside or len(waits) < len(process.threads):
+        other = outside[0].at if outside else "a thread without a stack"
+        case.speaks_against(2.0, evidence(f"another thread may still notify: {other}", "stacks", where))
+    else:
+        said = f"all {len(waits)} threads wait for one another, none for the outside world"
+        case.supports(2.5, evidence(said.replace("all 1 threads wait for one another", "its only thread waits"), "stacks", where))
+    if _sleeps_by_design(waits):
+        said = "the main thread waits on an event, as programs do that are ended by a signal"
+        case.speaks_against(1.5, evidence(said, "stacks", where))
+    _look_at_progress(case, process, waiting)
+    return case
+
+
+def _look_at_progress(case: Case, process: Process, waiting: list[ThreadWait]) -> None:
+    where = [process.rank]
+    if process.state is State.HUNG:
+        case.supports(1.0, evidence("it is silent for longer than its history allows", "recorder", where))
+    elif all(stood_still(process, wait.thread.tid) for wait in waiting):
+        case.supports(0.3, evidence("none of them was scheduled between two looks", "two looks", where))
+    if not process.samples:
+        case.lacks("a second look: attach to the process, or take the dump again after a minute")
+
+
+def _in_python(wait: ThreadWait) -> bool:
+    """Whether it is Python's own condition or queue; a framework's native code waits for more than its process."""
+    python = [frame for frame in wait.thread.frames if not frame.native]
+    return bool(python) and os.path.basename(python[-1].file) in ("threading.py", "queue.py")
+
+
+def _sleeps_by_design(waits: tuple[ThreadWait, ...]) -> bool:
+    """`threading.Event().wait()` or `Thread.join()` at the end of a main program."""
+    python = [frame for frame in waits[0].thread.frames if not frame.native]
+    return len(python) <= 5 and any(frame.function.endswith("Event.wait") or short(frame) == "join" for frame in python)
+
+
+CAUSE = Cause(
+    id="condition-lost-wakeup",
+    family="lost-wakeup",
+    title="Every thread waits for another one of the same process: a notification was lost, or nobody is left to send it",
+    examine=examine,
+    not_to_be_taken_for=(
+        "A main thread that sleeps on an event until a signal ends the program stands still by design. A thread that "
+        "waits for a socket, file or timer may still notify the others."
+    ),
+    versions="Any program with conditions, events or queues",
+    remedy=(
+        "Wait for a state, not for the notification: condition.wait_for(predicate), or `while not predicate: wait()`",
+        "Change the state and notify under the same lock",
+        "Use queue.Queue in place of a condition of your own; give waits a timeout and say when it passes",
+    ),
+    references=(
+        "https://docs.python.org/3/library/threading.html#condition-objects",
+        "https://docs.python.org/3/library/queue.html",
+    ),
+    scenario="condition-lost-wakeup",
+    looks_like=(
+        'Thread 4711 (idle): "MainThread"',
+        '    wait (threading.py:320)',
+        '    wait_unchecked (train.py:41)',
+        'Thread 4712 (idle): "producer"',
+        '    wait (threading.py:320)',
+    ),
+)

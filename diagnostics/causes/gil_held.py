@@ -1,0 +1,99 @@
+"""Native code waits for something and keeps the interpreter lock, so no other Python thread can bring it about.
+
+What carries the cause: threads that wait in `take_gil`, and one that stands in a native wait below its Python frames
+without having let go of the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.merge import telling_frames
+from diagnostics.analyze.progress import Limits, has_moved
+from diagnostics.analyze.thread_waits import For, ThreadWait, waits_of
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process
+
+_BLOCKING = (For.WORLD, For.LOCK, For.TIME, For.CHILD, For.JOIN, For.NOTIFY)
+_LETS_GO = ("lock_PyThread_acquire_lock", "acquire_timed", "rlock_acquire", "time_sleep", "os_", "sock_", "select_")
+"""CPython's own waits let go of the lock before they wait."""
+
+
+def examine(facts: Facts) -> Case | None:
+    cases = [case for process in facts.processes if (case := _examine_process(process))]
+    return max(cases, key=lambda case: case.log_odds, default=None)
+
+
+def _examine_process(process: Process) -> Case | None:
+    waits = waits_of(process)
+    starved = [wait for wait in waits if wait.waits is For.GIL]
+    if not starved:
+        return None
+    case = Case(prior=-1.5)
+    where = [process.rank]
+    said = f"{len(starved)} threads wait for the interpreter lock, such as {starved[0].at}"
+    case.supports(1.0, evidence(said.replace("1 threads wait", "a thread waits"), "native stacks", where))
+    _look_at_holder(case, [wait for wait in waits if wait not in starved], where)
+    if len(process.samples) < 2:
+        case.lacks("a second look, to see whether the holder of the interpreter lock computes: attach to the process")
+    elif moved := has_moved(process.samples, Limits()):
+        case.speaks_against(3.0, evidence(f"the process is at work: {moved}", "two looks", where))
+    else:
+        case.supports(1.0, evidence("nothing moved between two looks: nobody computes", "two looks", where))
+    return case
+
+
+def _look_at_holder(case: Case, others: Sequence[ThreadWait], where: list[str]) -> None:
+    told = [wait for wait in others if wait.thread.holds_gil]
+    holders = told or [wait for wait in others if _may_hold(wait)]
+    if not holders:
+        case.lacks("which thread holds the interpreter lock: pystack or py-spy say it of a process that stands still")
+        return
+    holder = holders[0]
+    inner = [frame.function for frame in telling_frames(holder.thread) if frame.native]
+    call = f"{holder.at} in {inner[-1]}" if inner else holder.at
+    if holder.waits in _BLOCKING:
+        said = f"the thread that holds it waits in native code for {holder.waits.value}: {call}"
+        case.supports(2.0 if told else 1.2, evidence(said, "native stacks", where))
+    else:
+        case.supports(0.3, evidence(f"the thread that holds it is in {call}", "native stacks", where))
+
+
+def _may_hold(wait: ThreadWait) -> bool:
+    """A native wait below Python's frames that is not one of the interpreter's own."""
+    frames = wait.thread.frames
+    last = max((index for index, frame in enumerate(frames) if not frame.native), default=-1)
+    inner = [frame.function for frame in frames[last + 1 :]]
+    return last >= 0 and wait.waits in _BLOCKING and not any(name.startswith(_LETS_GO) for name in inner)
+
+
+CAUSE = Cause(
+    id="gil-held",
+    family="gil-deadlock",
+    title="Native code waits and keeps the interpreter lock, which the threads that it waits for need",
+    examine=examine,
+    not_to_be_taken_for=(
+        "Threads that wait for the interpreter lock are common in a busy program. Only a holder that itself waits, with "
+        "nothing moving between two looks, is a deadlock; a holder that computes is slow."
+    ),
+    versions="CPython of any release with an interpreter lock; extensions, ctypes.PyDLL, callbacks from native threads",
+    remedy=(
+        "Release the lock around the native wait: Py_BEGIN_ALLOW_THREADS, pybind11's call_guard<gil_scoped_release>, "
+        "`with nogil` in Cython, ctypes.CDLL in place of ctypes.PyDLL",
+        "Or do not wait in native code for what a Python thread has to do",
+    ),
+    references=(
+        "https://docs.python.org/3/c-api/init.html#releasing-the-gil-from-extension-code",
+        "https://pybind11.readthedocs.io/en/stable/advanced/misc.html#global-interpreter-lock-gil",
+    ),
+    scenario="gil-held",
+    looks_like=(
+        'Thread 4711 (active+gil): "MainThread"',
+        '    read (libc.so.6)',
+        '    _ctypes_callproc (_ctypes.so)',
+        'Thread 4712 (idle): "loader"',
+        '    pthread_cond_timedwait (libc.so.6)',
+        '    take_gil (libpython3.11.so.1.0)',
+    ),
+)

@@ -1,0 +1,71 @@
+"""Writes docs/causes/*.md, a page a cause, from diagnostics/causes. `--check` writes nothing and says what differs."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+from diagnostics.causes import Cause, load
+
+PAGES = Path(__file__).parent / "causes"
+
+
+def story(cause: Cause) -> str:
+    """What the cause's own file says first."""
+    return inspect.cleandoc(sys.modules[cause.examine.__module__].__doc__ or "")
+
+
+def bullets(items: tuple[str, ...]) -> list[str]:
+    return [f"- {item}" for item in items]
+
+
+def page(cause: Cause) -> str:
+    lines = [f"# {cause.title}", "", f"`{cause.id}`, of the family `{cause.family}`.", "", story(cause), ""]
+    if cause.looks_like:
+        lines += ["## What it looks like", "", "```", *cause.looks_like, "```", ""]
+    lines += ["## What to do", "", *bullets(cause.remedy), ""]
+    lines += ["## What it must not be taken for", "", cause.not_to_be_taken_for, ""]
+    lines += ["## Where", "", f"{cause.versions}.", ""]
+    lines += ["## See whether it is yours", "", "```", "lastbatch attach PID...", "lastbatch diagnose DUMP...", "```", ""]
+    if cause.scenario:
+        lines += ["Reproduce it:", "", "```", f"lastbatch run {cause.scenario}", "```", ""]
+    lines += ["## References", "", *(f"- <{reference}>" for reference in cause.references), ""]
+    return "\n".join(lines)
+
+
+def index(causes: tuple[Cause, ...]) -> str:
+    rows = [f"| [{cause.id}]({cause.id}.md) | `{cause.family}` | {cause.title} |" for cause in causes]
+    return "\n".join(["# Known causes of hangs", "", "| cause | family | what happens |", "|---|---|---|", *rows, ""])
+
+
+def pages() -> dict[Path, str]:
+    causes = load()
+    return {PAGES / "README.md": index(causes)} | {PAGES / f"{cause.id}.md": page(cause) for cause in causes}
+
+
+def out_of_date(wanted: dict[Path, str]) -> list[Path]:
+    found = set(PAGES.glob("*.md"))
+    return sorted(
+        [path for path, text in wanted.items() if path not in found or path.read_text("utf-8") != text]
+        + [path for path in found if path not in wanted]
+    )
+
+
+def main() -> int:
+    wanted = pages()
+    stale = out_of_date(wanted)
+    if "--check" in sys.argv[1:]:
+        print(*(f"{path} is not what diagnostics/causes makes of it" for path in stale), sep="\n")
+        return 1 if stale else 0
+    PAGES.mkdir(exist_ok=True)
+    for path in stale:
+        if path in wanted:
+            path.write_text(wanted[path], "utf-8")
+        else:
+            path.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""A look-alike: the garbage collector takes seconds over millions of objects, and nothing is stuck."""
+
+from __future__ import annotations
+
+from repro.scenario import Arm
+from repro.single import single
+
+SCENARIO = single(
+    "gc-pause",
+    summary="Look-alike: one step spends seconds in the garbage collector",
+    story="In one step the collector walks through millions of objects again and again. No event comes; the CPU is busy.",
+    stuck=(),
+    healthy=(Arm("full-collection", "full collections for six seconds in one step"),),
+    why="it computes, and comes back",
+)
