@@ -27,7 +27,8 @@ def page(cause: Cause) -> str:
     lines += ["## What to do", "", *bullets(cause.remedy), ""]
     lines += ["## What it must not be taken for", "", cause.not_to_be_taken_for, ""]
     lines += ["## Where", "", f"{cause.versions}.", ""]
-    lines += ["## See whether it is yours", "", "```", "lastbatch attach PID...", "lastbatch diagnose DUMP...", "```", ""]
+    commands = ["lastbatch attach PID...", "lastbatch diagnose DUMP..."]
+    lines += ["## See whether it is yours", "", "```", *commands, "```", ""]
     if cause.scenario:
         lines += ["Reproduce it:", "", "```", f"lastbatch run {cause.scenario}", "```", ""]
     lines += ["## References", "", *(f"- <{reference}>" for reference in cause.references), ""]

@@ -14,9 +14,9 @@ import msgspec
 from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, judge_all
+from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
 from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
-from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, Finding, State
 from diagnostics.report.html import render_html

@@ -114,7 +114,6 @@ CAUSE = Cause(
         "https://pytorch.org/tutorials/prototype/flight_recorder_tutorial.html",
         "https://pytorch.org/docs/stable/distributed.html#debugging-torch-distributed-applications",
     ),
-    scenario="collective-mismatch",
     looks_like=(
         '[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLREDUCE, ...)',
         '[Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLGATHER, ...)',

@@ -36,8 +36,8 @@ def _examine_process(process: Process) -> Case | None:
         other = outside[0].at if outside else "a thread without a stack"
         case.speaks_against(2.0, evidence(f"another thread may still notify: {other}", "stacks", where))
     else:
-        said = f"all {len(waits)} threads wait for one another, none for the outside world"
-        case.supports(2.5, evidence(said.replace("all 1 threads wait for one another", "its only thread waits"), "stacks", where))
+        who = f"all {len(waits)} threads wait for one another" if len(waits) > 1 else "its only thread waits"
+        case.supports(2.5, evidence(f"{who}, none for the outside world", "stacks", where))
     if _sleeps_by_design(waits):
         said = "the main thread waits on an event, as programs do that are ended by a signal"
         case.speaks_against(1.5, evidence(said, "stacks", where))
@@ -70,7 +70,7 @@ def _sleeps_by_design(waits: tuple[ThreadWait, ...]) -> bool:
 CAUSE = Cause(
     id="condition-lost-wakeup",
     family="lost-wakeup",
-    title="Every thread waits for another one of the same process: a notification was lost, or nobody is left to send it",
+    title="All threads wait for one another: a notification was lost, or nobody is left to send it",
     examine=examine,
     not_to_be_taken_for=(
         "A main thread that sleeps on an event until a signal ends the program stands still by design. A thread that "

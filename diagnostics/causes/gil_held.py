@@ -74,8 +74,8 @@ CAUSE = Cause(
     title="Native code waits and keeps the interpreter lock, which the threads that it waits for need",
     examine=examine,
     not_to_be_taken_for=(
-        "Threads that wait for the interpreter lock are common in a busy program. Only a holder that itself waits, with "
-        "nothing moving between two looks, is a deadlock; a holder that computes is slow."
+        "Threads that wait for the interpreter lock are common in a busy program. Only a holder that itself waits, "
+        "with nothing moving between two looks, is a deadlock; a holder that computes is slow."
     ),
     versions="CPython of any release with an interpreter lock; extensions, ctypes.PyDLL, callbacks from native threads",
     remedy=(

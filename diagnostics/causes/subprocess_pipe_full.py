@@ -55,7 +55,8 @@ CAUSE = Cause(
     title="A child process cannot write on, because its parent waits for its end before it reads",
     examine=examine,
     not_to_be_taken_for=(
-        "A child that writes to a pipe whose reader is slow goes on by itself. Here the reader waits for the writer to end."
+        "A child that writes to a pipe whose reader is slow goes on by itself. Here the reader waits for the writer to "
+        "end."
     ),
     versions="Any POSIX system; a pipe holds 64 KiB on Linux unless it was set otherwise",
     remedy=(

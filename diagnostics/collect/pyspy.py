@@ -10,6 +10,7 @@ import time
 import msgspec
 
 from diagnostics.collect import namespaces
+from diagnostics.collect.pthreads import tid_of
 from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Frame, Thread
 
@@ -21,6 +22,7 @@ class _SpyFrame(msgspec.Struct):
 
 
 class _SpyThread(msgspec.Struct):
+    thread_id: int
     os_thread_id: int | None
     thread_name: str | None
     owns_gil: bool
@@ -33,14 +35,17 @@ def tool() -> str:
 
 
 def parse(output: bytes) -> tuple[Thread, ...]:
-    """Threads of `py-spy dump --json`, frames turned to outermost first."""
+    """Threads of `py-spy dump --json`, frames turned to outermost first.
+
+    Where py-spy knows no id of the kernel's, `tid` is the address by which libpthread knows the thread.
+    """
     try:
         threads = msgspec.json.decode(output, type=list[_SpyThread])
     except msgspec.DecodeError:
         raise RungError("answered with something else than threads") from None
     return tuple(
         Thread(
-            tid=thread.os_thread_id or 0,
+            tid=thread.os_thread_id or thread.thread_id,
             name=thread.thread_name or "",
             frames=tuple(Frame(frame.name, frame.filename, max(frame.line, 0)) for frame in reversed(thread.frames)),
             holds_gil=thread.owns_gil,
@@ -68,14 +73,17 @@ def read_without_stopping(pid: int, budget: float) -> Reading:
 
 def _ask(pid: int, budget: float, *options: str) -> tuple[Thread, ...]:
     threads = parse(run_tool([tool(), "dump", "--json", "--pid", str(pid), *options], budget))
-    if not namespaces.is_elsewhere(pid, "pid"):
-        return threads
-    outer = namespaces.inner_ids(pid)  # the interpreter knows its threads by the container's numbers
+    try:
+        outer = namespaces.inner_ids(pid)  # the interpreter knows its threads by the container's numbers
+    except OSError:
+        raise RungError("ended while it was looked at") from None
     tasks = set(outer.values())
-    return tuple(
-        thread if thread.tid in tasks else msgspec.structs.replace(thread, tid=outer.get(thread.tid, thread.tid))
-        for thread in threads
-    )
+
+    def outer_id(tid: int) -> int:
+        inner = tid if tid in outer or tid in tasks else tid_of(pid, tid, outer)
+        return inner if inner in tasks else outer.get(inner, inner)
+
+    return tuple(msgspec.structs.replace(thread, tid=outer_id(thread.tid)) for thread in threads)
 
 
 RUNG = Rung("py-spy", read, native=False, gentle=read_without_stopping)

@@ -89,7 +89,7 @@ def _of_spy_json(data: bytes, named: str) -> Imported | None:
         raise EvidenceError("JSON of py-spy that is cut or broken", "Copy it again, or use its text form") from None
     pid = pids[0].get("pid") if pids else None
     number = pid if isinstance(pid, int) else 0
-    main_first = tuple(sorted(threads, key=lambda thread: (thread.tid != number, thread.tid)))
+    main_first = tuple(sorted(threads, key=lambda thread: (thread.name != "MainThread", thread.tid)))
     return Imported((Process(named or _by_pid(number), number, "", threads=main_first, rung="py-spy", dump="py-spy"),))
 
 

@@ -8,7 +8,7 @@ from repro.single import single
 SCENARIO = single(
     "gc-pause",
     summary="Look-alike: one step spends seconds in the garbage collector",
-    story="In one step the collector walks through millions of objects again and again. No event comes; the CPU is busy.",
+    story="In one step the collector walks through millions of objects, again and again. The CPU is busy.",
     stuck=(),
     healthy=(Arm("full-collection", "full collections for six seconds in one step"),),
     why="it computes, and comes back",
