@@ -36,7 +36,7 @@ Call = Callable[..., Answer]
         (["run", "last-batch", "--runtime", "tf1.99"], "tf1"),
         (["run", "last-batch", "--runtime", "mxnet"], "mxnet"),
         (["scenarios", "nonsense"], "no scenario"),
-        (["attach", "trainer"], "names no process"),
+        (["attach", "trainer"], "not a process id"),
         (["attach", "4194304999"], "does not exist"),
         (["diagnose", "nowhere.tar.zst"], "nowhere.tar.zst"),
         (["report", "nowhere.tar.zst"], "nowhere.tar.zst"),
@@ -79,7 +79,7 @@ def test_a_zombie_is_said_to_be_one(lastbatch: Call) -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     answer = lastbatch("attach", child.pid)
     child.wait()
-    assert (answer.code, "zombie" in answer.err) == (1, True), answer.err
+    assert (answer.code, "zombie" in answer.err) == (2, True), answer.err
 
 
 def test_no_interpreter_for_an_old_release(lastbatch: Call, tmp_path: Path) -> None:
