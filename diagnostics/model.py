@@ -66,6 +66,33 @@ class ThreadSample(Record, frozen=True):
     syscall: int = -1  # -1: running, or not readable
 
 
+class Cgroup(Record, frozen=True):
+    """What the process's control group says of its limits, at one moment; -1 where there is none or it is not told.
+
+    `periods` of the CPU quota have passed, `throttled` of them with threads that had to wait for the rest of it.
+    """
+
+    memory: int = -1  # bytes
+    memory_limit: int = -1
+    oom_kills: int = -1
+    cpus: float = -1.0  # quota, in cores
+    periods: int = -1
+    throttled: int = -1
+    throttled_seconds: float = -1.0
+    frozen: bool = False
+
+
+class Link(Record, frozen=True):
+    """A network device of the process's network, with its counters (struct rtnl_link_stats64)."""
+
+    name: str
+    sent: int
+    received: int
+    dropped: int
+    errors: int
+    discipline: str = ""  # queueing discipline: what shapes the sending
+
+
 class Sample(Record, frozen=True):
     """One look at a process from outside. `at` is monotonic."""
 
@@ -75,6 +102,7 @@ class Sample(Record, frozen=True):
     log_bytes: int = 0
     step: int = -1  # recorder's current step, -1 without a recorder
     events: int = -1  # number of recorder events so far
+    cgroup: Cgroup | None = None
 
     @property
     def cpu(self) -> float:
@@ -104,6 +132,9 @@ class Connection(Record, frozen=True):
     unsent: int = 0
     unacked: int = 0
     retransmits: int = 0
+    bytes_acked: int = 0  # of what was sent; after an active open 1 more
+    backoff: int = 0  # the oldest unacknowledged segment has been sent again so often, in vain
+    rtt: float = -1.0  # seconds, smoothed
 
     @property
     def quiet(self) -> float:
@@ -214,6 +245,9 @@ class Process(Record, frozen=True):
     versions: Versions = Versions()
     attempts: tuple[Attempt, ...] = ()
     exit_status: int | None = None  # negative: the signal that ended it
+    exit_order: int = -1  # of the ranks that ended, from 0
+    out_of_memory: bool = False  # ended by the kernel, at its memory limit
+    links: tuple[Link, ...] = ()
     running_after: bool | None = None  # looked at once more after the last rung
 
 

@@ -23,6 +23,7 @@ from diagnostics.trace.terminal import render_trace_result
 from repro import scenarios
 from repro.cluster.backends import prepare
 from repro.cluster.limits import parse_limits
+from repro.faults import schedule
 from repro.scenario import Scenario, Settings
 from repro.trial import Outcome, Plan, run_trial
 
@@ -103,6 +104,10 @@ def run(
         typer.Option(help="Of a container: cpus=0.5, memory=512 (MiB), cpuset=0; again for more.", metavar="KEY=VALUE"),
     ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Probe every step's receives, to prove the race.")] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="What goes wrong and when (docs/faults.md); again for more.", metavar="NAME:ARGS"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for logs, bundles and reports.", metavar="DIR")] = None,
     as_json: Json = False,
 ) -> int:
@@ -120,6 +125,9 @@ def run(
         given["epoch_ends"] = str(epoch_ends)
     names = [story.arm(name).name for name in dict.fromkeys(arm or story.default_arms)]
     settings_of = {name: story.resolve(given, name) for name in names}
+    faults = tuple(schedule.parse(written) for written in fault or ())
+    for settings in settings_of.values():
+        schedule.check(faults, backend.value, story.ranks(settings))
     directory = out or Path("lastbatch-out") / f"{story.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     limits = Limits(floor=hang_after)
     with displayed(runtime) as display:
@@ -130,7 +138,8 @@ def run(
             settings = _at_equal_exposure(story, settings, outcomes[0])
         with displayed(name) as display:
             probes = "rendezvous" if trace else ""
-            plan = Plan(story, name, ready, settings, time_limit, _free(directory / name), limits, place, probes)
+            home = _free(directory / name)
+            plan = Plan(story, name, ready, settings, time_limit, home, limits, place, probes, faults)
             outcome = run_trial(plan, display)
         outcomes.append(outcome)
         _tell(outcome, as_json)

@@ -25,13 +25,15 @@ class Arm(msgspec.Struct, frozen=True):
 class Expected(msgspec.Struct, frozen=True):
     """What a run should come to: a `verdict` of a trial, and the cause if it is `hung`.
 
-    `either` means that both a hang of that cause and none are in keeping with what is known.
+    `either` means that both a hang of that cause and none are in keeping with what is known. `family`, where given, is
+    all that is expected of the verdict: a fault is in force, and what becomes of the job is not known beforehand.
     """
 
     hang: bool
     cause: str = ""
     either: bool = False
     why: str = ""
+    family: str = ""
 
 
 class Scenario(msgspec.Struct, frozen=True):

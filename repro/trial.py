@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,12 +18,17 @@ from diagnostics.collect import Options, Target, add_stacks, flight, observe, pr
 from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import LastbatchError, MissingError, UsageError
-from diagnostics.model import Collection, Diagnosis, Finding, State
+from diagnostics.model import Collection, Diagnosis, Finding, Process, State
 from diagnostics.report.html import render_html
 from diagnostics.trace import bpftrace, session, sets
 from diagnostics.trace.model import TraceResult
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.backends import Backend, Local
+from repro.faults.absent import Absent
+from repro.faults.disk import mounted
+from repro.faults.history import NAME, History
+from repro.faults.schedule import Nemesis, Scheduled, check
+from repro.faults.stall_disk import StallDisk
 from repro.runtimes import Runtime
 from repro.scenario import Expected, Scenario, Settings
 
@@ -47,22 +52,45 @@ class Plan(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     backend: Backend = Local()
     probes: str = ""  # a probe set to run with it
+    faults: tuple[Scheduled, ...] = ()
+
+    @property
+    def ranks(self) -> tuple[str, ...]:
+        return self.scenario.ranks(self.settings)
 
     @property
     def target(self) -> int:
         """Epoch ends that the whole job is to come to."""
-        trainers = sum(not is_server(rank) for rank in self.scenario.ranks(self.settings))
+        trainers = sum(not is_server(rank) for rank in self.ranks)
         return int(self.settings["epoch_ends"]) * trainers
 
     @property
     def expected(self) -> Expected:
         release = tuple(int(part) for part in self.runtime.framework_version.split(".")[:3] if part.isdigit())
+        lasting = [one.fault.family for one in self.faults if one.lasts is None]
+        if lasting:
+            return Expected(hang=True, family=lasting[0], why=f"{self.faults[0].written} is not healed")
         return self.scenario.expected(self.arm, release, self.settings)
 
     def described(self) -> dict[str, str]:
         """What the bundle says of how it came to be."""
         settings = {name: str(value).lower() for name, value in self.settings.items()}
         return {"scenario": self.scenario.name, "arm": self.arm, "runtime": self.runtime.name, **settings}
+
+    def orders(self) -> list[NodeOrder]:
+        """One for each rank; those that faults need to be different are."""
+        absent = {one.fault.target for one in self.faults if isinstance(one.fault, Absent)}
+        stalled = {one.fault.target for one in self.faults if isinstance(one.fault, StallDisk)}
+        return [
+            NodeOrder(
+                rank, self.scenario.program, self.arm, self.settings, (rank in stalled and self.disk_of(rank)) or None,
+                absent=rank in absent,
+            )
+            for rank in self.scenario.ranks(self.settings)
+        ]  # fmt: skip
+
+    def disk_of(self, rank: str) -> Path:
+        return self.directory.resolve() / "disks" / rank.replace(":", "-")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -92,6 +120,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def as_expected(self) -> bool:
+        if self.expected.family:
+            return self.finding is not None and self.finding.family == self.expected.family
         if self.verdict == "failed":
             return False
         if self.verdict != "hung":
@@ -130,19 +160,28 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
     except OSError as error:
         said = f"cannot make {plan.directory}: {error.strerror}"
         raise MissingError(said, "Name another directory with --out") from None
-    ranks = plan.scenario.ranks(plan.settings)
-    orders = [NodeOrder(rank, plan.scenario.program, plan.arm, plan.settings) for rank in ranks]
-    observer.stage(f"starting {len(ranks)} ranks on {plan.runtime.name}")
+    history = History(plan.directory / NAME)
+    orders = plan.orders()
+    check(plan.faults, plan.backend.name, [order.rank for order in orders])
+    observer.stage(f"starting {len(orders)} ranks on {plan.runtime.name}")
     try:
-        with plan.backend.cluster(plan.runtime, orders, plan.directory) as cluster, _traced(plan, cluster) as trace:
+        with ExitStack() as stack:
+            disks = {order.rank: stack.enter_context(mounted(order.data)) for order in orders if order.data}
+            cluster = stack.enter_context(plan.backend.cluster(plan.runtime, orders, plan.directory))
+            cluster.disks.update(disks)
+            trace = stack.enter_context(_traced(plan, cluster))
+            history.add("started", f"{len(cluster.members)} ranks")
             wait_until_ready(cluster)
             if trace:
                 trace.wait_until_attached()
             observer.stage("training")
+            history.add("ready")
             began = time.monotonic()
-            ending = watch(cluster, plan, observer, options, began)
+            nemesis = stack.enter_context(Nemesis(cluster, plan.faults, history))
+            ending = watch(cluster, plan, observer, options, began, nemesis)
             ended = time.monotonic()
-            collection = _collect(cluster, ending, observer, options)
+            history.add(ending.verdict, ending.why)
+            collection = _collect(cluster, ending, plan, observer, options)
             done = epoch_ends_of(cluster.members)
             attachments = _attachments(cluster.members) if collection else {}
             traced = trace.finish() if trace else None
@@ -213,7 +252,9 @@ def _not_up(member: Member, why: str) -> LastbatchError:
     return LastbatchError(f"{member.rank} {why}: {last[0] if last else 'it said nothing'}", f"See {member.directory / 'log'}")
 
 
-def watch(cluster: Cluster, plan: Plan, observer: Observer, options: Options, began: float) -> Ending:
+def watch(
+    cluster: Cluster, plan: Plan, observer: Observer, options: Options, began: float, nemesis: Nemesis
+) -> Ending:
     """Look at the recorders until the job has finished, hangs, fails, or the time is up."""
     trainers = [member for member in cluster.members if not is_server(member.rank)]
     while True:
@@ -225,29 +266,38 @@ def watch(cluster: Cluster, plan: Plan, observer: Observer, options: Options, be
         if ended := cluster.exits():
             rank, status = next(iter(ended.items()))
             return Ending("failed", f"{rank} ended with {f'signal {-status}' if status < 0 else f'status {status}'}")
-        if any(recording and is_overdue(recording, plan.limits) for recording in flights):
-            observed = judge_all(observe(targets_of(cluster), options, _ranks(cluster)), plan.limits)
-            if hung := [process for process in observed.processes if process.state is State.HUNG]:
+        overdue = any(recording and is_overdue(recording, plan.limits) for recording in flights)
+        if overdue and not nemesis.is_healing():
+            observed = judge_all(observe(targets_of(cluster), options, plan.ranks), plan.limits)
+            hung = [process for process in observed.processes if process.state is State.HUNG]
+            if hung and not nemesis.is_healing():
                 return Ending("hung", hung[0].state_why, observed)
         if seconds > plan.time_limit:
             return Ending("time-limit", f"still training after {plan.time_limit:.0f} s")
         time.sleep(POLL)
 
 
-def _collect(cluster: Cluster, ending: Ending, observer: Observer, options: Options) -> Collection | None:
-    """Evidence while it is there: of a hang, and of what is left when a rank has ended."""
-    if ending.verdict not in ("hung", "failed"):
+def _collect(
+    cluster: Cluster, ending: Ending, plan: Plan, observer: Observer, options: Options
+) -> Collection | None:
+    """Evidence while it is there: of a hang, of what is left when a rank has ended, and of a job under a fault."""
+    if ending.verdict == "finished" or (ending.verdict == "time-limit" and not plan.faults):
         return None
     observer.stage(f"{ending.verdict}: collecting from {len(cluster.members)} processes")
-    observed = ending.observed or observe(targets_of(cluster), options, _ranks(cluster))
+    observed = ending.observed or observe(targets_of(cluster), options, plan.ranks)
     collection = add_stacks(observed, options)
-    exits = cluster.exits()
-    return msgspec.structs.replace(
-        collection,
-        processes=tuple(
-            msgspec.structs.replace(process, exit_status=exits.get(process.rank)) for process in collection.processes
-        ),
-    )
+    exits, starved = cluster.exits(), cluster.out_of_memory()
+    order = list(exits)
+
+    def with_end(process: Process) -> Process:
+        if process.rank not in exits:
+            return process
+        return msgspec.structs.replace(
+            process, exit_status=exits[process.rank], exit_order=order.index(process.rank),
+            out_of_memory=process.rank in starved,
+        )  # fmt: skip
+
+    return msgspec.structs.replace(collection, processes=tuple(map(with_end, collection.processes)))
 
 
 def recorder_of(member: Member) -> Path:
@@ -261,10 +311,6 @@ def targets_of(cluster: Cluster) -> list[Target]:
         Target(member.pid, member.rank, recorder_of(member), member.directory / "log", member.address)
         for member in cluster.members
     ] + [Target(pid, child_name(ranks[above], pid)) for pid, above in descendants_of(ranks).items()]
-
-
-def _ranks(cluster: Cluster) -> tuple[str, ...]:
-    return tuple(member.rank for member in cluster.members)
 
 
 def epoch_ends_of(members: tuple[Member, ...]) -> int:

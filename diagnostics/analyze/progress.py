@@ -23,7 +23,8 @@ class Limits(Record, frozen=True):
     `floor`: never before this. `unknown_history`: with too few events to know what is normal (the first step
     builds and compiles). `phase`: inside a save, a barrier or a named phase (evaluation, checkpoint). `busy`: how
     many times longer a rank that still burns CPU or moves bytes may stay silent. `moving_cpu`, `moving_bytes`: a
-    second, what counts as moving; an idle TensorFlow process with its timers stays well below both.
+    second, what counts as moving; an idle TensorFlow process with its timers stays well below both. `slower`: so many
+    times its usual step makes a rank slow.
     """
 
     floor: float = 4.0
@@ -32,9 +33,13 @@ class Limits(Record, frozen=True):
     busy: float = 20.0
     moving_cpu: float = 0.05
     moving_bytes: float = 512.0
+    slower: float = 5.0
 
 
 _ENOUGH_HISTORY = 20
+_RECENT = 5
+THROTTLED = 0.5
+"""Share of the quota's periods from which a rank is held up by its quota."""
 
 
 def gaps_of(times: Sequence[float]) -> list[float]:
@@ -57,6 +62,34 @@ def silence_allowed(gaps: Sequence[float], limits: Limits) -> float:
 def silence_of(flight: Flight) -> float:
     """Seconds from the last event to when the recording was read."""
     return max(0.0, flight.read_at - flight.events[-1].at) if flight.events else 0.0
+
+
+def slowdown(flight: Flight) -> float:
+    """How many times longer than its usual step the rank's last steps took; 1 with too few to tell."""
+    begun: dict[int, float] = {}
+    took = []
+    for event in flight.events:
+        if event.kind == "step_begin":
+            begun[event.thread] = event.at
+        elif event.kind == "step_end" and event.thread in begun:
+            took.append(event.at - begun.pop(event.thread))
+    if len(took) < _ENOUGH_HISTORY or flight.typical_step <= 0:
+        return 1.0
+    return statistics.median(took[-_RECENT:]) / flight.typical_step
+
+
+def is_frozen(process: Process) -> bool:
+    """Whether its control group is frozen: every thread stands, and the process cannot know."""
+    return any(sample.cgroup.frozen for sample in process.samples[-1:] if sample.cgroup)
+
+
+def throttled_share(process: Process) -> float:
+    """Of the quota's periods between the two looks, the share in which threads had to wait; 0 without a quota."""
+    groups = [sample.cgroup for sample in process.samples if sample.cgroup]
+    if len(groups) < 2 or groups[-1].cpus <= 0:
+        return 0.0
+    periods = groups[-1].periods - groups[0].periods
+    return (groups[-1].throttled - groups[0].throttled) / periods if periods > 0 else 0.0
 
 
 def is_overdue(flight: Flight, limits: Limits) -> bool:
@@ -106,7 +139,7 @@ def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
     if process.exit_status is not None:
         if process.exit_status == 0 and leaving:
             return State.FINISHED, "it has ended, as its recorder said that it would"
-        return State.DEAD, _how_it_ended(process.exit_status)
+        return State.DEAD, _how_it_ended(process)
     if process.dump:
         return State.UNKNOWN, f"known from a dump only ({process.dump}): one look, which does not tell whether it moves"
     if process.pid <= 0:
@@ -119,6 +152,8 @@ def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
         return State.DEAD, process.why_not or "its process is gone"
     if is_stopped(process):
         return State.HUNG, "stopped by a signal or a debugger: every thread is in state T"
+    if is_frozen(process):
+        return State.HUNG, "frozen by its control group"
     moved = has_moved(process.samples, limits)
     if flight and leaving:
         return _judge_leaving(silence_of(flight), moved, limits)
@@ -152,6 +187,9 @@ def _judge_leaving(silence: float, moved: str, limits: Limits) -> tuple[State, s
 
 def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[State, str]:
     silence, allowed = silence_of(flight), _allowed(flight, limits)
+    pace = slowdown(flight)
+    if silence <= allowed and pace >= limits.slower:
+        return State.SLOW, f"its last {_RECENT} steps took {pace:.0f} times as long as usual ({flight.typical_step:.3g} s)"
     if silence <= allowed:
         return State.PROGRESSING, f"last event {silence:.1f} s ago, within its history ({allowed:.1f} s)"
     where = f"{flight.open[-1].kind} {flight.open[-1].step} open" if flight.open else "between steps"
@@ -170,15 +208,21 @@ def _judge_from_outside(process: Process, limits: Limits) -> tuple[State, str]:
     return State.UNKNOWN, "nothing moved between two looks, but without a recorder its usual pace is not known"
 
 
-def _how_it_ended(status: int) -> str:
+def _how_it_ended(process: Process) -> str:
+    status = process.exit_status or 0
+    if process.out_of_memory:
+        return "ended by the kernel at its memory limit"
     return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
 def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
-    """The collection with a state for every process."""
+    """The collection with a state for every process. Who waits for a throttled rank is slow, however long it waits."""
+    slow = [process.rank for process in collection.processes if throttled_share(process) >= THROTTLED]
 
     def judged(process: Process) -> Process:
         state, why = judge(process, limits)
+        if slow and state is State.HUNG and process.flight and not is_frozen(process):
+            state, why = State.SLOW, f"{why}; but {slow[0]} is throttled, so its peers wait without being stuck"
         return msgspec.structs.replace(process, state=state, state_why=why)
 
     return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import flight, namespaces, procfs
+from diagnostics.collect import cgroup, flight, namespaces, procfs
 from diagnostics.collect.climb import climb, ladder
+from diagnostics.collect.links import links_of
 from diagnostics.collect.rungs import Rung
 from diagnostics.collect.sockets import Sockets, sockets_of
 from diagnostics.collect.unwinders import Unwinders
@@ -87,6 +88,7 @@ def look(targets: Sequence[Target]) -> dict[int, Sample]:
             target.log,
             step=recording.steps if recording else -1,
             events=recording.count if recording else -1,
+            group=cgroup.look(target.pid),
         )
     return looks
 
@@ -155,6 +157,7 @@ def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Proces
         flight=flight.load(target.recorder) if target.recorder else None,
         log_tail=procfs.tail(target.log),
         versions=procfs.versions_of(target.pid, procfs.mapped_files(target.pid)),
+        links=links_of(target.pid),
     )
 
 

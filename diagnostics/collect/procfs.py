@@ -8,7 +8,7 @@ import re
 import time
 from pathlib import Path
 
-from diagnostics.model import Sample, ThreadSample, Versions
+from diagnostics.model import Cgroup, Sample, ThreadSample, Versions
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _FRAMEWORK_DIST = re.compile(
@@ -195,11 +195,14 @@ def tail_bytes(path: Path, limit: int) -> bytes:
         return b""
 
 
-def look(pid: int, at: float, socket_bytes: int, log: Path | None, step: int, events: int) -> Sample:
+def look(
+    pid: int, at: float, socket_bytes: int, log: Path | None, step: int, events: int, group: Cgroup | None = None
+) -> Sample:
     try:
         log_bytes = log.stat().st_size if log else 0
     except OSError:
         log_bytes = 0
     return Sample(
-        at=at, threads=sample_threads(pid), socket_bytes=socket_bytes, log_bytes=log_bytes, step=step, events=events
-    )
+        at=at, threads=sample_threads(pid), socket_bytes=socket_bytes, log_bytes=log_bytes, step=step, events=events,
+        cgroup=group,
+    )  # fmt: skip

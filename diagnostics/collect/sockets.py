@@ -84,6 +84,9 @@ def _connection(entry: Any) -> Connection:
         unsent=info.get("tcpi_notsent_bytes", 0),
         unacked=info.get("tcpi_unacked", 0),
         retransmits=info.get("tcpi_total_retrans", 0),
+        bytes_acked=info.get("tcpi_bytes_acked", 0),
+        backoff=info.get("tcpi_retransmits", 0),
+        rtt=info["tcpi_rtt"] / 1e6 if info.get("tcpi_rtt") else -1.0,
     )
 
 

@@ -9,12 +9,18 @@ import msgspec
 
 
 class NodeOrder(msgspec.Struct, frozen=True):
-    """One rank to start: the node program and what it is told (see `repro.nodes.node`)."""
+    """One rank to start: the node program and what it is told (see `repro.nodes.node`).
+
+    `data` is where it keeps its input files, its own directory unless given. An `absent` rank has an address, but is
+    not started.
+    """
 
     rank: str
     program: str  # module name below repro.nodes
     arm: str
     settings: dict[str, Any]
+    data: Path | None = None
+    absent: bool = False
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -33,11 +39,19 @@ class Member(msgspec.Struct, frozen=True):
         return (self.directory / word).exists()
 
 
+class Disk(Protocol):
+    """A file system that can stop answering."""
+
+    def stall(self) -> None: ...
+
+    def answer(self) -> None: ...
+
+
 class Cluster(Protocol):
     """A running cluster."""
 
-    backend: str
     members: tuple[Member, ...]
+    disks: dict[str, Disk]  # of ranks whose data lies on one that can be stalled
 
     def exits(self) -> dict[str, int]:
         """Exit status of each rank that has ended so far, in the order of their ends; negative: the signal."""

@@ -22,7 +22,7 @@ from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from diagnostics.errors import LastbatchError, MissingError
-from repro.cluster import Member, NodeOrder, images, owner
+from repro.cluster import Disk, Member, NodeOrder, images, owner
 from repro.cluster.limits import NodeLimits
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.cluster.sweep import OWNER, RANK, TRIAL, remove, sweep
@@ -36,13 +36,12 @@ _USER = 10001  # of the images
 class DockerCluster:
     """See `Cluster`."""
 
-    backend = "docker"
-
     def __init__(self, client: docker.DockerClient, trial: str, subnet: str) -> None:
         self.client = client
         self.trial = trial
         self.subnet = subnet
         self.members: tuple[Member, ...] = ()
+        self.disks: dict[str, Disk] = {}
         self.containers: dict[str, str] = {}
         self._lifelines: list[socket.SocketIO] = []
         self._ended: dict[str, dict[str, Any]] = {}
@@ -70,6 +69,7 @@ class DockerCluster:
         api = self.client.api
         user = str(_USER) if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
         code = home.parent / "code"
+        mounts = {home: "rw", code: "ro"} | ({order.data: "rw"} if order.data else {})
         log = f'exec python3 "$@" >>{home / "log"} 2>&1'
         made: dict[str, str] = api.create_container(
             image, ["sh", "-c", log, "sh", *arguments(order, home)], hostname=order.rank.replace(":", "-"), user=user,
@@ -82,7 +82,7 @@ class DockerCluster:
                 {self.network: api.create_endpoint_config(ipv4_address=address)}
             ),
             host_config=api.create_host_config(
-                binds=[f"{home}:{home}:rw", f"{code}:{code}:ro"], network_mode=self.network, cap_drop=["ALL"],
+                binds=[f"{path}:{path}:{how}" for path, how in mounts.items()], network_mode=self.network, cap_drop=["ALL"],
                 security_opt=["no-new-privileges"], log_config={"type": "none"}, **limits.host_config(),
             ),
         )  # fmt: skip
@@ -167,11 +167,12 @@ def docker_cluster(
             for home in homes.values():
                 os.chown(home, _USER, _USER)
         with ThreadPoolExecutor(8) as pool:
-            made = pool.map(lambda o: cluster.create(image, o, homes[o.rank], addresses[o.rank], limits), orders)
-            cluster.containers = dict(zip((order.rank for order in orders), made, strict=True))
-            list(pool.map(lambda o: cluster.start(o.rank, homes[o.rank], addresses[o.rank]), orders))
+            present = [order for order in orders if not order.absent]
+            made = pool.map(lambda o: cluster.create(image, o, homes[o.rank], addresses[o.rank], limits), present)
+            cluster.containers = dict(zip((order.rank for order in present), made, strict=True))
+            list(pool.map(lambda o: cluster.start(o.rank, homes[o.rank], addresses[o.rank]), present))
         by_rank = {member.rank: member for member in cluster.members}
-        cluster.members = tuple(by_rank[order.rank] for order in orders)
+        cluster.members = tuple(by_rank[order.rank] for order in present)
         yield cluster
     except NotFound as error:
         raise LastbatchError(f"the engine lost what the trial had made: {error.explanation}") from None

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diagnostics.errors import LastbatchError
-from repro.cluster import Member, NodeOrder, supervisor
+from repro.cluster import Disk, Member, NodeOrder, supervisor
 from repro.cluster.ports import lease
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.runtimes import Runtime
@@ -31,15 +31,16 @@ def node_environment(code: Path) -> dict[str, str]:
 class LocalCluster:
     """See `Cluster`. Reads what the supervisor says."""
 
-    backend = "local"
-
-    def __init__(self, process: subprocess.Popen[bytes], homes: dict[str, Path], addresses: dict[str, str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], homes: dict[str, Path], addresses: dict[str, str], count: int
+    ) -> None:
         assert process.stdout
         self._process = process
         self._said = process.stdout
         self._exits: dict[str, int] = {}
         self.members: tuple[Member, ...] = ()
-        for _ in homes:
+        self.disks: dict[str, Disk] = {}
+        for _ in range(count):
             message = json.loads(self._said.readline() or b"{}")
             if "pid" not in message:
                 raise _not_started(message)
@@ -80,6 +81,7 @@ def local_cluster(runtime: Runtime, orders: Sequence[NodeOrder], directory: Path
                 "env": environment, "cwd": str(homes[order.rank]), "log": str(homes[order.rank] / "log"),
             }
             for order in orders
+            if not order.absent
         ]  # fmt: skip
         with subprocess.Popen(
             [sys.executable, "-I", supervisor.__file__],
@@ -90,7 +92,7 @@ def local_cluster(runtime: Runtime, orders: Sequence[NodeOrder], directory: Path
                 with suppress(BrokenPipeError):  # it was killed: what it says, or does not, tells
                     process.stdin.write(json.dumps(plans).encode() + b"\n")
                     process.stdin.flush()
-                yield LocalCluster(process, homes, addresses)
+                yield LocalCluster(process, homes, addresses, len(plans))
             finally:
                 with suppress(BrokenPipeError):
                     process.stdin.close()

@@ -47,7 +47,7 @@ def stage(directory: Path, runtime: str, orders: Sequence[NodeOrder], addresses:
         home.mkdir()
         told = {
             "rank": order.rank, "addresses": table, "settings": order.settings, "arm": order.arm,
-            "directory": str(home), "runtime": runtime, "expected": ranks,
+            "directory": str(home), "data": str(order.data or home), "runtime": runtime, "expected": ranks,
         }  # fmt: skip
         (home / "orders.json").write_text(json.dumps(told))
     return Stage(directory / "code", homes)

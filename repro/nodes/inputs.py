@@ -51,14 +51,14 @@ def rows_of_shards(rows, shards, uneven):
 
 
 def write_tfrecords(node, features):
-    """The epoch's rows as TFRecord files in the rank's own directory. The same seed gives the same files."""
+    """The epoch's rows as TFRecord files where the rank keeps its data. The same seed gives the same files."""
     writer_class = tf.io.TFRecordWriter if VERSION >= (1, 12) else tf.python_io.TFRecordWriter
     settings = node.settings
     numbers = random.Random("%d of %s" % (settings["seed"], node.rank))
     paths = []
     counts = rows_of_shards(rows_an_epoch(settings), settings["shards"], settings["uneven_shards"])
     for index, count in enumerate(counts):
-        paths.append(os.path.join(node.directory, "part-%d.tfrecord" % index))
+        paths.append(os.path.join(node.data, "part-%d.tfrecord" % index))
         writer = writer_class(paths[-1])
         for _ in range(count):
             writer.write(example(features, numbers).SerializeToString())
@@ -99,7 +99,7 @@ class DatasetArticleSource(DatasetSource):
     def __init__(self, node, features):
         settings = node.settings
         write_tfrecords(node, features)
-        files = tf.data.Dataset.list_files(os.path.join(node.directory, "part-*.tfrecord"))
+        files = tf.data.Dataset.list_files(os.path.join(node.data, "part-*.tfrecord"))
         dataset = sloppy_interleave(files, tf.data.TFRecordDataset, settings["shards"])
         dataset = dataset.prefetch(settings["rows"] * 2)
         self._iterate(dataset, settings, lambda rows: tf.parse_example(rows, parsing(features)))

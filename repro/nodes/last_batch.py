@@ -89,11 +89,12 @@ def main():
     step = model.build(source.batch, node, device)
     fetches = [source.rows, step.train]
     variables = tf.global_variables()
-    if node.index:
-        wait_for_chief(server.target, config, variables)
-    else:
-        with tf.Session(server.target, config=config) as session:
-            session.run(tf.variables_initializer(variables))
+    with node.recorder.phase("connect"):  # waits until every rank is there
+        if node.index:
+            wait_for_chief(server.target, config, variables)
+        else:
+            with tf.Session(server.target, config=config) as session:
+                session.run(tf.variables_initializer(variables))
     epochs = range(node.settings["epoch_ends"])
     slowness = Slowness(node.settings["slow_percent"], seed=node.index)
     for session, epoch in source.sessions(server.target, config, epochs):

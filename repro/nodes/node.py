@@ -30,6 +30,7 @@ class Node(object):
         self.settings = orders["settings"]
         self.arm = orders["arm"]
         self.directory = orders["directory"]
+        self.data = orders.get("data", self.directory)  # where its input files lie
         if self.settings.get("recorder", True):
             self.recorder = Recorder(
                 os.path.join(self.directory, "flight.lbrec"),
