@@ -189,7 +189,8 @@ def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[Stat
     silence, allowed = silence_of(flight), _allowed(flight, limits)
     pace = slowdown(flight)
     if silence <= allowed and pace >= limits.slower:
-        return State.SLOW, f"its last {_RECENT} steps took {pace:.0f} times as long as usual ({flight.typical_step:.3g} s)"
+        usual = f"{flight.typical_step:.3g} s"
+        return State.SLOW, f"its last {_RECENT} steps took {pace:.0f} times as long as usual ({usual})"
     if silence <= allowed:
         return State.PROGRESSING, f"last event {silence:.1f} s ago, within its history ({allowed:.1f} s)"
     where = f"{flight.open[-1].kind} {flight.open[-1].step} open" if flight.open else "between steps"

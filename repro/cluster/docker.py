@@ -82,8 +82,8 @@ class DockerCluster:
                 {self.network: api.create_endpoint_config(ipv4_address=address)}
             ),
             host_config=api.create_host_config(
-                binds=[f"{path}:{path}:{how}" for path, how in mounts.items()], network_mode=self.network, cap_drop=["ALL"],
-                security_opt=["no-new-privileges"], log_config={"type": "none"}, **limits.host_config(),
+                binds=[f"{path}:{path}:{how}" for path, how in mounts.items()], network_mode=self.network,
+                cap_drop=["ALL"], security_opt=["no-new-privileges"], log_config={"type": "none"}, **limits.host_config(),
             ),
         )  # fmt: skip
         return made["Id"]

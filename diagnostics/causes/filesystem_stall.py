@@ -1,0 +1,62 @@
+"""A thread waits inside a file system call that does not come back."""
+
+from __future__ import annotations
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process, State, ThreadSample
+
+_KERNEL_WAITS = (
+    "request_wait_answer", "fuse_", "nfs", "rpc_wait_bit_killable", "cifs_", "smb", "ceph_", "p9_client", "lustre",
+    "folio_wait", "wait_on_page", "io_schedule", "wait_on_buffer", "jbd2_", "xfs_", "ext4_", "blkdev_", "gfs2_",
+)  # fmt: skip
+"""Beginnings of the kernel functions in which the waits for a file or its device are."""
+
+
+def waiting(process: Process) -> list[tuple[ThreadSample, str]]:
+    """Threads that were in the same wait for a file at both looks, with the kernel's name of the wait."""
+    if len(process.samples) < 2:
+        return []
+    before = {thread.tid: thread for thread in process.samples[0].threads}
+    return [
+        (thread, thread.wchan)
+        for thread in process.samples[-1].threads
+        if thread.wchan.startswith(_KERNEL_WAITS)
+        and (earlier := before.get(thread.tid))
+        and (earlier.wchan, earlier.syscall, earlier.voluntary) == (thread.wchan, thread.syscall, thread.voluntary)
+    ]
+
+
+def examine(facts: Facts) -> Case | None:
+    stuck = [(process, found) for process in facts.processes if (found := waiting(process))]
+    if not stuck:
+        return None
+    case = Case(prior=-1.5)
+    for process, found in stuck:
+        first = process is stuck[0][0]
+        wait = found[0][1]
+        said = f"{len(found)} threads wait for a file system to answer ({wait}), at both looks in the same call"
+        case.supports(3.0 if first else 0.0, evidence(said, "wchan", [process.rank]))
+        if process.state is State.HUNG:
+            case.supports(1.0 if first else 0.0, evidence("nothing else of it moves", "two looks", [process.rank]))
+        if any(thread.state == "D" for thread, _ in found):
+            said = "in uninterruptible sleep: not even a signal ends it"
+            case.supports(0.3 if first else 0.0, evidence(said, "process states", [process.rank]))
+    if not facts.hung:
+        case.speaks_against(2.0, evidence("no rank hangs", "recorder"))
+    return case
+
+
+CAUSE = Cause(
+    id="filesystem-stall",
+    family="filesystem-stall",
+    title="A rank waits for a file system that does not answer",
+    examine=examine,
+    not_to_be_taken_for="A slow disk answers in the end: then the call is another one at the second look.",
+    versions="any",
+    remedy=(
+        "Look at the server of the mount, and at the way to it: mount, nfsstat, the storage's own health page",
+        "Copy the input to a local disk before training, or let the client give up (soft, timeo, retrans)",
+    ),
+    references=("https://man7.org/linux/man-pages/man5/nfs.5.html", "https://docs.kernel.org/filesystems/fuse/fuse.html"),
+)

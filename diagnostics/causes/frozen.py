@@ -1,0 +1,47 @@
+"""A rank stands still as a whole: frozen by its control group, or stopped by a signal."""
+
+from __future__ import annotations
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.progress import is_frozen
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process
+
+
+def is_stopped(process: Process) -> bool:
+    letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
+    return bool(letters) and letters <= {"T"}
+
+
+def examine(facts: Facts) -> Case | None:
+    still = [process for process in facts.processes if is_frozen(process) or is_stopped(process)]
+    if not still:
+        return None
+    case = Case(prior=-1.0)
+    for process in still:
+        weight = 4.0 if process is still[0] else 0.0
+        if is_frozen(process):
+            case.supports(weight, evidence("its control group is frozen", "freezer", [process.rank]))
+        else:
+            case.supports(weight, evidence("every thread is stopped by a signal (T)", "process states", [process.rank]))
+        if unread := sum(link.unread for link in process.connections):
+            said = f"{unread} bytes that its kernel has acknowledged lie unread"
+            case.supports(0.5 if process is still[0] else 0.0, evidence(said, "TCP_INFO", [process.rank]))
+    return case
+
+
+CAUSE = Cause(
+    id="frozen",
+    family="frozen",
+    title="A rank stands still with all its threads",
+    examine=examine,
+    not_to_be_taken_for=(
+        "A rank whose threads all sleep is idle, not frozen. A debugger that stopped it (t) is somebody at work."
+    ),
+    versions="any",
+    remedy=(
+        "Thaw it: docker unpause, or write 0 to cgroup.freeze (THAWED to freezer.state); kill -CONT for a stopped one",
+        "Look for who froze it: a snapshot, a migration, a node that is being drained, a shell's job control",
+    ),
+    references=("https://docs.kernel.org/admin-guide/cgroup-v2.html", "https://docs.docker.com/reference/cli/docker/container/pause/"),
+)

@@ -1,0 +1,108 @@
+"""What one rank sends does not reach another: the kernel sends it again and again, and nobody acknowledges.
+
+Which direction is broken shows on the other end. If the receiver has more bytes than the sender knows to be
+acknowledged, the data arrives and the acknowledgements are lost: the way back is broken. A process that only stands
+still does not look like this, because its kernel goes on acknowledging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Connection, Process
+
+_TRIES = 3
+"""Segments sent again so often in a row: with doubling waits from 0.2 s that is over a second without an answer."""
+
+
+class Broken(NamedTuple):
+    sender: str
+    receiver: str
+    link: Connection
+    seen_by: str
+
+
+def broken(facts: Facts) -> Iterator[Broken]:
+    """Directions in which nothing arrives, as far as both ends tell."""
+    ends = {(link.local, link.remote): link for process in facts.processes for link in process.connections}
+    for process in facts.processes:
+        for link in process.connections:
+            if not link.peer or link.peer == process.rank or not _unanswered(link):
+                continue
+            other = ends.get((link.remote, link.local))
+            # An active open counts 1 more as acknowledged than it sent, so a difference of 1 says nothing.
+            arrived = other is not None and other.bytes_received > link.bytes_acked
+            if arrived:
+                yield Broken(link.peer, process.rank, link, process.rank)
+            else:
+                yield Broken(process.rank, link.peer, link, process.rank)
+
+
+def _unanswered(link: Connection) -> bool:
+    return (link.state == "SYN_SENT" and link.backoff > 0) or (link.backoff >= _TRIES and link.unacked > 0)
+
+
+def examine(facts: Facts) -> Case | None:
+    found = list(broken(facts))
+    if not found:
+        return None
+    case = Case(prior=-1.5)
+    pairs = dict.fromkeys((one.sender, one.receiver) for one in found)
+    alive = {process.rank for process in facts.processes if process not in facts.gone}
+    for sender, receiver in pairs:
+        seen = next(one for one in found if (one.sender, one.receiver) == (sender, receiver))
+        first = (sender, receiver) == next(iter(pairs))
+        what = "connection attempts" if seen.link.state == "SYN_SENT" else "data"
+        said = (
+            f"{what} from {sender} to {receiver} are lost"
+            if seen.seen_by == sender
+            else f"acknowledgements from {sender} to {receiver} are lost"
+        )
+        said += f": sent {seen.link.backoff} times again without an answer"
+        case.supports(3.0 if first else 0.3, evidence(said, "TCP_INFO", [seen.seen_by]))
+        if {sender, receiver} <= alive:
+            case.supports(1.0 if first else 0.0, evidence("both ends are alive", "processes", [sender, receiver]))
+        else:
+            case.speaks_against(4.0, evidence("one of them is gone", "processes", [sender, receiver]))
+    if all((receiver, sender) in pairs for sender, receiver in pairs):
+        cut = sorted({rank for pair in pairs for rank in pair})
+        case.supports(0.0, evidence("in both directions", "TCP_INFO", cut))
+    _other_ways(case, facts, {rank for pair in pairs for rank in pair})
+    return case
+
+
+def _other_ways(case: Case, facts: Facts, cut: set[str]) -> None:
+    """That the same ranks still reach others says that it is the way between them."""
+    sound = [
+        process.rank
+        for process in facts.processes
+        if process.rank in cut
+        and any(_is_sound(process, link) and link.peer not in cut for link in process.connections)
+    ]
+    if sound:
+        case.supports(0.5, evidence("their connections to others are sound", "TCP_INFO", sound))
+
+
+def _is_sound(process: Process, link: Connection) -> bool:
+    return link.state == "ESTABLISHED" and not link.backoff and bool(link.peer) and link.peer != process.rank
+
+
+CAUSE = Cause(
+    id="network-partition",
+    family="network-partition",
+    title="What one rank sends does not reach another",
+    examine=examine,
+    not_to_be_taken_for=(
+        "A slow or lossy link also sends again, but some of it is acknowledged, and the count in a row stays low. A "
+        "frozen or busy peer acknowledges everything, since its kernel does."
+    ),
+    versions="any",
+    remedy=(
+        "Look at what lies between the two: firewall and network policy, switch, route, MTU",
+        "Let connections notice: GRPC_ARG_KEEPALIVE_TIME_MS where the framework takes it, or tcp_retries2",
+    ),
+    references=("https://man7.org/linux/man-pages/man7/tcp.7.html",),
+)

@@ -1,0 +1,46 @@
+"""The kernel ended a rank because its control group had come to its memory limit."""
+
+from __future__ import annotations
+
+from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process
+
+
+def _kills(process: Process) -> int:
+    groups = [sample.cgroup for sample in process.samples if sample.cgroup]
+    return groups[-1].oom_kills if groups else 0
+
+
+def examine(facts: Facts) -> Case | None:
+    ended = [process for process in facts.processes if process.out_of_memory]
+    counted = [process for process in facts.processes if not process.out_of_memory and _kills(process) > 0]
+    if not ended and not counted:
+        return None
+    case = Case(prior=-1.0)
+    if ended:
+        case.supports(5.0, evidence("ended at its memory limit", "cgroup", names(ended)))
+    if any(process.exit_status == -9 for process in ended):
+        case.supports(0.5, evidence("by SIGKILL", "exit status", names(ended)))
+    for process in counted:
+        said = f"{_kills(process)} processes of its control group were ended at the memory limit; it was not"
+        case.supports(1.5 if process is counted[0] else 0.0, evidence(said, "memory.events", [process.rank]))
+    return case
+
+
+CAUSE = Cause(
+    id="out-of-memory",
+    family="out-of-memory",
+    title="The kernel ended a rank at its memory limit",
+    examine=examine,
+    not_to_be_taken_for=(
+        "SIGKILL alone may come from anybody: without the control group's own count, or what the container engine saw, "
+        "it is `peer-dead`."
+    ),
+    versions="any",
+    remedy=(
+        "Raise the rank's memory limit, or spread its variables over more servers",
+        "Make buffers smaller: shuffle and prefetch sizes, batch size, the number of parallel calls",
+    ),
+    references=("https://docs.kernel.org/admin-guide/cgroup-v2.html#memory",),
+)

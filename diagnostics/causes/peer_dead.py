@@ -1,0 +1,73 @@
+"""A rank has ended that the others need. How it ended says what to look at next."""
+
+from __future__ import annotations
+
+import signal
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process, State
+
+_HARD = frozenset({signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+
+
+def first_to_end(facts: Facts) -> Process | None:
+    """Of the ranks that ended unfinished: those that follow only lost their peer."""
+    dead = [process for process in facts.processes if process.state is State.DEAD]
+    return min(dead, key=lambda process: process.exit_order if process.exit_order >= 0 else len(dead), default=None)
+
+
+def examine(facts: Facts) -> Case | None:
+    first = first_to_end(facts)
+    if first is None:
+        return None
+    case = Case(prior=-1.0)
+    status = first.exit_status
+    if status is None:
+        case.supports(2.5, evidence("its process is gone, and it had not finished", "processes", [first.rank]))
+        case.lacks(f"the exit status of {first.rank}: ask whoever started it")
+    elif status < 0:
+        case.supports(3.5, evidence(f"ended by {_name(-status)}", "exit status", [first.rank]))
+    else:
+        case.supports(2.0, evidence(f"ended with status {status}", "exit status", [first.rank]))
+        _last_words(case, first)
+    if first.out_of_memory:
+        case.speaks_against(4.0, evidence("the kernel ended it at its memory limit", "cgroup", [first.rank]))
+    later = [process.rank for process in facts.processes if process.exit_order > first.exit_order >= 0]
+    if later:
+        case.supports(0.5, evidence("ended after it", "exit order", later))
+    waiting = [process.rank for process in facts.processes if process.state in (State.HUNG, State.IDLE, State.SLOW)]
+    if waiting:
+        case.supports(0.3, evidence("left behind", "processes", waiting))
+    return case
+
+
+def _name(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name} (signal {number})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_words(case: Case, process: Process) -> None:
+    said = [line.strip() for line in process.log_tail if line.strip()][-1:]
+    if said:
+        case.supports(0.0, evidence(f"its last words: {said[0][:200]}", "log", [process.rank]))
+
+
+CAUSE = Cause(
+    id="peer-dead",
+    family="peer-dead",
+    title="A rank has ended while the others still need it",
+    examine=examine,
+    not_to_be_taken_for=(
+        "A rank that ends because its peer did is not the cause: the first to end is. One that the kernel ended at its "
+        "memory limit is `out-of-memory`; one that has finished its work is not dead."
+    ),
+    versions="any",
+    remedy=(
+        "See how it ended: SIGKILL by a scheduler or an administrator, SIGSEGV and SIGABRT by a fault of its own",
+        "Start the rank again; parameter servers lose their variables, so restore from a checkpoint",
+    ),
+    references=("https://www.tensorflow.org/guide/distributed_training",),
+)

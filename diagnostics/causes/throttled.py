@@ -1,0 +1,42 @@
+"""A rank has used up its CPU quota in most periods, and whoever waits for it is slow. Not a hang."""
+
+from __future__ import annotations
+
+from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.progress import THROTTLED, throttled_share
+from diagnostics.causes import Case, Cause
+from diagnostics.model import State
+
+
+def examine(facts: Facts) -> Case | None:
+    held = [process for process in facts.processes if throttled_share(process) >= THROTTLED]
+    if not held:
+        return None
+    case = Case(prior=-1.5)
+    for process in held:
+        group = process.samples[-1].cgroup
+        assert group
+        said = f"held up by its quota of {group.cpus:g} cores in {throttled_share(process):.0%} of the periods"
+        case.supports(2.0 if process is held[0] else 0.0, evidence(said, "cpu.stat", [process.rank]))
+    slow = [process for process in facts.processes if process.state is State.SLOW]
+    if slow:
+        case.supports(1.5, evidence("slower than its own history", "recorder", names(slow)))
+    return case
+
+
+CAUSE = Cause(
+    id="throttled",
+    family="throttled",
+    title="A rank is held up by its CPU quota, and those that wait for it are slow",
+    examine=examine,
+    not_to_be_taken_for=(
+        "Some throttling is normal under a quota; only where a rank has become slow beside it is it the cause. Few "
+        "cores without a quota are a busy machine, which is `slow`."
+    ),
+    versions="any",
+    remedy=(
+        "Raise the quota (--cpus, resources.limits.cpu), or take the limit away and leave the request",
+        "Set inter- and intra-op threads to the quota: more threads only use it up sooner",
+    ),
+    references=("https://docs.kernel.org/scheduler/sched-bwc.html",),
+)
