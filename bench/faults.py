@@ -31,7 +31,7 @@ from repro.trial import Outcome, Plan, run_trial
 SERVERS, COLLECTIVE = "tf1.12", "tf2"
 SETTINGS = {
     SERVERS: ("last-batch", "dataset-article", {"variables": 10, "inter_op": 1, "ps": 2, "workers": 2, "batches": 20}),
-    COLLECTIVE: ("multi-worker", "collective", {"workers": 2}),
+    COLLECTIVE: ("multi-worker", "collective", {"workers": 2, "batches": 5}),
 }
 ENDLESS = 100_000
 GOES_ON = frozenset({"none", "slow", "unknown"})
@@ -65,7 +65,7 @@ HEALED = {
     "rate-healed": "rate:{victim},kbit=16,{when},for=6",
     "stall-disk-healed": "stall-disk:worker:1,{when},for=3",
 }
-SECONDS = 60.0
+SECONDS = 30.0
 
 
 class Row(NamedTuple):

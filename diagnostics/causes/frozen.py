@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.analyze.progress import is_frozen
+from diagnostics.analyze.progress import is_frozen, is_stopped
 from diagnostics.causes import Case, Cause
-from diagnostics.model import Process
-
-
-def is_stopped(process: Process) -> bool:
-    letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
-    return bool(letters) and letters <= {"T"}
 
 
 def examine(facts: Facts) -> Case | None:
@@ -23,7 +17,8 @@ def examine(facts: Facts) -> Case | None:
         if is_frozen(process):
             case.supports(weight, evidence("its control group is frozen", "freezer", [process.rank]))
         else:
-            case.supports(weight, evidence("every thread is stopped by a signal (T)", "process states", [process.rank]))
+            said = "every thread is stopped by a signal or a debugger"
+            case.supports(weight, evidence(said, "process states", [process.rank]))
         if unread := sum(link.unread for link in process.connections):
             said = f"{unread} bytes that its kernel has acknowledged lie unread"
             case.supports(0.5 if process is still[0] else 0.0, evidence(said, "TCP_INFO", [process.rank]))
@@ -36,7 +31,7 @@ CAUSE = Cause(
     title="A rank stands still with all its threads",
     examine=examine,
     not_to_be_taken_for=(
-        "A rank whose threads all sleep is idle, not frozen. A debugger that stopped it (t) is somebody at work."
+        "A rank whose threads all sleep is idle, not frozen."
     ),
     versions="any",
     remedy=(

@@ -54,8 +54,8 @@ CAUSE = Cause(
     title="A rank never came up, and the others wait for it",
     examine=examine,
     not_to_be_taken_for=(
-        "A rank that is missing from the roll call may run where nobody looked. Once a step has been done it is not the "
-        "start that is stuck."
+        "A rank that is missing from the roll call may run where nobody looked. Once a step has been done it is not "
+        "the start that is stuck."
     ),
     versions="any; TensorFlow 1 names who it waits for in its log",
     remedy=(

@@ -1,0 +1,135 @@
+"""Faults on real containers: they do what they say, are healed, and a healed job is never called hung."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+from conftest import LASTBATCH, Answer, wait_for
+
+from diagnostics.collect import cgroup, flight
+from repro import scenarios
+from repro.cluster import NodeOrder, owner
+from repro.cluster.docker import DockerCluster, docker_cluster
+from repro.cluster.sweep import sweep
+from repro.faults import history, make
+from repro.faults.base import member_of
+from repro.trial import recorder_of, wait_until_ready
+
+Image = Callable[[str], str]
+Call = Callable[..., Answer]
+# Healthy by itself: one inter-op thread cannot abort a step while it starts its receives.
+HEALTHY = {"variables": "10", "inter_op": "1", "ps": "2", "batches": "5", "epoch_ends": "100000"}
+
+
+@pytest.fixture(scope="module")
+def job(image: Image, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """A TensorFlow 1.12 job that trains on and on."""
+    story = scenarios.find("last-batch")
+    settings = story.resolve(HEALTHY, "dataset-article")
+    orders = [NodeOrder(rank, story.program, "dataset-article", settings) for rank in story.ranks(settings)]
+    directory = tmp_path_factory.mktemp("job") / "trial"
+    with docker_cluster(image("tf1.12"), "tf1.12", orders, directory) as cluster:
+        wait_until_ready(cluster)
+        wait_for(lambda: steps(cluster) > 50)
+        yield cluster
+
+
+def steps(cluster: DockerCluster) -> int:
+    recording = flight.load(recorder_of(member_of(cluster, "worker:0")), tail=1)
+    return recording.steps if recording else 0
+
+
+def stands(cluster: DockerCluster) -> bool:
+    """Whether two looks a second apart find the same step."""
+    before = steps(cluster)
+    time.sleep(1)
+    return steps(cluster) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "given"),
+    [
+        ("freeze", "ps:1", {}),
+        ("partition", "ps:1<>worker:0", {}),
+        ("partition", "worker:0>ps:1", {}),
+        ("loss", "ps:1", {"percent": "100"}),
+        ("delay", "ps:1", {"ms": "5000"}),
+    ],
+)
+def test_the_job_stands_while_it_lasts_and_goes_on_when_it_is_healed(
+    job: DockerCluster, name: str, target: str, given: dict[str, str]
+) -> None:
+    fault = make(name, target, given)
+    fault.strike(job)
+    try:
+        wait_for(lambda: stands(job), 60)
+    finally:
+        fault.heal(job)
+    reached = steps(job)
+    wait_for(lambda: steps(job) > reached + 20, 120)
+    fault.heal(job)  # once more does no harm
+
+
+def test_a_throttled_rank_is_counted_and_let_go(job: DockerCluster) -> None:
+    pid = member_of(job, "ps:1").pid
+    fault = make("throttle", "ps:1", {"cpus": "0.02"})
+    fault.strike(job)
+    try:
+        group = wait_for(lambda: (found := cgroup.look(pid)) and found.throttled > 5 and found, 60)
+        assert group.cpus == pytest.approx(0.02)
+    finally:
+        fault.heal(job)
+    after = cgroup.look(pid)
+    assert after and after.cpus == -1.0
+
+
+def test_a_job_that_was_frozen_for_a_while_is_never_called_hung(image: Image, lastbatch: Call, tmp_path: Path) -> None:
+    """A user freezes a server for longer than a rank may be silent: the job is not hung, and trains on."""
+    image("tf1.12")
+    answer = lastbatch(
+        "run", "last-batch", "--backend", "docker", "--arm", "dataset-article", "--json", "--time-limit", 40,
+        "--out", "out", *(word for key, value in HEALTHY.items() for word in ("--set", f"{key}={value}")),
+        "--fault", "freeze:ps:1,at=worker:0@2,for=6",
+    )  # fmt: skip
+    (arm,) = answer.json["arms"]
+    assert arm["verdict"] == "time-limit", answer.err
+    entries = history.read(tmp_path / "out" / "dataset-article" / "history.jsonl")
+    said = [entry.what for entry in entries]
+    assert said == ["started", "ready", "strike", "struck", "healed", "time-limit"]
+    healed = next(entry for entry in entries if entry.what == "healed")
+    recording = flight.load(tmp_path / "out" / "dataset-article" / "worker-0" / "flight.lbrec")
+    assert recording and recording.events[-1].at > healed.at, "it trains on"
+
+
+@pytest.mark.parametrize(
+    "fault", ["freeze:ps:1", "partition:ps:1<>worker:0", "delay:ps:1,ms=100", "throttle:ps:1", "stall-disk:worker:0"]
+)
+def test_nothing_is_left_of_a_fault_when_the_program_was_killed(
+    engine: docker.DockerClient, image: Image, tmp_path: Path, fault: str
+) -> None:
+    """GIVEN kill -9 while a fault is in force, WHEN the next trial starts, THEN nothing of the killed one is left."""
+    image("tf1.12")
+    settings = (word for key, value in HEALTHY.items() for word in ("--set", f"{key}={value}"))
+    words = ["run", "last-batch", "--backend", "docker", "--arm", "dataset-article", *settings, "--fault", fault]
+    log = tmp_path / "out" / "dataset-article" / "history.jsonl"
+    with subprocess.Popen([*LASTBATCH, *words, "--out", str(tmp_path / "out")], stderr=subprocess.DEVNULL) as program:
+        wait_for(lambda: log.exists() and '"struck"' in log.read_text())
+        label = {"label": "lastbatch.owner"}
+        mine = [c for c in engine.api.containers(filters=label) if f" {program.pid} " in c["Labels"]["lastbatch.owner"]]
+        pids = [engine.api.inspect_container(container["Id"])["State"]["Pid"] for container in mine]
+        os.kill(program.pid, signal.SIGKILL)
+    assert len(mine) == 3
+    sweep(engine)
+    everything = [*engine.api.containers(all=True, filters=label), *engine.api.networks(filters=label)]
+    assert not [thing for thing in everything if owner.is_gone(thing["Labels"]["lastbatch.owner"])]
+    wait_for(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()], 20)
+    wait_for(lambda: str(tmp_path) not in Path("/proc/self/mounts").read_text(), 20)
+    groups = [path for depth in ("*/docker/*", "*/*") for path in Path("/sys/fs/cgroup").glob(depth)]
+    assert not [path for path in groups if any(container["Id"] in path.name for container in mine)]
