@@ -24,6 +24,7 @@ class Case:
     def __init__(self, prior: float) -> None:
         """`prior`: log odds of the cause when only what made it worth looking at is known."""
         self.log_odds = prior
+        self.title = ""  # with the names of the ranks, where that says more than the cause's own
         self.evidence: list[Evidence] = []
         self.against: list[Evidence] = []
         self.missing: list[str] = []
@@ -74,7 +75,7 @@ def find_all(facts: Facts) -> tuple[Finding, ...]:
             cause=cause.id,
             family=cause.family,
             confidence=round(case.confidence, 3),
-            title=cause.title,
+            title=case.title or cause.title,
             evidence=tuple(case.evidence),
             against=tuple(case.against),
             missing=tuple(case.missing),

@@ -32,6 +32,7 @@ def examine(facts: Facts) -> Case | None:
     if not stuck:
         return None
     case = Case(prior=-1.5)
+    case.title = f"{', '.join(process.rank for process, _ in stuck)} waits for a file system that does not answer"
     for process, found in stuck:
         first = process is stuck[0][0]
         wait = found[0][1]

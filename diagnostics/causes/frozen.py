@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts, evidence, names
 from diagnostics.analyze.progress import is_frozen, is_stopped
 from diagnostics.causes import Case, Cause
 
@@ -12,6 +12,7 @@ def examine(facts: Facts) -> Case | None:
     if not still:
         return None
     case = Case(prior=-1.0)
+    case.title = f"{', '.join(names(still))} stands still with all its threads"
     for process in still:
         weight = 4.0 if process is still[0] else 0.0
         if is_frozen(process):

@@ -51,6 +51,7 @@ def examine(facts: Facts) -> Case | None:
         return None
     case = Case(prior=-1.5)
     pairs = dict.fromkeys((one.sender, one.receiver) for one in found)
+    case.title = "; ".join(f"what {sender} sends does not reach {receiver}" for sender, receiver in pairs)
     alive = {process.rank for process in facts.processes if process not in facts.gone}
     for sender, receiver in pairs:
         seen = next(one for one in found if (one.sender, one.receiver) == (sender, receiver))

@@ -19,6 +19,7 @@ def examine(facts: Facts) -> Case | None:
         return None
     case = Case(prior=-1.0)
     if ended:
+        case.title = f"{', '.join(names(ended))} was ended by the kernel at its memory limit"
         case.supports(5.0, evidence("ended at its memory limit", "cgroup", names(ended)))
     if any(process.exit_status == -9 for process in ended):
         case.supports(0.5, evidence("by SIGKILL", "exit status", names(ended)))

@@ -22,6 +22,7 @@ def examine(facts: Facts) -> Case | None:
     if first is None:
         return None
     case = Case(prior=-1.0)
+    case.title = f"{first.rank} is gone while the others still need it: {first.state_why}"
     status = first.exit_status
     if status is None:
         case.supports(2.5, evidence("its process is gone, and it had not finished", "processes", [first.rank]))

@@ -20,6 +20,7 @@ def examine(facts: Facts) -> Case | None:
     if any(process.flight and process.flight.steps for process in facts.processes):
         return None
     case = Case(prior=-1.5)
+    case.title = f"{', '.join(facts.missing_ranks or sorted(waits))} never came up, and the others wait for it"
     if facts.missing_ranks:
         case.supports(1.5, evidence("no process of it is known", "roll call", facts.missing_ranks))
     if waits:

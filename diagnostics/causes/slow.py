@@ -15,6 +15,7 @@ def examine(facts: Facts) -> Case | None:
     if not slow or facts.hung:
         return None
     case = Case(prior=0.0)
+    case.title = f"{', '.join(names(slow))} is slower than its own history, but it moves"
     for process in slow:
         said = evidence(process.state_why, "recorder", [process.rank])
         case.supports(1.0 if process is slow[0] else 0.0, said)

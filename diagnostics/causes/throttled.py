@@ -13,6 +13,7 @@ def examine(facts: Facts) -> Case | None:
     if not held:
         return None
     case = Case(prior=-1.5)
+    case.title = f"{', '.join(names(held))} is held up by its CPU quota, and those that wait for it are slow"
     for process in held:
         group = process.samples[-1].cgroup
         assert group

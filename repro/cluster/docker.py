@@ -83,7 +83,8 @@ class DockerCluster:
             ),
             host_config=api.create_host_config(
                 binds=[f"{path}:{path}:{how}" for path, how in mounts.items()], network_mode=self.network,
-                cap_drop=["ALL"], security_opt=["no-new-privileges"], log_config={"type": "none"}, **limits.host_config(),
+                cap_drop=["ALL"], security_opt=["no-new-privileges"], log_config={"type": "none"},
+                **limits.host_config(),
             ),
         )  # fmt: skip
         return made["Id"]

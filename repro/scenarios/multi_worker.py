@@ -17,8 +17,8 @@ SCENARIO = Scenario(
     name="multi-worker",
     summary="Synchronous TensorFlow 2 training that is healthy: what do faults make of it?",
     story=(
-        "MultiWorkerMirroredStrategy on several workers: each step is an all-reduce, so a worker that is frozen, gone or "
-        "cut off holds up all the others. By itself it finishes; add --fault."
+        "MultiWorkerMirroredStrategy on several workers: each step is an all-reduce, so a worker that is frozen, gone "
+        "or cut off holds up all the others. By itself it finishes; add --fault."
     ),
     program="multi_worker",
     arms=(Arm("collective", "each step reduces the gradients over all workers; input from TFRecord files"),),
