@@ -102,7 +102,7 @@ def plan_of(row: Row, directory: Path) -> Plan:
     settings = story.resolve({key: str(value) for key, value in given.items()} | {"epoch_ends": str(ENDLESS)}, arm)
     place, ready = prepare("docker", row.runtime, NodeLimits(), lambda _: None)
     faults = (schedule.parse(row.fault),) if row.fault else ()
-    return Plan(story, arm, ready, settings, SECONDS, directory, LIMITS, place, faults)
+    return Plan(story, arm, ready, settings, SECONDS, directory, LIMITS, place, faults=faults)
 
 
 def judge(row: Row, outcome: Outcome) -> tuple[str, bool]:
