@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from diagnostics.errors import NO_SPACE, LastbatchError, MissingError
+from diagnostics.errors import NO_SPACE, LastbatchError, MissingError, UsageError
 from diagnostics.report.text import inert_text
 
 OK, BAD_NEWS, USAGE, LACKING = 0, 1, 2, 3
@@ -65,7 +65,8 @@ def _errors_in_one_line(as_json: bool) -> Iterator[None]:
 
 def _told(error: LastbatchError, as_json: bool) -> typer.Exit:
     """Say the error; how the command ends. What it quotes may come out of a hostile file."""
-    words.print(Text.assemble(("lastbatch: ", "bold red"), inert_text(str(error))), soft_wrap=True)
+    said = Text.assemble(("lastbatch: ", "bold red"), inert_text(str(error)))
+    words.print(said, soft_wrap=not words.is_terminal)  # one line; a terminal's is broken between words
     if as_json:
         print_json({"error": error.message, "hint": error.hint})
     return typer.Exit(error.exit_code)
@@ -80,6 +81,26 @@ def _nobody_reads(stream: TextIO) -> bool:
 def _explain(error: OSError) -> tuple[str, str]:
     what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     return what, "Free some space, or write elsewhere with --out" if error.errno in NO_SPACE else "See lastbatch doctor"
+
+
+# typer brings click along, or a copy of its own, by its release.
+_ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run the command line, and end the process. A wrong call, too, is one line, and JSON where that was asked for."""
+    try:
+        status = app(standalone_mode=False)
+    except _ClickError as error:
+        if len(sys.argv) < 2:  # no command at all: help is the answer
+            error.show()
+            sys.exit(USAGE)
+        call = error.ctx.command_path if error.ctx else "lastbatch"
+        said = " ".join(error.format_message().split()).rstrip(".")
+        status = _told(UsageError(said, f"See {call} --help"), "--json" in sys.argv).exit_code
+    except typer.Abort:
+        status = 130
+    sys.exit(status)
 
 
 def command(function: Callable[P, int]) -> Callable[P, None]:

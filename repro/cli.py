@@ -11,7 +11,7 @@ from rich.text import Text
 from diagnostics import cli as looking
 from diagnostics.cli_attach import attach
 from diagnostics.cli_trace import trace
-from diagnostics.console import LACKING, OK, Json, command, page, print_json
+from diagnostics.console import LACKING, OK, Json, command, page, print_json, run_app
 from diagnostics.report.text import size
 from diagnostics.version import __version__
 from repro import doctor as checkup
@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
 )
 
 
@@ -152,4 +152,4 @@ app.command("trace")(trace)
 
 
 def main() -> None:
-    app()
+    run_app(app)

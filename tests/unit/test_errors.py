@@ -25,8 +25,12 @@ Call = Callable[..., Answer]
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["bogus"], "lastbatch: No such command 'bogus'"),
+        (["run"], "Missing argument 'SCENARIO'"),
+        (["run", "last-batch", "--arm"], "requires an argument"),
+        (["run", "last-batch", "--epoch-ends", "0"], "--epoch-ends"),
         (["run", "lastbatch"], "Did you mean last-batch?"),
-        (["run", "nonsense"], "There are: last-batch"),
+        (["run", "nonsense"], "There are: "),
         (["run", "last-batch", "--arm", "datset"], "Its arms: dataset"),
         (["run", "last-batch", "--set", "sp=4"], "It has: workers, ps"),
         (["run", "last-batch", "--set", "ps"], "not KEY=VALUE"),
@@ -56,6 +60,8 @@ def test_with_json_the_mistake_is_json_too(lastbatch: Call) -> None:
     answer = lastbatch("run", "nonsense", "--json")
     assert answer.code == 2
     assert answer.json["error"] == "no scenario 'nonsense'" and answer.json["hint"]
+    answer = lastbatch("run", "last-batch", "--epoch-ends", "none", "--json")
+    assert (answer.code, "--epoch-ends" in answer.json["error"]) == (2, True)
 
 
 @pytest.fixture
