@@ -92,11 +92,13 @@ def summary(row: Row, outcomes: list[Outcome]) -> dict[str, Any]:
 
 
 def _line(found: dict[str, Any]) -> str:
-    ends = f"{min(found['epoch_ends'])} to {max(found['epoch_ends'])}" if found["trials"] > 1 else f"{found['epoch_ends'][0]}"
+    fewest, most = min(found["epoch_ends"]), max(found["epoch_ends"])
+    ends = f"{fewest} to {most}" if found["trials"] > 1 else f"{fewest}"
     times = "/".join(
         f"{statistics.median(found[key]):.1f}" if found[key] else "-" for key in ("seconds", "noticing", "collecting")
     )
-    return f"{found['row']:44} {found['hung']:3}/{found['trials']:<3} {found['named']:5} {found['failed']:6}  {ends:>14}  {times:>18}"
+    counts = f"{found['hung']:3}/{found['trials']:<3} {found['named']:5} {found['failed']:6}"
+    return f"{found['row']:44} {counts}  {ends:>14}  {times:>18}"
 
 
 def main() -> None:

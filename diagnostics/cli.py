@@ -104,7 +104,9 @@ _ENDINGS = {".html": Format.html, ".htm": Format.html, ".md": Format.markdown, "
 @command
 def report(
     path: Annotated[Path, typer.Argument(help="A bundle, or another tool's dump.", metavar="FILE")],
-    out: Annotated[Path | None, typer.Option(help="Where to write; the ending chooses the format.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; the ending chooses the format.", metavar="FILE")
+    ] = None,
     form: Annotated[Format | None, typer.Option("--format", help="Default: by the ending, else html.")] = None,
     as_json: Json = False,
 ) -> int:

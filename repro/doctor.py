@@ -33,7 +33,9 @@ def _python() -> Check:
 
 
 def _interpreters() -> Check:
-    found = sorted({i.version for i in runtimes.discover()}, key=lambda version: [int(part) for part in version.split(".")])
+    found = sorted(
+        {i.version for i in runtimes.discover()}, key=lambda version: [int(part) for part in version.split(".")]
+    )
     return Check("interpreters", bool(found), ", ".join(found) or "none", "Install CPython 3.6 for TensorFlow 1.12")
 
 
@@ -62,7 +64,11 @@ def _docker() -> Check:
     if not shutil.which("docker"):
         return Check("docker", False, "not installed", "apt-get install docker.io (for --backend docker)")
     asked = subprocess.run(
-        ["docker", "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True, timeout=20, check=False
+        ["docker", "version", "--format", "{{.Server.Version}}"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     if asked.returncode == 0:
         return Check("docker", True, f"engine {asked.stdout.strip()}")

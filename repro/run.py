@@ -82,8 +82,8 @@ def displayed(arm: str) -> Iterator[Display | Log]:
         yield Log(arm)
         return
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(20), TextColumn("{task.fields[count]}"),
-        TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(20),
+        TextColumn("{task.fields[count]}"), TimeElapsedColumn(),
     )  # fmt: skip
     with Progress(*columns, console=words, transient=True) as progress:
         yield Display(progress, progress.add_task(arm, total=None, count=""), arm)
@@ -93,11 +93,19 @@ def displayed(arm: str) -> Iterator[Display | Log]:
 def run(
     scenario: Annotated[str, typer.Argument(help="Its name (lastbatch scenarios).", metavar="SCENARIO")],
     arm: Annotated[list[str] | None, typer.Option(help="Which arm; again for more.", metavar="ARM")] = None,
-    runtime: Annotated[str | None, typer.Option(help="E.g. tf1.12 tf1.15.5 tf2 torch py3.11; default: the scenario's.")] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", help="A setting; again for more.", metavar="KEY=VALUE")] = None,
-    epoch_ends: Annotated[int | None, typer.Option(help="Epochs that each worker trains at most.", min=1, metavar="N")] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="E.g. tf1.12 tf1.15.5 tf2 torch py3.11; default: the scenario's.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting; again for more.", metavar="KEY=VALUE")
+    ] = None,
+    epoch_ends: Annotated[
+        int | None, typer.Option(help="Epochs that each worker trains at most.", min=1, metavar="N")
+    ] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds of training an arm.", min=1, metavar="S")] = 120.0,
-    hang_after: Annotated[float, typer.Option(help="Seconds of silence below which no rank is called hung.", min=0.5)] = 4.0,
+    hang_after: Annotated[
+        float, typer.Option(help="Seconds of silence below which no rank is called hung.", min=0.5)
+    ] = 4.0,
     backend: Annotated[Place, typer.Option(help="Processes of this machine, or a container a rank.")] = Place.local,
     limit: Annotated[
         list[str] | None,
@@ -194,7 +202,8 @@ def _where_next(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield ""
     for outcome in outcomes:
         if not outcome.as_expected:
-            yield f"Expected of {outcome.arm}: {'a hang' if outcome.expected.hang else 'no hang'}: {outcome.expected.why}"
+            hang = "a hang" if outcome.expected.hang else "no hang"
+            yield f"Expected of {outcome.arm}: {hang}: {outcome.expected.why}"
         if outcome.report:
             yield f"Report of {outcome.arm}:   {outcome.report}"
             yield f"Evidence of {outcome.arm}: {outcome.bundle}"

@@ -153,6 +153,8 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
     """
     if plan.probes:
         bpftrace.check()
+    orders = plan.orders()
+    check(plan.faults, plan.backend.name, [order.rank for order in orders])
     try:
         plan.directory.mkdir(parents=True)
     except FileExistsError:
@@ -161,8 +163,6 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
         said = f"cannot make {plan.directory}: {error.strerror}"
         raise MissingError(said, "Name another directory with --out") from None
     history = History(plan.directory / NAME)
-    orders = plan.orders()
-    check(plan.faults, plan.backend.name, [order.rank for order in orders])
     observer.stage(f"starting {len(orders)} ranks on {plan.runtime.name}")
     try:
         with ExitStack() as stack:
@@ -239,17 +239,18 @@ def wait_until_ready(cluster: Cluster) -> None:
     """
     deadline = time.monotonic() + READY_LIMIT
     while missing := [member for member in cluster.members if not member.said("ready")]:
-        for member in missing:
-            if (status := cluster.exits().get(member.rank)) is not None:
-                raise _not_up(member, f"ended with status {status} before it was ready")
+        if ended := cluster.exits():  # also of one that was ready: the others may wait for it
+            member = next(member for member in cluster.members if member.rank in ended)
+            raise _not_up(member, f"ended with status {ended[member.rank]} before every rank was ready")
         if time.monotonic() > deadline:
             raise _not_up(missing[0], f"was not ready within {READY_LIMIT:.0f} s")
         time.sleep(0.05)
 
 
 def _not_up(member: Member, why: str) -> LastbatchError:
-    last = [line for line in procfs.tail(member.directory / "log") if line.strip()][-1:]
-    return LastbatchError(f"{member.rank} {why}: {last[0] if last else 'it said nothing'}", f"See {member.directory / 'log'}")
+    log = member.directory / "log"
+    last = [line for line in procfs.tail(log) if line.strip()][-1:]
+    return LastbatchError(f"{member.rank} {why}: {last[0] if last else 'it said nothing'}", f"See {log}")
 
 
 def watch(

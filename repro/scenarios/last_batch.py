@@ -28,7 +28,9 @@ def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected
     if arm == "queue" and settings["read_ms"] >= PATIENT_MS:
         return Expected(hang=False, why="the queue's end comes when the worker waits, after all receives have started")
     if arm == "queue" and release < (1, 13):
-        return Expected(hang=True, cause=CAUSE, either=True, why="with prompt reads the queue is closed before the step")
+        return Expected(
+            hang=True, cause=CAUSE, either=True, why="with prompt reads the queue is closed before the step"
+        )
     if release >= (1, 13):
         return Expected(hang=True, cause=CAUSE, either=True, why="from 1.13 only the narrower window is open")
     if arm == "dataset-article":

@@ -20,6 +20,7 @@ from repro.cluster import NodeOrder, ports
 from repro.cluster.local import LocalCluster, local_cluster, node_environment
 from repro.cluster.staging import addresses_by_role, stage_code
 from repro.runtimes import Runtime, discover
+from repro.trial import wait_until_ready
 
 
 def test_two_runs_get_different_ports() -> None:
@@ -59,6 +60,25 @@ def test_no_rank_ends_unheard_however_soon_it_ends(tmp_path: Path) -> None:
         assert set(cluster.exits().values()) == {1}
 
 
+def script(path: Path, lines: str) -> Path:
+    """A program that is called as a rank's interpreter is: `-m PROGRAM ORDERS`."""
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o700)
+    return path
+
+
+def test_a_rank_that_ends_after_it_was_ready_is_not_waited_for(tmp_path: Path) -> None:
+    """GIVEN a rank that says that it is ready and then ends, WHEN others are not ready yet, THEN that is said."""
+    program = script(
+        tmp_path / "rank", 'case $3 in */worker-1/*) touch "${3%/*}/ready"; echo no more; exit 3;; esac; exec sleep 600'
+    )
+    with (
+        cluster_of(tmp_path / "trial", program, 2) as cluster,
+        pytest.raises(LastbatchError, match="worker:1 ended with status 3 .*: no more"),
+    ):
+        wait_until_ready(cluster)
+
+
 def test_a_rank_that_cannot_be_started_is_said_with_why(tmp_path: Path) -> None:
     with pytest.raises(LastbatchError, match=r"worker:0 could not be started: .*No such file"):  # noqa: SIM117
         with cluster_of(tmp_path, tmp_path / "gone", 2):
@@ -67,10 +87,7 @@ def test_a_rank_that_cannot_be_started_is_said_with_why(tmp_path: Path) -> None:
 
 def test_a_killed_supervisor_is_said_and_takes_the_ranks_along(tmp_path: Path) -> None:
     """WHEN somebody kills it, THEN the trial does not wait for ranks that are gone."""
-    program = tmp_path / "stays"
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
-    program.chmod(0o700)
-    with cluster_of(tmp_path / "trial", program, 2) as cluster:
+    with cluster_of(tmp_path / "trial", script(tmp_path / "stays", "exec sleep 600"), 2) as cluster:
         parent = psutil.Process(cluster.members[0].pid).parent()
         assert parent and not cluster.exits()
         parent.kill()
