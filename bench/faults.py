@@ -30,7 +30,7 @@ from repro.trial import Outcome, Plan, run_trial
 
 SERVERS, COLLECTIVE = "tf1.12", "tf2"
 SETTINGS = {
-    SERVERS: ("last-batch", "dataset-article", {"variables": 10, "inter_op": 1, "ps": 2, "workers": 2, "batches": 20}),
+    SERVERS: ("last-batch", "dataset-article", {"variables": 10, "inter_op": 1, "ps": 2, "batches": 20}),
     COLLECTIVE: ("multi-worker", "collective", {"workers": 2, "batches": 5}),
 }
 ENDLESS = 100_000
@@ -42,6 +42,7 @@ LIMITS = Limits(phase=20.0, unknown_history=20.0)
 # At the second epoch's end, so that every rank has a history of its own.
 WHEN = "at=worker:0@2"
 VICTIM = {SERVERS: "ps:1", COLLECTIVE: "worker:1"}
+READER = {SERVERS: "worker:0", COLLECTIVE: "worker:1"}
 LASTING = {
     "freeze": "freeze:{victim},{when}",
     "kill": "kill:{victim},{when}",
@@ -53,7 +54,7 @@ LASTING = {
     "delay": "delay:{victim},ms=200,{when}",
     "loss": "loss:{victim},percent=40,{when}",
     "rate": "rate:{victim},kbit=16,{when}",
-    "stall-disk": "stall-disk:worker:1,{when}",
+    "stall-disk": "stall-disk:{reader},{when}",
     "absent": "absent:{victim}",
 }
 HEALED = {
@@ -63,7 +64,7 @@ HEALED = {
     "delay-healed": "delay:{victim},ms=200,{when},for=6",
     "loss-healed": "loss:{victim},percent=40,{when},for=6",
     "rate-healed": "rate:{victim},kbit=16,{when},for=6",
-    "stall-disk-healed": "stall-disk:worker:1,{when},for=3",
+    "stall-disk-healed": "stall-disk:{reader},{when},for=3",
 }
 SECONDS = 30.0
 
@@ -81,7 +82,7 @@ def rows() -> Iterator[Row]:
     for runtime in SETTINGS:
         yield Row(f"{runtime}/healthy", runtime, "", "")
         for name, written in (LASTING | HEALED).items():
-            fault = written.format(victim=VICTIM[runtime], when=WHEN)
+            fault = written.format(victim=VICTIM[runtime], reader=READER[runtime], when=WHEN)
             family = "" if name in HEALED else FAULTS[fault.partition(":")[0]].family
             yield Row(f"{runtime}/{name}", runtime, fault, family)
 
