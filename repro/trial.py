@@ -24,8 +24,8 @@ from diagnostics.trace import bpftrace, session, sets
 from diagnostics.trace.model import TraceResult
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.backends import Backend, Local
+from repro.faults import disk
 from repro.faults.absent import Absent
-from repro.faults.disk import mounted
 from repro.faults.history import NAME, History
 from repro.faults.schedule import Nemesis, Scheduled, check
 from repro.faults.stall_disk import StallDisk
@@ -163,10 +163,11 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
         said = f"cannot make {plan.directory}: {error.strerror}"
         raise MissingError(said, "Name another directory with --out") from None
     history = History(plan.directory / NAME)
+    disk.sweep()
     observer.stage(f"starting {len(orders)} ranks on {plan.runtime.name}")
     try:
         with ExitStack() as stack:
-            disks = {order.rank: stack.enter_context(mounted(order.data)) for order in orders if order.data}
+            disks = {order.rank: stack.enter_context(disk.mounted(order.data)) for order in orders if order.data}
             cluster = stack.enter_context(plan.backend.cluster(plan.runtime, orders, plan.directory))
             cluster.disks.update(disks)
             trace = stack.enter_context(_traced(plan, cluster))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,11 +61,13 @@ def sweep() -> tuple[str, ...]:
     gone = []
     for line in procfs.read_text(Path("/proc/self/mounts")).splitlines():
         source, directory = line.split()[:2]
-        if source != disk_server.SOURCE:
-            continue
-        try:
-            os.stat(directory)
-        except OSError:  # ENOTCONN: its server has ended
-            ctypes.CDLL(None).umount2(directory.encode(), 2)
+        name, _, pid = source.partition(":")
+        if name == disk_server.SOURCE and not _serves(int(pid)):
+            disk_server.unmount(directory)
             gone.append(directory)
     return tuple(gone)
+
+
+def _serves(pid: int) -> bool:
+    """Whether it is a disk's server, and not another process that has got its number since."""
+    return procfs.exists(pid) and any(word.endswith("/disk_server.py") for word in procfs.command_of(pid))

@@ -163,7 +163,9 @@ def mount(directory: str) -> int:
     """The descriptor on which the kernel asks."""
     kernel = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     how = f"fd={kernel},rootmode=40000,user_id={os.geteuid()},group_id={os.getegid()},allow_other"
-    if _libc.mount(SOURCE.encode(), directory.encode(), b"fuse", 0, how.encode()):
+    # By its source a mount tells who serves it. To ask the mount itself may take for ever.
+    source = f"{SOURCE}:{os.getpid()}"
+    if _libc.mount(source.encode(), directory.encode(), b"fuse", 0, how.encode()):
         number = ctypes.get_errno()
         sys.exit(f"cannot mount on {directory}: {os.strerror(number)}")
     return kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from conftest import wait_for
 
 from diagnostics.errors import UsageError
 from repro.faults import FAULTS, schedule
+from repro.faults import disk as disks
 from repro.faults.disk import mounted
 from repro.faults.freeze import Freeze
 from repro.faults.partition import Partition
@@ -63,7 +65,13 @@ def test_what_a_place_cannot_do_is_said_before_anything_is_started() -> None:
         schedule.check([schedule.parse("freeze:ps:7")], "local", RANKS)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="needs root and /dev/fuse")
+can_mount = pytest.mark.skipif(
+    not os.environ.get("CI") and (os.geteuid() != 0 or not os.path.exists("/dev/fuse")),
+    reason="needs root and /dev/fuse",
+)
+
+
+@can_mount
 def test_a_disk_stalls_and_answers_again(tmp_path: Path) -> None:
     """GIVEN a file on it, WHEN it stalls, THEN a reader waits; WHEN it answers again, THEN the reader gets it all."""
     got: list[bytes] = []
@@ -81,3 +89,22 @@ def test_a_disk_stalls_and_answers_again(tmp_path: Path) -> None:
         reader.join(20)
         assert got == [b"x" * 300_000]
     assert os.listdir(tmp_path / "disk") == []
+
+
+@can_mount
+def test_a_mount_whose_server_was_killed_is_unmounted_by_the_next_start(tmp_path: Path) -> None:
+    directory = tmp_path / "disk"
+    with mounted(directory) as disk:
+        os.kill(disk._server.pid, signal.SIGKILL)
+        disk._server.wait()
+        assert str(directory) in Path("/proc/self/mounts").read_text()
+        assert str(directory) in disks.sweep()
+        assert str(directory) not in Path("/proc/self/mounts").read_text()
+
+
+@can_mount
+def test_a_disk_in_use_by_another_run_is_left_alone(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        disk.stall()  # so that to ask it would take for ever
+        assert str(tmp_path / "disk") not in disks.sweep()
+        assert str(tmp_path) in Path("/proc/self/mounts").read_text()

@@ -1,8 +1,8 @@
 """What a Docker cluster takes on this machine: the time to start, and how many ranks it holds.
 
-    python bench/docker.py                     # 5 ranks, then 30
-    python bench/docker.py --ps 20 --workers 10
-    python bench/docker.py --json
+    python bench/containers.py                     # 5 ranks, then 30
+    python bench/containers.py --ps 20 --workers 10
+    python bench/containers.py --json
 """
 
 from __future__ import annotations
