@@ -1,7 +1,8 @@
 """Ranks of one group came to different collectives, so that none of them can complete.
 
 PyTorch numbers the collectives of a group. Where two ranks recorded another operation, or another size, under the
-same number, they have parted ways; the first such number is where. A rank that has recorded fewer has not come.
+same number, they have parted ways; the first such number is where. A rank that has recorded fewer has not come. Without
+such records, stacks that stand still in different operations say the same, less surely.
 """
 
 from __future__ import annotations
@@ -9,16 +10,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.facts import Facts, evidence
 from diagnostics.causes import Case, Cause
-from diagnostics.model import Collective
+from diagnostics.model import Collective, State
 
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
 
 
 def examine(facts: Facts) -> Case | None:
     cases = [case for table in _groups(facts).values() if len(table) > 1 and (case := _examine_group(table))]
+    if by_stacks := _examine_stacks(facts):
+        cases.append(by_stacks)
     return max(cases, key=lambda case: case.log_odds, default=None)
+
+
+def _examine_stacks(facts: Facts) -> Case | None:
+    standing = {process.rank: op for process in facts.processes if (op := collective_of(process))}
+    ways: dict[str, list[str]] = {}
+    for rank, op in sorted(standing.items()):
+        ways.setdefault(op, []).append(rank)
+    if len(ways) < 2:
+        return None
+    case = Case(prior=-2.0)
+    said = "; ".join(f"{_ranks(ranks)} in {op}" for op, ranks in sorted(ways.items()))
+    case.supports(3.3, evidence(f"ranks stand in different collectives: {said}", "stacks", standing))
+    inside = [process for process in facts.processes if process.rank in standing]
+    moving = [process.rank for process in inside if process.state in (State.PROGRESSING, State.SLOW)]
+    if moving:
+        case.speaks_against(3.0, evidence("one of them moves", "two looks", moving))
+    elif all(len(process.samples) > 1 for process in inside):
+        case.supports(0.7, evidence("none of them moved between two looks", "two looks", standing))
+    case.lacks("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
+    return case
 
 
 def _groups(facts: Facts) -> dict[str, Table]:
@@ -114,6 +138,7 @@ CAUSE = Cause(
         "https://pytorch.org/tutorials/prototype/flight_recorder_tutorial.html",
         "https://pytorch.org/docs/stable/distributed.html#debugging-torch-distributed-applications",
     ),
+    scenario="collective-mismatch",
     looks_like=(
         '[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLREDUCE, ...)',
         '[Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLGATHER, ...)',

@@ -1,22 +1,31 @@
-"""The zoo without a framework: every stuck arm is named by its cause, no healthy one is called hung."""
+"""The zoo without TensorFlow: every stuck arm is named by its cause, no healthy one is called hung."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from conftest import Answer
 
 from repro import scenarios
+from repro.cluster.ports import lease
+from repro.runtimes import Runtime
 from repro.scenario import Scenario
 from repro.single import PYTHONS
 
 Call = Callable[..., Answer]
-PLAIN = [scenario for scenario in scenarios.load().values() if set(scenario.runtimes) <= set(PYTHONS)]
+Runtimes = Callable[[str], Runtime]
+ZOO = [scenario for scenario in scenarios.load().values() if set(scenario.runtimes) <= {*PYTHONS, "torch"}]
 
 
-@pytest.mark.parametrize("scenario", PLAIN, ids=lambda scenario: scenario.name)
-def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: Call) -> None:
+@pytest.mark.parametrize("scenario", ZOO, ids=lambda scenario: scenario.name)
+def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: Call, runtime: Runtimes) -> None:
+    runtime(scenario.default_runtime)
     answer = lastbatch("run", scenario.name, "--json", "--out", "out")
     assert answer.code == 0, answer.json
     for arm in answer.json["arms"]:
@@ -26,7 +35,51 @@ def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: C
 
 
 @pytest.mark.parametrize("python", ["py3.6", "py3.13"])
-def test_other_interpreters_locks_are_seen_as_well(python: str, lastbatch: Call) -> None:
+def test_other_interpreters_locks_are_seen_as_well(python: str, lastbatch: Call, runtime: Runtimes) -> None:
+    runtime(python)
     for name in ("lock-order", "fork-with-threads", "gil-held"):
         answer = lastbatch("run", name, "--runtime", python, "--json", "--out", f"out-{name}")
         assert answer.code == 0, (name, answer.out[:2000])
+
+
+RECORDED = """
+import sys, threading
+import torch, torch.distributed as dist
+from torch._C._distributed_c10d import _dump_fr_trace, _dump_fr_trace_json
+rank, port, form = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+dist.init_process_group("gloo", init_method="tcp://127.0.0.1:" + port, rank=rank, world_size=2)
+for _ in range(2):
+    dist.all_reduce(torch.ones(4))
+def tell():
+    dist.broadcast(torch.zeros(2), 0)
+def sum_up():
+    dist.all_reduce(torch.ones(4))
+threading.Thread(target=tell if rank == 0 else sum_up, daemon=True).start()
+while True:
+    data = _dump_fr_trace() if form == "pickle" else _dump_fr_trace_json()
+    if (b"broadcast" if rank == 0 else b'"collective_seq_id":3' if form != "pickle" else b"sum_up") in data:
+        break
+open("nccl_trace_rank_%d" % rank, "wb").write(data)
+print("written", flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("form", ["pickle", "json"])
+def test_real_flight_recorders_of_pytorch(form: str, lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
+    """GIVEN two gloo ranks in different collectives, each with its dump, THEN the first parting is named, with places."""
+    python = str(runtime("torch").python)
+    processes: list[subprocess.Popen[bytes]] = []
+    environment = os.environ | {"TORCH_FR_BUFFER_SIZE": "100"}
+    with lease(1) as (port,), ExitStack() as stack:
+        for rank in ("0", "1"):
+            command = [python, "-c", RECORDED, rank, str(port), form]
+            processes.append(stack.enter_context(subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=PIPE)))
+            stack.callback(processes[-1].kill)
+        for process in processes:
+            assert process.stdout and process.stdout.readline()
+    answer = lastbatch("diagnose", "nccl_trace_rank_0", "nccl_trace_rank_1", "--json").json
+    assert answer["verdict"] == "collective-mismatch", answer
+    told = " ".join(row["fact"] for row in answer["findings"][0]["evidence"])
+    assert "collective 3" in told and "broadcast" in told
+    assert form == "json" or "sum_up" in told

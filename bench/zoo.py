@@ -1,0 +1,175 @@
+"""The zoo of hangs: how often the diagnosis is right, wrong, or silent.
+
+Every arm of every scenario runs with no recorder in the job and is attached to by process ids alone, once it says that
+it is stuck (a healthy arm: while it trains, a look-alike: while it looks stuck). With `--recorder` the job carries one.
+Prints a confusion matrix over families, calibration, times, and what the top frame of the main thread alone would say.
+
+    python bench/zoo.py --seeds 5 --json zoo.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from diagnostics.analyze.merge import main_thread, waits_in
+from diagnostics.analyze.progress import Limits
+from diagnostics.causes import load as load_causes
+from diagnostics.collect import procfs
+from diagnostics.library import attach
+from diagnostics.model import Process
+from repro import scenarios
+from repro.cluster import Cluster, NodeOrder
+from repro.cluster.local import local_cluster
+from repro.runtimes import ensure
+from repro.scenario import Scenario
+from repro.trial import wait_until_ready
+
+LONG = "1000000"
+NAIVE = {
+    "lock-order": ("lock", "acquire", "sem_"),
+    "collective-mismatch": ("reduce", "gather", "broadcast", "barrier", "Collective"),
+    "rendezvous-abort-race": ("RunStep", "RunPartitions", "sessionrun"),
+    "input-stall": ("read", "recv", "poll", "select", "IteratorGetNext", "get"),
+}
+
+
+class Result(msgspec.Struct, frozen=True):
+    """`truth` and `verdict` are families; `none` is healthy. Seconds from attach to verdict."""
+
+    scenario: str
+    arm: str
+    seed: int
+    truth: str
+    verdict: str
+    confidence: float
+    naive: str
+    top_frame: str
+    seconds: float
+    processes: int
+
+    @property
+    def outcome(self) -> str:
+        """A healthy job may be called healthy, slow or unknown, never anything that hangs."""
+        calm = self.verdict in ("none", "slow", "unknown")
+        if self.truth == "none":
+            return "right" if calm else "wrong"
+        return "right" if self.verdict == self.truth else "silent" if calm else "wrong"
+
+
+def naive_reading(frame: str) -> str:
+    return next((family for family, parts in NAIVE.items() if any(part in frame for part in parts)), "unknown")
+
+
+def arms(names: Sequence[str]) -> Iterator[tuple[Scenario, str, str]]:
+    """Scenario, arm and the family that is true of it; those only whose nodes say when they are stuck."""
+    family_of = {cause.id: cause.family for cause in load_causes()}
+    for scenario in scenarios.load().values():
+        if names and scenario.name not in names or "recorder" not in {s.name for s in scenario.settings}:
+            continue
+        for arm in scenario.arms:
+            expected = scenario.expected(arm.name, (2,), scenario.resolve({}, arm.name))
+            yield scenario, arm.name, family_of[expected.cause] if expected.hang else "none"
+
+
+def wait_until_stuck(cluster: Cluster, hangs: bool, seconds: float = 60.0) -> None:
+    """Until a rank says so; an arm that never says it is looked at after its ranks have run for a second."""
+    began = time.monotonic()
+    while time.monotonic() - began < (seconds if hangs else 1.0):
+        if any(member.said("stuck") for member in cluster.members):
+            break
+        time.sleep(0.02)
+    quiet = 0
+    while hangs and quiet < 10:  # what it does next takes a moment to stand still
+        asleep = all(procfs.state_of(member.pid) in ("S", "") for member in cluster.members)
+        quiet = quiet + 1 if asleep else 0
+        time.sleep(0.05)
+
+
+def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool, home: Path) -> Result:
+    given = {"recorder": str(recorder).lower()}
+    if truth == "none" and scenario.name not in LOOKALIKES:
+        given |= {"epoch_ends": LONG, "hang_at": LONG}
+    settings = scenario.resolve(given, arm)
+    orders = [NodeOrder(rank, scenario.program, arm, settings) for rank in scenario.ranks(settings)]
+    with local_cluster(ensure(scenario.default_runtime), orders, home) as cluster:
+        wait_until_ready(cluster)
+        wait_until_stuck(cluster, truth != "none" or scenario.name in LOOKALIKES)
+        if recorder and truth != "none":
+            time.sleep(Limits().floor)  # silence has to be longer than the history allows
+        began = time.monotonic()
+        found = attach([member.pid for member in cluster.members])
+        seconds = time.monotonic() - began
+    best = found.diagnosis.findings[0].confidence if found.diagnosis.findings else 0.0
+    top = _top_frame(found.collection.processes[0])
+    return Result(
+        scenario.name, arm, seed, truth, found.diagnosis.verdict, best, naive_reading(top), top, round(seconds, 2),
+        len(found.collection.processes),
+    )  # fmt: skip
+
+
+LOOKALIKES = ("slow-input", "gc-pause", "idle-server")
+
+
+def _top_frame(process: Process) -> str:
+    return waits_in(main_thread(process))
+
+
+def report(results: Sequence[Result]) -> str:
+    verdicts = sorted({result.verdict for result in results})
+    lines = ["truth \\ verdict | " + " | ".join(verdicts)]
+    for truth in sorted({result.truth for result in results}):
+        row = Counter(result.verdict for result in results if result.truth == truth)
+        lines.append(f"{truth} | " + " | ".join(str(row[verdict] or ".") for verdict in verdicts))
+    count = Counter(result.outcome for result in results)
+    shares = ", ".join(f"{count[kind]} {kind} ({count[kind] / len(results):.0%})" for kind in ("right", "silent", "wrong"))
+    false_alarms = sum(result.truth == "none" and result.outcome == "wrong" for result in results)
+    naive = sum(result.naive == result.truth or result.truth == "none" == result.naive for result in results)
+    times = sorted(result.seconds for result in results)
+    lines += ["", f"{len(results)} runs: {shares}; healthy jobs called hung: {false_alarms}"]
+    lines += [f"top frame of the main thread alone: {naive} right ({naive / len(results):.0%})"]
+    lines += [f"seconds to verdict: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}", "", *_calibration(results)]
+    return "\n".join(lines)
+
+
+def _calibration(results: Sequence[Result]) -> Iterator[str]:
+    named = [result for result in results if result.confidence > 0]
+    for low, high in ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01)):
+        group = [result for result in named if low < result.confidence <= high]
+        if group:
+            mean = sum(result.confidence for result in group) / len(group)
+            right = sum(result.truth == result.verdict for result in group if low >= 0.5) / len(group)
+            yield f"confidence {low:.1f} to {min(high, 1):.1f}: {len(group)} findings, said {mean:.0%}, right {right:.0%}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenarios", nargs="*", help="all, if none is named")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each arm")
+    parser.add_argument("--recorder", action="store_true", help="with the flight recorder in the job")
+    parser.add_argument("--json", type=Path, help="where to write every run")
+    options = parser.parse_args()
+    results: list[Result] = []
+    for scenario, arm, truth in arms(options.scenarios):
+        for seed in range(options.seeds):
+            with tempfile.TemporaryDirectory() as home:
+                result = run_one(scenario, arm, truth, seed, options.recorder, Path(home) / "job")
+            results.append(result)
+            said = f"{result.outcome:6} {scenario.name}/{arm}: {truth} -> {result.verdict} ({result.confidence:.0%})"
+            print(f"{said} {result.seconds:.1f} s; top frame {result.top_frame}", flush=True)
+    print("\n" + report(results))
+    print(f"\n{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Ranks that have data left wait in a collective for ranks that have none.
+
+Every rank steps through its own share of the data, and each step has a collective. The rank with a batch more comes to
+one that the others never call. What carries the cause: some ranks stand in a collective, and others have left the
+loop: they have finished, or stand still outside of any collective, waiting for nothing that could be slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.analyze.collectives import collective_of
+from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.merge import main_thread
+from diagnostics.analyze.progress import is_server
+from diagnostics.analyze.thread_waits import For, short, stood_still, wait_of
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process, State
+
+_TEARDOWN = frozenset({"destroy_process_group", "_exit_function", "_shutdown", "shutdown"})
+
+
+def examine(facts: Facts) -> Case | None:
+    ranks = [p for p in facts.processes if not is_server(p.rank) and not p.rank.startswith("child/")]
+    inside = [process for process in ranks if collective_of(process)]
+    outside = [process for process in ranks if process not in inside]
+    if not inside or not outside or len({collective_of(process) for process in inside}) > 1:
+        return None
+    case = Case(prior=-2.0)
+    said = f"waits in {collective_of(inside[0])} for the other ranks"
+    case.supports(0.8, evidence(said, "stacks", names(inside)))
+    if any(process.state in (State.PROGRESSING, State.SLOW) for process in inside):
+        case.speaks_against(3.0, evidence("a rank in the collective moves", "two looks", names(inside)))
+    _look_at_absent(case, outside)
+    _look_at_steps(case, inside, outside)
+    return case
+
+
+def _look_at_absent(case: Case, outside: Sequence[Process]) -> None:
+    finished = [process for process in outside if process.state is State.FINISHED or process.exit_status == 0]
+    dead = [process for process in outside if process.state in (State.DEAD, State.UNREACHABLE) and process not in finished]
+    resting = [process for process in outside if process not in (*finished, *dead) and _rests(process)]
+    working = [process for process in outside if process not in (*finished, *dead, *resting)]
+    if finished:
+        case.supports(3.0, evidence("has finished its work and does not come to it any more", "recorder", names(finished)))
+    if resting:
+        at = wait_of(thread).at if (thread := main_thread(resting[0])) else ""
+        said = f"stands still outside of any collective, with nothing of its own to wait for: {at}"
+        case.supports(1.9, evidence(said, "stacks", names(resting)))
+    if dead:
+        case.speaks_against(2.0, evidence("is gone", "processes", names(dead)))
+    if working:
+        case.speaks_against(2.0, evidence("is elsewhere, and may still come", "stacks", names(working)))
+
+
+def _rests(process: Process) -> bool:
+    """Whether its main thread waits for an event or tears down, and not for a lock, its input or a child."""
+    main = main_thread(process)
+    if main is None or not (process.samples and stood_still(process, main.tid)):
+        return False
+    leaving = any(short(frame) in _TEARDOWN for frame in main.frames if not frame.native)
+    return leaving or wait_of(main).waits in (For.NOTIFY, For.JOIN)
+
+
+def _look_at_steps(case: Case, inside: Sequence[Process], outside: Sequence[Process]) -> None:
+    ahead = [process.flight.steps for process in inside if process.flight]
+    ended = [process.flight.steps for process in outside if process.flight and process.state is State.FINISHED]
+    if ahead and ended and min(ahead) >= max(ended):
+        said = f"is in its step {min(ahead) + 1}; the others ended after {max(ended)}"
+        case.supports(1.5, evidence(said, "recorder", names(inside)))
+    elif not ahead or not ended:
+        case.lacks("how many batches each rank had: run with the flight recorder, or count them")
+
+
+CAUSE = Cause(
+    id="uneven-inputs",
+    family="collective-mismatch",
+    title="A rank with data left waits in a collective for ranks that have none",
+    examine=examine,
+    not_to_be_taken_for=(
+        "A rank outside of the collective may also be slow, blocked in its own input or dead: then that is the cause, "
+        "and the wait in the collective its effect."
+    ),
+    versions="DistributedDataParallel and other synchronous training, any release; MultiWorkerMirroredStrategy with own datasets",
+    remedy=(
+        "Give every rank the same number of batches: drop_last=True with DistributedSampler, or a number of steps agreed on",
+        "Or train within DistributedDataParallel.join(), which stands in for ranks that have finished",
+        "In TensorFlow use distributed datasets: they handle an uneven end by themselves",
+    ),
+    references=(
+        "https://pytorch.org/tutorials/advanced/generic_join.html",
+        "https://github.com/pytorch/pytorch/issues/38174",
+    ),
+    scenario="ddp-uneven",
+    looks_like=(
+        "    c10d::Reducer::finalize_backward() (libtorch_cpu.so)",
+        "    _engine_run_backward (torch/autograd/graph.py)",
+        "    backward (torch/_tensor.py)",
+        "    train_step (train.py:17)",
+    ),
+)

@@ -1,0 +1,19 @@
+"""DistributedDataParallel over data of uneven length: one rank has a batch more than the others."""
+
+from __future__ import annotations
+
+from repro.scenario import Arm
+from repro.torchjob import torch_job
+
+SCENARIO = torch_job(
+    "ddp-uneven",
+    summary="DistributedDataParallel, and one rank has a batch more than the others",
+    story=(
+        "Every backward pass sums the gradients over all ranks. Rank 0 was given one batch more: in its last backward "
+        "pass it waits for ranks that have finished."
+    ),
+    stuck=Arm("uneven", "rank 0 trains a batch more"),
+    healthy=Arm("join", "the same data within DistributedDataParallel.join()"),
+    cause="uneven-inputs",
+    why="the other ranks have no batch left, and do not come to that all-reduce",
+)
