@@ -73,7 +73,7 @@ def arms(names: Sequence[str]) -> Iterator[tuple[Scenario, str, str]]:
     """Scenario, arm and the family that is true of it; those only whose nodes say when they are stuck."""
     family_of = {cause.id: cause.family for cause in load_causes()}
     for scenario in scenarios.load().values():
-        if names and scenario.name not in names or "recorder" not in {s.name for s in scenario.settings}:
+        if (names and scenario.name not in names) or "recorder" not in {s.name for s in scenario.settings}:
             continue
         for arm in scenario.arms:
             expected = scenario.expected(arm.name, (2,), scenario.resolve({}, arm.name))
@@ -130,13 +130,15 @@ def report(results: Sequence[Result]) -> str:
         row = Counter(result.verdict for result in results if result.truth == truth)
         lines.append(f"{truth} | " + " | ".join(str(row[verdict] or ".") for verdict in verdicts))
     count = Counter(result.outcome for result in results)
-    shares = ", ".join(f"{count[kind]} {kind} ({count[kind] / len(results):.0%})" for kind in ("right", "silent", "wrong"))
+    kinds = ("right", "silent", "wrong")
+    shares = ", ".join(f"{count[kind]} {kind} ({count[kind] / len(results):.0%})" for kind in kinds)
     false_alarms = sum(result.truth == "none" and result.outcome == "wrong" for result in results)
     naive = sum(result.naive == result.truth or result.truth == "none" == result.naive for result in results)
     times = sorted(result.seconds for result in results)
     lines += ["", f"{len(results)} runs: {shares}; healthy jobs called hung: {false_alarms}"]
     lines += [f"top frame of the main thread alone: {naive} right ({naive / len(results):.0%})"]
-    lines += [f"seconds to verdict: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}", "", *_calibration(results)]
+    lines += [f"seconds to verdict: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}", ""]
+    lines += _calibration(results)
     return "\n".join(lines)
 
 
@@ -147,7 +149,8 @@ def _calibration(results: Sequence[Result]) -> Iterator[str]:
         if group:
             mean = sum(result.confidence for result in group) / len(group)
             right = sum(result.truth == result.verdict for result in group if low >= 0.5) / len(group)
-            yield f"confidence {low:.1f} to {min(high, 1):.1f}: {len(group)} findings, said {mean:.0%}, right {right:.0%}"
+            span = f"{low:.1f} to {min(high, 1):.1f}"
+            yield f"confidence {span}: {len(group)} findings, said {mean:.0%}, right {right:.0%}"
 
 
 def main() -> None:

@@ -24,7 +24,12 @@ _NATIVE = (
     ("CollectiveBcast", "broadcast"),
     ("horovod::common::", "a collective of Horovod"),
 )
-_NAMES = {"allreduce": "all_reduce", "allgather": "all_gather", "alltoall": "all_to_all", "reducescatter": "reduce_scatter"}
+_NAMES = {
+    "allreduce": "all_reduce",
+    "allgather": "all_gather",
+    "alltoall": "all_to_all",
+    "reducescatter": "reduce_scatter",
+}
 
 
 def collective_of(process: Process) -> str:

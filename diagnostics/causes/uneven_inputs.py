@@ -38,11 +38,13 @@ def examine(facts: Facts) -> Case | None:
 
 def _look_at_absent(case: Case, outside: Sequence[Process]) -> None:
     finished = [process for process in outside if process.state is State.FINISHED or process.exit_status == 0]
-    dead = [process for process in outside if process.state in (State.DEAD, State.UNREACHABLE) and process not in finished]
-    resting = [process for process in outside if process not in (*finished, *dead) and _rests(process)]
-    working = [process for process in outside if process not in (*finished, *dead, *resting)]
+    left = [process for process in outside if process not in finished]
+    dead = [process for process in left if process.state in (State.DEAD, State.UNREACHABLE)]
+    resting = [process for process in left if process not in dead and _rests(process)]
+    working = [process for process in left if process not in (*dead, *resting)]
     if finished:
-        case.supports(3.0, evidence("has finished its work and does not come to it any more", "recorder", names(finished)))
+        said = "has finished its work and does not come to it any more"
+        case.supports(3.0, evidence(said, "recorder", names(finished)))
     if resting:
         at = wait_of(thread).at if (thread := main_thread(resting[0])) else ""
         said = f"stands still outside of any collective, with nothing of its own to wait for: {at}"
@@ -81,9 +83,12 @@ CAUSE = Cause(
         "A rank outside of the collective may also be slow, blocked in its own input or dead: then that is the cause, "
         "and the wait in the collective its effect."
     ),
-    versions="DistributedDataParallel and other synchronous training, any release; MultiWorkerMirroredStrategy with own datasets",
+    versions=(
+        "DistributedDataParallel and other synchronous training, any release; MultiWorkerMirroredStrategy with "
+        "datasets of one's own"
+    ),
     remedy=(
-        "Give every rank the same number of batches: drop_last=True with DistributedSampler, or a number of steps agreed on",
+        "Give every rank the same number of batches: drop_last=True with DistributedSampler, or steps agreed on",
         "Or train within DistributedDataParallel.join(), which stands in for ranks that have finished",
         "In TensorFlow use distributed datasets: they handle an uneven end by themselves",
     ),

@@ -17,8 +17,8 @@ SCENARIO = msgspec.structs.replace(
         "dataloader-fork-deadlock",
         summary="DataLoader workers are forked while a thread holds a lock",
         story=(
-            "A new DataLoader is made for every epoch, so its workers are forked in the middle of training. A thread of "
-            "the trainer is just writing to the cache that the dataset reads."
+            "A new DataLoader is made for every epoch, so its workers are forked in the middle of training. A thread "
+            "of the trainer is just writing to the cache that the dataset reads."
         ),
         stuck=Arm("fork", "workers start by fork, the default on Linux before Python 3.14"),
         healthy=Arm("spawn", "workers start anew: multiprocessing_context='spawn'"),

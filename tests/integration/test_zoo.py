@@ -67,7 +67,7 @@ threading.Event().wait()
 
 @pytest.mark.parametrize("form", ["pickle", "json"])
 def test_real_flight_recorders_of_pytorch(form: str, lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
-    """GIVEN two gloo ranks in different collectives, each with its dump, THEN the first parting is named, with places."""
+    """GIVEN two gloo ranks in different collectives, each with its dump, THEN their parting is named, with places."""
     python = str(runtime("torch").python)
     processes: list[subprocess.Popen[bytes]] = []
     environment = os.environ | {"TORCH_FR_BUFFER_SIZE": "100"}
