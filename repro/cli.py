@@ -16,9 +16,13 @@ from diagnostics.report.text import size
 from diagnostics.version import __version__
 from repro import doctor as checkup
 from repro import runtimes, scenarios
+from repro.bisect import bisect
+from repro.compare import compare
 from repro.plan import plan
 from repro.run import run
 from repro.scenario import Scenario
+from repro.shrink import shrink
+from repro.verify import verify
 
 app = typer.Typer(
     name="lastbatch",
@@ -145,6 +149,10 @@ app.command("doctor")(doctor)
 app.command("scenarios")(list_scenarios)
 app.command("run")(run)
 app.command("plan")(plan)
+app.command("compare")(compare)
+app.command("bisect")(bisect)
+app.command("shrink")(shrink)
+app.command("verify")(verify)
 app.command("attach")(attach)
 app.command("diagnose")(looking.diagnose)
 app.command("report")(looking.report)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ import msgspec
 
 from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
-from diagnostics.analyze.progress import Limits, is_overdue, is_server, judge_all
+from diagnostics.analyze.progress import Limits, is_overdue, is_server, judge_all, silence_of
 from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
 from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
@@ -36,6 +36,8 @@ POLL = 0.5
 """Seconds between two looks at the recorders: a twentieth of what noticing may take, 1 % of a core."""
 ATTACHED = 1 << 20
 """Bytes of the end of each log that go into the bundle."""
+HESITATION = 1.0
+"""Seconds of silence in which a rank may be stuck already: the time limit waits for it to move, or to be judged."""
 READY_LIMIT = 180.0
 """Seconds within which every rank has to say that it is ready; importing TensorFlow takes 2 to 20."""
 
@@ -97,7 +99,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """How a trial ended.
 
     `verdict`: `hung`; `finished` (all epoch ends done); `time-limit` (still training when the time was up); `failed`
-    (a rank ended that should not have). `noticing` is the time from the last event to the decision, `collecting` from
+    (a rank ended that should not have). `silent`: when the time was up, a rank had just said nothing for a while, so
+    nobody can tell whether it hung. `noticing` is the time from the last event to the decision, `collecting` from
     there to the diagnosis, both in seconds.
     """
 
@@ -109,6 +112,7 @@ class Outcome(msgspec.Struct, frozen=True):
     epoch_ends: int
     seconds: float
     expected: Expected
+    silent: bool = False
     finding: Finding | None = None
     bundle: Path | None = None
     report: Path | None = None
@@ -142,10 +146,24 @@ class Ending(NamedTuple):
     verdict: str
     why: str
     observed: Collection | None = None
+    silent: bool = False
 
 
-def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> Outcome:
+Companion = Callable[[tuple[Member, ...]], AbstractContextManager[object]]
+"""Accompanies a trial from when every rank is ready."""
+
+
+def run_trial(
+    plan: Plan,
+    observer: Observer,
+    options: Options = Options(),
+    beside: Sequence[Companion] = (),
+    disturb: Sequence[Companion] = (),
+) -> Outcome:
     """Run one arm to its end, whichever that is; nothing that it started is left.
+
+    Companions in `beside` only look on. Those in `disturb` make trouble, and end before any rank is judged: one that
+    goes on when it is left in peace did not hang. Faults, which are what a job is to be judged under, are the plan's.
 
     Raises:
         LastbatchError: the ranks did not come up, or were killed from outside.
@@ -175,11 +193,16 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
             wait_until_ready(cluster)
             if trace:
                 trace.wait_until_attached()
+            for companion in beside:
+                stack.enter_context(companion(cluster.members))
+            trouble = stack.enter_context(ExitStack())
+            for companion in disturb:
+                trouble.enter_context(companion(cluster.members))
             observer.stage("training")
             history.add("ready")
             began = time.monotonic()
             nemesis = stack.enter_context(Nemesis(cluster, plan.faults, history))
-            ending = watch(cluster, plan, observer, options, began, nemesis)
+            ending = watch(cluster, plan, observer, options, began, nemesis, trouble.close if disturb else None)
             ended = time.monotonic()
             history.add(ending.verdict, ending.why)
             collection = _collect(cluster, ending, plan, observer, options)
@@ -190,7 +213,7 @@ def run_trial(plan: Plan, observer: Observer, options: Options = Options()) -> O
         shutil.rmtree(plan.directory / "code", ignore_errors=True)
     outcome = Outcome(
         arm=plan.arm, runtime=plan.runtime.name, settings=plan.settings, verdict=ending.verdict, why=ending.why,
-        epoch_ends=done, seconds=round(ended - began, 2), expected=plan.expected, trace=traced,
+        epoch_ends=done, seconds=round(ended - began, 2), expected=plan.expected, trace=traced, silent=ending.silent,
     )  # fmt: skip
     return _explained(outcome, plan, collection, attachments, ended) if collection else outcome
 
@@ -255,9 +278,18 @@ def _not_up(member: Member, why: str) -> LastbatchError:
 
 
 def watch(
-    cluster: Cluster, plan: Plan, observer: Observer, options: Options, began: float, nemesis: Nemesis
+    cluster: Cluster,
+    plan: Plan,
+    observer: Observer,
+    options: Options,
+    began: float,
+    nemesis: Nemesis,
+    leave_in_peace: Callable[[], None] | None = None,
 ) -> Ending:
-    """Look at the recorders until the job has finished, hangs, fails, or the time is up."""
+    """Look at the recorders until the job has finished, hangs, fails, or the time is up.
+
+    `leave_in_peace` ends what disturbs the job, before it is judged.
+    """
     trainers = [member for member in cluster.members if not is_server(member.rank)]
     while True:
         flights = [flight.load(recorder_of(member)) for member in trainers]
@@ -269,13 +301,18 @@ def watch(
             rank, status = next(iter(ended.items()))
             return Ending("failed", f"{rank} ended with {f'signal {-status}' if status < 0 else f'status {status}'}")
         overdue = any(recording and is_overdue(recording, plan.limits) for recording in flights)
+        if overdue and leave_in_peace:
+            leave_in_peace()
         if overdue and not nemesis.is_healing():
             observed = judge_all(observe(targets_of(cluster), options, plan.ranks), plan.limits)
             hung = [process for process in observed.processes if process.state is State.HUNG]
             if hung and not nemesis.is_healing():
                 return Ending("hung", hung[0].state_why, observed)
-        if seconds > plan.time_limit:
-            return Ending("time-limit", f"still training after {plan.time_limit:.0f} s")
+            if leave_in_peace:
+                return Ending("time-limit", "went on when it was left in peace")
+        silent = any(recording and silence_of(recording) > HESITATION for recording in flights)
+        if seconds > plan.time_limit and (not silent or seconds > plan.time_limit + plan.limits.unknown_history):
+            return Ending("time-limit", f"still training after {plan.time_limit:.0f} s", silent=silent)
         time.sleep(POLL)
 
 

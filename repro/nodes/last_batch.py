@@ -3,6 +3,7 @@
 Runs on TensorFlow 1.4 to 1.15 and, through tf.compat.v1, on 2.x.
 """
 
+import itertools
 import random
 import time
 
@@ -49,11 +50,18 @@ class Slowness(object):
         self._took = 0.9 * self._took + 0.1 * (time.time() - self._began)
 
 
-def train_epoch(session, recorder, epoch, start_epoch, fetches, slowness):
+def steps_an_epoch(settings):
+    """How many batches the data has, where the epoch is to end by counting them; else None: its error ends it."""
+    if not settings["stop_by_count"]:
+        return None
+    return settings["batches"] + (settings["remainder"] > 0 and not settings["drop_remainder"])
+
+
+def train_epoch(session, recorder, epoch, start_epoch, fetches, slowness, steps=None):
     """One pass over the input. Fetches are (rows of the batch, what to train)."""
     recorder.epoch_begin(epoch)
     start_epoch(session)
-    while True:
+    for _ in itertools.count() if steps is None else range(steps):
         recorder.step_begin()
         slowness.before_step()
         try:
@@ -97,8 +105,9 @@ def main():
                 session.run(tf.variables_initializer(variables))
     epochs = range(node.settings["epoch_ends"])
     slowness = Slowness(node.settings["slow_percent"], seed=node.index)
+    steps = steps_an_epoch(node.settings)
     for session, epoch in source.sessions(server.target, config, epochs):
-        train_epoch(session, node.recorder, epoch, source.start_epoch, fetches, slowness)
+        train_epoch(session, node.recorder, epoch, source.start_epoch, fetches, slowness, steps)
     if step.evaluate is not None and node.index == 0:
         evaluate(step, server.target, config, node.recorder)
     node.done()

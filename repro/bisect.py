@@ -1,0 +1,156 @@
+"""`lastbatch bisect`: the first release without the hang, with stated error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.errors import UsageError
+from repro import runtimes
+from repro.experiment import desk, rates
+from repro.experiment.bisection import Asked, Standing, standing
+from repro.experiment.campaign import Pacing, Turn, failing
+from repro.experiment.rates import Count
+from repro.experiment.study import Study, Trial, counts
+from repro.runtimes.names import TENSORFLOW_RELEASES, numbers
+
+
+@command
+def bisect(
+    scenario: desk.ScenarioName,
+    oldest: Annotated[str, typer.Option("--from", help="A release that hangs.", metavar="RUNTIME")] = "tf1.4",
+    newest: Annotated[str, typer.Option("--to", help="A later one that does not.", metavar="RUNTIME")] = "tf1.15",
+    among: Annotated[
+        str | None, typer.Option(help="The releases, oldest first; by default one of each minor.", metavar="R,R,...")
+    ] = None,
+    arm: desk.Arm = None,
+    setting: desk.Set = None,
+    amplify: desk.Amplify = None,
+    error: Annotated[float, typer.Option(help="Chance that the release named is wrong.", min=1e-6, max=0.4)] = 0.05,
+    most: Annotated[
+        int, typer.Option(help="Epoch ends of the first and last after which it gives up.", min=100)
+    ] = 30_000,
+    study: desk.StudyFile = None,
+    slice: desk.Slice = 30.0,
+    hang_after: desk.HangAfter = 4.0,
+    hours: desk.Hours = 24.0,
+    cores: desk.Cores = 0,
+    engine: desk.EngineName = "local",
+    address: desk.Address = None,
+    as_json: Json = False,
+) -> int:
+    """Find the first release without the hang, though a release that has it need not show it in one trial.
+
+    Both ends are checked first; then trials go where the answer is most open. Ends with 1 if there is no such release.
+
+    Example: lastbatch bisect last-batch --from tf1.4 --to tf1.15
+    """
+    releases = parse_among(among) if among else between(oldest, newest)
+    base = desk.base_cell(scenario, arm, releases[0], setting, amplify)
+    cells = {release: base.changed(release, {"runtime": release}) for release in releases}
+    asked, pacing = Asked(error, most), Pacing(slice, hang_after)
+    about = {"verb": "bisect", "base": base, "releases": releases, "asked": asked, "pacing": pacing}
+
+    def choose(trials: Sequence[Trial]) -> Turn | None:
+        found = _standing(releases, trials, asked)
+        if not found.next or failing(trials, found.next):
+            return None
+        desk.make_ready([cells[found.next]])
+        return Turn(cells[found.next])
+
+    with desk.opened(study or desk.new_path("bisect", base.scenario), about, []) as file:
+        with desk.engine_for(engine, cores, address) as running:
+            desk.carry_out(
+                file, choose, running, pacing, hours, lambda trials: _summary(_standing(releases, trials, asked))
+            )
+        trials = file.trials()
+        found = _standing(releases, trials, asked)
+        _show(file, releases, found, counts(trials), failing(trials, found.next) if found.next else "", as_json)
+    return OK if found.answer else BAD_NEWS
+
+
+def parse_among(text: str) -> list[str]:
+    """Raises: UsageError: fewer than two releases, or unknown ones."""
+    names = [name for name in text.split(",") if name]
+    if len(names) < 2:
+        raise UsageError(
+            "there is nothing to search among fewer than two releases", "For example --among tf1.12,tf1.13"
+        )
+    for name in names:
+        runtimes.parse(name)
+    return names
+
+
+def between(oldest: str, newest: str) -> list[str]:
+    """One release of each TensorFlow minor between two, both included. Raises: UsageError: they are not in order."""
+    first, last = (numbers(runtimes.parse(name).framework_version or "0")[:2] for name in (oldest, newest))
+    minors = dict.fromkeys(numbers(release)[:2] for release in TENSORFLOW_RELEASES)
+    inside = [f"tf{major}.{minor}" for major, minor in minors if first < (major, minor) < last]
+    if first >= last:
+        raise UsageError(f"{oldest} is not older than {newest}", "Give the release that hangs with --from")
+    return [oldest, *inside, newest]
+
+
+def _standing(releases: Sequence[str], trials: Sequence[Trial], asked: Asked) -> Standing:
+    return standing(releases, counts(trials), asked)
+
+
+def _summary(found: Standing) -> str:
+    if not found.probability:
+        return f"checking {found.next or 'the ends'}"
+    best = max(found.probability, key=lambda release: found.probability[release])
+    return f"first without the hang: {best} with {found.probability[best]:.0%}"
+
+
+def _show(
+    file: Study, releases: Sequence[str], found: Standing, known: dict[str, Count], failed: str, as_json: bool
+) -> None:
+    if as_json:
+        print_json(_document(file, releases, found, known, failed))
+        return
+    page.print(_table(releases, found, known))
+    page.print()
+    if found.answer:
+        share = found.probability[found.answer]
+        page.print(f"[bold]{found.answer}[/] is the first release without the hang ({share:.1%} sure).")
+        page.print(f"Without means: rarer than {desk.rate(found.threshold)} epoch ends.")
+    else:
+        page.print(found.problem or failed or "It is still open; the same command with --study goes on.", markup=False)
+    page.print(desk.facts_line(file), soft_wrap=True)
+
+
+def _document(
+    file: Study, releases: Sequence[str], found: Standing, known: dict[str, Count], failed: str
+) -> dict[str, Any]:
+    """The JSON of `bisect`."""
+    tried = [
+        {
+            "runtime": release, "hits": count.hits, "exposure": count.exposure,
+            "interval": [interval.low, interval.high], "first_without": found.probability.get(release),
+        }
+        for release in releases
+        for count in [known.get(release, Count())]
+        for interval in [rates.running(count)]
+    ]  # fmt: skip
+    return {
+        "first_without": found.answer or None, "confidence": found.probability.get(found.answer),
+        "threshold": found.threshold, "problem": found.problem or failed or None, "releases": tried,
+        **desk.study_facts(file),
+    }  # fmt: skip
+
+
+def _table(releases: Sequence[str], found: Standing, known: dict[str, Count]) -> Table:
+    numbers_ = ("hangs", "rate", "95 %", "first without")
+    made = desk.table("Releases", "runtime", *numbers_, right=numbers_)
+    for release in releases:
+        count = known.get(release, Count())
+        share = found.probability.get(release)
+        made.add_row(
+            release, desk.counted(count) if count.exposure else "not tried", desk.rate(count.rate),
+            desk.span(rates.running(count)) if count.exposure else "", f"{share:.1%}" if share is not None else "",
+        )  # fmt: skip
+    return made

@@ -1,0 +1,126 @@
+"""One trial in a process of its own: `python -m repro.experiment.perform` takes an order and gives a result, as JSON.
+
+The process and all that it starts stay on the cores that it was given. When it ends, whatever ends it, nothing of
+the trial is left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from diagnostics.analyze.progress import Limits
+from diagnostics.collect import flight
+from diagnostics.errors import LastbatchError
+from diagnostics.model import Diagnosis
+from repro import scenarios
+from repro.cluster.backends import prepare
+from repro.cluster.limits import NodeLimits
+from repro.experiment import amplify
+from repro.experiment.cell import Cell
+from repro.experiment.crowding import Meter
+from repro.experiment.study import Result
+from repro.trial import Observer, Outcome, Plan, run_trial
+
+
+class Order(msgspec.Struct, frozen=True):
+    """`target` is in epoch ends of the whole job, `time_limit` and `hang_after` in seconds; no cores: all."""
+
+    cell: Cell
+    target: int
+    time_limit: float
+    directory: str
+    hang_after: float = 4.0
+    cores: tuple[int, ...] = ()
+
+
+class Quiet:
+    """Observer that says nothing."""
+
+    def stage(self, words: str) -> None:
+        pass
+
+    def progress(self, epoch_ends: int, target: int, seconds: float) -> None:
+        pass
+
+
+def perform(order: Order, observer: Observer = Quiet()) -> Result:
+    """Run the trial here. Keeps the bundle and report of a hang, and nothing else."""
+    began = time.monotonic()
+    if order.cores:
+        os.sched_setaffinity(0, order.cores)
+    cores = tuple(sorted(os.sched_getaffinity(0)))
+    directory = Path(order.directory)
+    meter, amplifiers = Meter(), {name: amplify.parse(name) for name in order.cell.amplifiers}
+    try:
+        outcome = run_trial(_plan(order), observer, beside=[meter], disturb=list(amplifiers.values()))
+        error_after = error_after_ms(directory)
+    except LastbatchError as error:
+        return Result("failed", str(error), wall=time.monotonic() - began, host=socket.gethostname(), cores=cores)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return Result(
+        verdict=verdict_of(outcome), why=outcome.why, epoch_ends=outcome.epoch_ends,
+        training=round(max(0.0, outcome.seconds - outcome.noticing), 2), wall=round(time.monotonic() - began, 2),
+        cause=outcome.finding.cause if outcome.finding else "",
+        shape=shape_of(outcome.diagnosis) if outcome.diagnosis else "",
+        crowding=meter.crowding, others=meter.others, error_after_ms=error_after,
+        moved={name: amplifier.record for name, amplifier in amplifiers.items()},
+        host=socket.gethostname(), cores=cores, evidence=str(outcome.bundle or ""),
+    )  # fmt: skip
+
+
+def _plan(order: Order) -> Plan:
+    cell = order.cell
+    scenario, settings = scenarios.find(cell.scenario), cell.resolved
+    backend, runtime = prepare(cell.backend, cell.runtime, NodeLimits(), lambda said: None)
+    single = Plan(scenario, cell.arm, runtime, {**settings, "epoch_ends": 1}, order.time_limit, Path(order.directory))
+    settings = {**settings, "epoch_ends": max(1, -(-order.target // single.target))}
+    return msgspec.structs.replace(single, settings=settings, limits=Limits(floor=order.hang_after), backend=backend)
+
+
+def verdict_of(outcome: Outcome) -> str:
+    """Silence at the time limit is neither a hang nor none; a hang without a name is one of an unknown kind."""
+    return "unknown" if outcome.verdict == "time-limit" and outcome.silent else outcome.verdict
+
+
+def shape_of(diagnosis: Diagnosis) -> str:
+    """Who waits for whom, by role: the same for every hang of one kind, whichever ranks it met."""
+    arrows = {f"{wait.rank.split(':')[0]} waits for {wait.on.split(':')[0]}" for wait in diagnosis.waits}
+    return ", ".join(sorted(arrows))
+
+
+def error_after_ms(directory: Path) -> float:
+    """Median time from the start of an epoch's last step to its error, over all ranks that record; -1: none."""
+    found = []
+    for path in directory.glob("*/flight.lbrec"):
+        recording = flight.load(path)
+        began = ended = -1.0
+        for event in recording.events if recording else ():
+            if event.kind == "step_begin":
+                began, ended = event.at, -1.0
+            elif event.kind == "step_end":
+                ended = event.at
+            elif event.kind == "end_of_sequence" and began >= 0 and ended >= began:
+                found.append((ended - began) * 1e3)
+    return round(statistics.median(found), 3) if found else -1.0
+
+
+def main() -> None:
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    answer = os.dup(1)
+    os.dup2(2, 1)  # whatever a library prints must not get into the answer
+    result = perform(order)
+    with open(answer, "wb") as file:
+        file.write(msgspec.json.encode(result))
+
+
+if __name__ == "__main__":
+    main()

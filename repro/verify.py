@@ -1,0 +1,148 @@
+"""`lastbatch verify`: try a remedy against the same job without it, until it is decided whether it helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.errors import UsageError
+from repro.experiment import comparison, desk, remedies
+from repro.experiment.campaign import Pacing
+from repro.experiment.cell import Cell
+from repro.experiment.comparison import Question, Row
+from repro.experiment.remedies import Remedy
+from repro.experiment.study import Study
+
+
+@command
+def verify(
+    scenario: desk.ScenarioName,
+    remedy: Annotated[
+        list[str] | None, typer.Option(help="Its name; again for more. Without one, they are listed.", metavar="NAME")
+    ] = None,
+    arm: desk.Arm = None,
+    runtime: desk.Runtime = "tf1.12",
+    setting: desk.Set = None,
+    amplify: desk.Amplify = None,
+    alpha: Annotated[
+        float, typer.Option(help="Chance of even one false claim, all together.", min=1e-9, max=0.5)
+    ] = 0.01,
+    most: Annotated[
+        int, typer.Option(help="Epoch ends of a cell after which it stays open.", min=10, metavar="N")
+    ] = 20_000,
+    seed: Annotated[int, typer.Option(help="Of the random order.")] = 1,
+    study: desk.StudyFile = None,
+    slice: desk.Slice = 30.0,
+    hang_after: desk.HangAfter = 4.0,
+    hours: desk.Hours = 24.0,
+    cores: desk.Cores = 0,
+    engine: desk.EngineName = "local",
+    address: desk.Address = None,
+    as_json: Json = False,
+) -> int:
+    """Try remedies of the cause against the job without them: does the hang become rarer, and by how much at least?
+
+    Ends with 1 if any of them was not shown to help.
+
+    Example: lastbatch verify last-batch --remedy one-inter-op-thread
+    """
+    base = desk.base_cell(scenario, arm, runtime, setting, amplify)
+    chosen = [remedies.find(name) for name in dict.fromkeys(remedy or ())]
+    if not chosen:
+        return _list(as_json)
+    cells = make_cells(base, chosen)
+    asked, pacing = Question(alpha=alpha, most=most), Pacing(slice, hang_after)
+    about = {"verb": "verify", "cells": list(cells.values()), "question": asked, "seed": seed, "pacing": pacing}
+    desk.make_ready(list(cells.values()))
+    with desk.opened(study or desk.new_path("verify", base.scenario), about, list(cells.values())) as file:
+        with desk.engine_for(engine, cores, address) as running:
+            decided = desk.carry_out(
+                file, lambda trials: comparison.next_turn(cells, trials, asked, seed), running, pacing, hours,
+                lambda trials: _summary(comparison.assess(cells, trials, asked)),
+            )  # fmt: skip
+        rows = comparison.assess(cells, file.trials(), asked)
+        _show(file, rows, chosen, decided, as_json)
+    return OK if all(row.answer == "lower" for row in rows[1:]) else BAD_NEWS
+
+
+def make_cells(base: Cell, chosen: Sequence[Remedy]) -> dict[str, Cell]:
+    """The baseline with all that the remedies need to mean anything, and a cell for each remedy.
+
+    Raises:
+        UsageError: two remedies need different baselines.
+    """
+    needs: dict[str, str] = {}
+    for remedy in chosen:
+        for name, value in remedy.needs.items():
+            if needs.setdefault(name, value) != value:
+                raise UsageError(f"{remedy.name} needs another baseline than the others", "Try it by itself")
+    baseline = base.changed("baseline", {**needs, **base.settings})
+    cells = [baseline, *(baseline.changed(remedy.name, remedy.changes) for remedy in chosen)]
+    return {cell.label: cell for cell in cells}
+
+
+def _list(as_json: bool) -> int:
+    if as_json:
+        print_json(
+            {
+                "remedies": [
+                    {"name": r.name, "cause": r.cause, "line": r.line, "changes": dict(r.changes)}
+                    for r in remedies.REMEDIES
+                ]
+            }
+        )
+        return OK
+    made = desk.table("Remedies to try", "--remedy", "changes", "what it is")
+    for remedy in remedies.REMEDIES:
+        made.add_row(remedy.name, " ".join(f"{name}={value}" for name, value in remedy.changes.items()), remedy.line)
+    page.print(made)
+    return OK
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    return ", ".join(f"{row.cell} {desk.counted(row.count)}" for row in rows)
+
+
+_MEANING = {
+    "lower": "helps", "higher": "makes it worse", "alike": "changes little", "open": "not decided",
+}  # fmt: skip
+
+
+def _show(file: Study, rows: Sequence[Row], chosen: Sequence[Remedy], decided: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(_document(file, rows, chosen, decided))
+        return
+    numbers = ("hangs", "rate", "95 %", "ratio", "p")
+    made = desk.table("Remedies against the job without them", "", *numbers, "it", right=numbers)
+    for row in rows:
+        made.add_row(
+            row.cell, desk.counted(row.count), desk.rate(row.count.rate), desk.span(row.interval),
+            desk.span(row.ratio) if row.ratio else "", f"{row.p:.1g}" if row.p >= 0 else "",
+            _MEANING.get(row.answer, "") + (f" ({row.stopped})" if row.stopped else ""),
+        )  # fmt: skip
+    page.print(made)
+    page.print()
+    page.print(desk.facts_line(file), soft_wrap=True)
+
+
+def _document(file: Study, rows: Sequence[Row], chosen: Sequence[Remedy], decided: bool) -> dict[str, Any]:
+    """The JSON of `verify`."""
+    known: Mapping[str, Row] = {row.cell: row for row in rows}
+    baseline = rows[0]
+    return {
+        "baseline": {"hits": baseline.count.hits, "exposure": baseline.count.exposure},
+        "settled": decided,
+        "remedies": [
+            {
+                "name": remedy.name, "line": remedy.line, "means": _MEANING[row.answer], "p": row.p,
+                "hits": row.count.hits, "exposure": row.count.exposure,
+                "ratio_at_most": row.ratio.high if row.ratio and row.ratio.high < 1e9 else None, "stopped": row.stopped,
+            }
+            for remedy in chosen
+            for row in [known[remedy.name]]
+        ],
+        **desk.study_facts(file),
+    }  # fmt: skip
