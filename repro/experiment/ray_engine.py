@@ -43,10 +43,9 @@ class RayEngine:
         """
         environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(_import_paths())}}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        started_here: dict[str, Any] = {"include_dashboard": False} if address is None else {}
         try:
-            ray.init(
-                address=address, runtime_env=environment, log_to_driver=False, include_dashboard=False
-            ) if address is None else ray.init(address=address, runtime_env=environment, log_to_driver=False)
+            ray.init(address=address, runtime_env=environment, log_to_driver=False, **started_here)
         except (ConnectionError, ValueError) as error:
             raise MissingError(f"there is no Ray cluster at {address}: {error}", "See ray start --help") from None
         self._cores = cores_each or max(1, min(_cores_of_nodes(), default=1))
@@ -84,7 +83,8 @@ def _result(task: Any) -> Result | str:
 
 
 def _cores_of_nodes() -> list[int]:
-    return [int(cores) for node in ray.nodes() if node["Alive"] and (cores := node["Resources"].get("CPU", 0)) >= 1]
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [int(cores) for node in nodes if node["Alive"] and (cores := node["Resources"].get("CPU", 0)) >= 1]
 
 
 def _import_paths() -> list[str]:
