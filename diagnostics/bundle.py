@@ -358,14 +358,20 @@ def _unpack(stream: _Stream) -> Bundle:
         raise stream.damaged("it has members that the index does not list")
     if _clash(found):
         raise stream.damaged(f"{_clash(found)!r} is both a file and a folder")
-    return Bundle(_decode(found.pop(COLLECTION)), index, found)
+    return Bundle(_decode(found.pop(COLLECTION), index.tool_version), index, found)
 
 
-def _decode(data: bytes) -> Collection:
+def _decode(data: bytes, written_by: str) -> Collection:
     version = msgspec.json.decode(data, type=_ModelVersion).format
     if version != MODEL_FORMAT:
         raise _unknown_format("collection", version, MODEL_FORMAT)
-    return msgspec.json.decode(data, type=Collection)
+    try:
+        return msgspec.json.decode(data, type=Collection)
+    except msgspec.ValidationError as error:
+        # Its checksum is right, so it is whole: another release has other fields.
+        why = " ".join(str(error).split())[:200]
+        said = f"the collection is not as lastbatch {__version__} writes it: {why}"
+        raise EvidenceError(said, f"Read it with the release that wrote it ({written_by[:40]!r})") from error
 
 
 def _unknown_format(what: str, found: int, known: int) -> EvidenceError:

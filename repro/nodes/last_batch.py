@@ -31,6 +31,7 @@ def wait_for_chief(target, config, variables):
     with tf.Session(target, config=config) as session:
         while len(session.run(missing)):
             tf.logging.info("waiting for the chief to initialize %d variables", len(variables))
+            time.sleep(0.2)
 
 
 class Slowness(object):

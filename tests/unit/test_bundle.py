@@ -241,15 +241,11 @@ def test_unpacking_does_not_follow_what_a_made_up_bundle_says(tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
-def test_a_large_collection_is_written_and_read_fast(tmp_path: Path) -> None:
+def test_a_large_collection_is_read_as_it_was_written(tmp_path: Path) -> None:
     collection = large_collection()
     events = tuple(Event(float(n), 1.7e9 + n, "step", n, 1, n) for n in range(1000))
     flight = Flight("worker:0", "tf1", events, (), 1, 1000)
     processes = tuple(msgspec.structs.replace(process, flight=flight) for process in collection.processes)
     collection = msgspec.structs.replace(collection, processes=processes)
-    started = time.process_time()
     path = bundle.write(tmp_path / "a.tar.zst", collection, {"log": b"INFO:tensorflow:loss = 0.1\n" * 10_000})
-    wrote = time.process_time()
     assert bundle.read(path).collection == collection
-    assert wrote - started < 1.0
-    assert time.process_time() - wrote < 0.5

@@ -74,7 +74,7 @@ def test_a_rank_that_ends_after_it_was_ready_is_not_waited_for(tmp_path: Path) -
     )
     with (
         cluster_of(tmp_path / "trial", program, 2) as cluster,
-        pytest.raises(LastbatchError, match="worker:1 ended with status 3 .*: no more"),
+        pytest.raises(LastbatchError, match=r"worker:1 ended with status 3 .*: no more"),
     ):
         wait_until_ready(cluster)
 
