@@ -66,7 +66,7 @@ HEALED = {
     "rate-healed": "rate:{victim},kbit=16,{when},for=6",
     "stall-disk-healed": "stall-disk:{reader},{when},for=3",
 }
-SECONDS = 30.0
+SECONDS = 45.0
 
 
 class Row(NamedTuple):

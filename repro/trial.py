@@ -324,8 +324,9 @@ def _collect(
         return None
     observer.stage(f"{ending.verdict}: collecting from {len(cluster.members)} processes")
     observed = ending.observed or observe(targets_of(cluster), options, plan.ranks)
-    collection = add_stacks(observed, options)
+    # Before the stacks, which take a while: a rank that ends meanwhile was alive in all the evidence there is.
     exits, starved = cluster.exits(), cluster.out_of_memory()
+    collection = add_stacks(observed, options)
     order = list(exits)
 
     def with_end(process: Process) -> Process:

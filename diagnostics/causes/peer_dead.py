@@ -8,7 +8,7 @@ from diagnostics.analyze.facts import Facts, evidence
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Process, State
 
-_HARD = frozenset({signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+_LOST_A_PEER = ("UNAVAILABLE", "Unavailable", "heartbeat", "Socket closed", "Connection reset", "failed to connect")
 
 
 def first_to_end(facts: Facts) -> Process | None:
@@ -54,6 +54,8 @@ def _last_words(case: Case, process: Process) -> None:
     said = [line.strip() for line in process.log_tail if line.strip()][-1:]
     if said:
         case.supports(0.0, evidence(f"its last words: {said[0][:200]}", "log", [process.rank]))
+    if any(word in line for line in process.log_tail[-30:] for word in _LOST_A_PEER):
+        case.speaks_against(2.5, evidence("it says that it had lost a peer before it ended", "log", [process.rank]))
 
 
 CAUSE = Cause(

@@ -196,3 +196,8 @@ def test_a_disk_that_answers_between_the_looks_is_none() -> None:
     again = msgspec.structs.replace(look(2), threads=(ThreadSample(7, "python", "D", 1.0, 9, 5, "io_schedule", 0),))
     found = verdict(worker(samples=(look(1, wchan="io_schedule"), again)), server())
     assert found.verdict != "filesystem-stall"
+
+
+def test_a_rank_that_ended_because_it_lost_a_peer_is_not_the_cause() -> None:
+    words = ("UnavailableError: Connection reset by peer",)
+    assert verdict(worker(), server(samples=(), exit_status=1, exit_order=0, log_tail=words)).verdict == "unknown"
