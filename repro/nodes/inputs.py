@@ -109,7 +109,7 @@ class DatasetArticleSource(DatasetSource):
         with tf.train.MonitoredTrainingSession(
             target, is_chief=self.chief, config=config,
             save_checkpoint_secs=None, save_summaries_steps=None, save_summaries_secs=None,
-            log_step_count_steps=None,
+            log_step_count_steps=None, scaffold=tf.train.Scaffold(init_op=tf.no_op()),  # they are initialized
         ) as session:
             for epoch in epochs:
                 yield session, epoch

@@ -34,6 +34,24 @@ def wait_for_chief(target, config, variables):
             time.sleep(0.2)
 
 
+LARGE = 1 << 18
+"""Values of a variable from which it is initialized alone."""
+
+
+def initialize(target, config, variables):
+    """Small ones together, large ones one by one, the largest last: a server holds only one initial value beside them.
+
+    Each in a session of its own: as long as a session is open, the servers keep the constants of its graphs, and the
+    initial value of a slot is a constant as large as the slot.
+    """
+    sized = sorted((variable.shape.num_elements(), index) for index, variable in enumerate(variables))
+    small = [variables[index].initializer for size, index in sized if size < LARGE]
+    large = [variables[index].initializer for size, index in sized if size >= LARGE]
+    for initializers in [small] + [[one] for one in large]:
+        with tf.Session(target, config=config) as session:
+            session.run(initializers)
+
+
 class Slowness(object):
     """Makes a share of the steps 20 times slower, at random: slow is not hung."""
 
@@ -102,8 +120,7 @@ def main():
         if node.index:
             wait_for_chief(server.target, config, variables)
         else:
-            with tf.Session(server.target, config=config) as session:
-                session.run(tf.variables_initializer(variables))
+            initialize(server.target, config, variables)
     epochs = range(node.settings["epoch_ends"])
     slowness = Slowness(node.settings["slow_percent"], seed=node.index)
     steps = steps_an_epoch(node.settings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from repro.setting import Setting, Settings
 from repro.workloads.states import PRECISIONS
 from repro.workloads.terms import Term, term
-from repro.workloads.workload import Variable, Workload, optimizer, pull_and_push
+from repro.workloads.workload import ID_BYTES, PACKED, Variable, Workload, optimizer, pull_and_push
 
 
 def _parameters(settings: Settings) -> tuple[Term, ...]:
@@ -38,17 +38,35 @@ def _values(settings: Settings) -> Settings:
     }
 
 
-def _on_worker(settings: Settings) -> tuple[Term, ...]:
-    values = _values(settings)
+def _operations(settings: Settings) -> Term:
+    return term("operations", "292 + 116 * ps", settings)
+
+
+def _softmax_on_worker(settings: Settings) -> tuple[Term, ...]:
+    """While the labels among the candidates are hidden: the scores, what is added to them, and a byte for each that
+    says whether it is one. The softmax and its gradient then take the scores' place, twice at most."""
+    scores = term("scores, and hiding the labels", "rows * samples * (2 * value_bytes + 1)", _values(settings))
+    return (scores, *_around_scores(settings))
+
+
+def _nce_on_worker(settings: Settings) -> tuple[Term, ...]:
+    scores = term("scores and their losses", "2 * rows * samples * value_bytes", _values(settings))
+    return (scores, *_around_scores(settings))
+
+
+def _around_scores(settings: Settings) -> tuple[Term, ...]:
+    values = {**_values(settings), **PACKED, "id_bytes": ID_BYTES}
     return (
-        term("scores", "2 * rows * (samples + 1) * value_bytes", values),
-        term("history", "2 * rows * history * width * value_bytes", values),
-        term("candidates", "2 * (rows + samples) * width * value_bytes", values),
+        term("packed for matmul", "slices * min(depth, rows) * samples * value_bytes", values),
+        term("input: as it is kept, row by row, as a batch", "3 * rows * (history + 1) * id_bytes", values),
+        term("history, and its gradient", "2 * rows * history * width * value_bytes", values),
+        term("candidates, and their gradient", "2 * (rows + samples) * width * value_bytes", values),
     )
 
 
 def _on_server(settings: Settings) -> tuple[Term, ...]:
-    return (term("full softmax", "2 * evaluated * (vocabulary // servers) * value_bytes", _values(settings)),)
+    values = _values(settings)
+    return (term("full softmax", "2 * evaluated * (vocabulary // servers) * value_bytes", values),)
 
 
 def _settings(samples: int) -> tuple[Setting, ...]:
@@ -69,7 +87,8 @@ SAMPLED_SOFTMAX = Workload(
     settings=_settings(64),
     parameters=_parameters,
     variables=_variables,
-    on_worker=_on_worker,
+    operations=_operations,
+    on_worker=_softmax_on_worker,
     on_server=_on_server,
     exchange=pull_and_push,
 )
@@ -79,7 +98,8 @@ NCE = Workload(
     settings=_settings(64),
     parameters=_parameters,
     variables=_variables,
-    on_worker=_on_worker,
+    operations=_operations,
+    on_worker=_nce_on_worker,
     on_server=_on_server,
     exchange=pull_and_push,
 )

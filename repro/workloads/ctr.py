@@ -5,7 +5,7 @@ from __future__ import annotations
 from repro.setting import Setting, Settings
 from repro.workloads.states import PRECISIONS
 from repro.workloads.terms import Term, term
-from repro.workloads.workload import Variable, Workload, optimizer, pull_and_push
+from repro.workloads.workload import ID_BYTES, PACKED, Variable, Workload, optimizer, pull_and_push
 
 
 def _parameters(settings: Settings) -> tuple[Term, ...]:
@@ -37,11 +37,25 @@ def _variables(settings: Settings) -> tuple[Variable, ...]:
     return tuple(found)
 
 
+def _operations(settings: Settings) -> Term:
+    formula = "variables * (43 + 40 * ps) + 37 * layers + 116"
+    return term("operations", formula, settings)
+
+
 def _on_worker(settings: Settings) -> tuple[Term, ...]:
-    values = {**settings, "value_bytes": PRECISIONS[settings["precision"]].activation}
+    """The looked-up rows stay for the first layer's gradient. Beside them are, at the last dense layer, the outputs
+    of those before it and two gradients; or, at the end, the gradient of the looked-up rows as a whole and by table.
+    """
+    values = {**settings, **PACKED, "value_bytes": PRECISIONS[settings["precision"]].activation, "id_bytes": ID_BYTES}
     return (
-        term("looked-up rows", "2 * rows * variables * width * value_bytes", values),
-        term("dense layers", "2 * rows * layers * hidden * value_bytes", values),
+        term("input: as it is kept, row by row, as a batch", "3 * rows * (variables + 1) * id_bytes", values),
+        term("packed for matmul", "slices * min(depth, hidden) * rows * value_bytes", values),
+        term("looked-up rows", "rows * variables * width * value_bytes", values),
+        term(
+            "outputs and gradients at once",
+            "rows * max((layers + 1) * hidden, 2 * variables * width) * value_bytes",
+            values,
+        ),
     )
 
 
@@ -62,6 +76,7 @@ CTR = Workload(
     ),
     parameters=_parameters,
     variables=_variables,
+    operations=_operations,
     on_worker=_on_worker,
     on_server=_on_server,
     exchange=pull_and_push,

@@ -10,7 +10,7 @@ from repro.setting import Settings
 from repro.workloads.placement import place
 from repro.workloads.states import PRECISIONS, SLOTS
 from repro.workloads.terms import Term, term, total
-from repro.workloads.workload import Exchange, Variable, Workload
+from repro.workloads.workload import OPERATION_BYTES, Exchange, Variable, Workload
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -102,29 +102,38 @@ def _need(rank: str, terms: tuple[Term, ...]) -> Need:
     return Need(rank, terms, total(terms))
 
 
-def _server(workload: Workload, settings: Settings, index: int, part: tuple[tuple[Variable, ...], Exchange]) -> Need:
+def _server(
+    workload: Workload, settings: Settings, index: int, part: tuple[tuple[Variable, ...], Exchange]
+) -> Need:
+    """A server is fullest either when its last and largest variable is initialized or in a step.
+
+    TensorFlow makes an initial value first and then copies it: a variable asks for memory that devices and network
+    cards reach, a temporary for any. What arrives in a step is held as the message and as a tensor.
+    """
     held, exchange = part
-    values = {"workers": settings["workers"], "sent": exchange.to_server.bytes}
-    arrived = term("arrived from the workers", "workers * sent", values)
-    terms = (*_states(held, settings, gradients=False), arrived, *workload.on_server(settings))
-    return _need(f"ps:{index}", terms)
+    kept = _states(held, settings, gradients=False)
+    values = {
+        "workers": settings["workers"],
+        "sent": exchange.to_server.bytes,
+        "largest": max((variable.size for variable in held), default=0),
+        "bytes_each": PRECISIONS[settings["precision"]].parameter,
+    }
+    initial = (term("initial value of the largest, before it is copied", "largest * bytes_each", values),)
+    arrived = term("arrived from the workers, message and tensor", "2 * workers * sent", values)
+    step = (arrived, *workload.on_server(settings))
+    return _need(f"ps:{index}", (*kept, *max(initial, step, key=total)))
 
 
 def _workers(
     workload: Workload, settings: Settings, variables: Sequence[Variable], exchanges: Sequence[Exchange]
 ) -> tuple[Need, ...]:
     if exchanges:
-        values = {
-            "read": sum(exchange.to_worker.bytes for exchange in exchanges),
-            "sent": sum(exchange.to_server.bytes for exchange in exchanges),
-        }
-        terms: tuple[Term, ...] = (
-            term("read from the servers", "read", values),
-            term("sent to the servers", "sent", values),
-        )
+        read = {"read": sum(exchange.to_worker.bytes for exchange in exchanges)}
+        terms: tuple[Term, ...] = (term("read from the servers", "read", read),)
     else:
         terms = _states(variables, settings, gradients=True)
-    terms += workload.on_worker(settings)
+    graph = {"operations": workload.operations(settings).value, "operation_bytes": OPERATION_BYTES}
+    terms += (*workload.on_worker(settings), term("graph", "operations * operation_bytes", graph))
     return tuple(_need(f"worker:{index}", terms) for index in range(settings["workers"]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from repro.setting import Setting, Settings
 from repro.workloads.states import PRECISIONS
 from repro.workloads.terms import Term, term
-from repro.workloads.workload import Variable, Workload, optimizer, pull_and_push
+from repro.workloads.workload import PACKED, Variable, Workload, optimizer, pull_and_push
 
 KNOWN = {
     "gpt2": {"layers": 12, "heads": 12, "width": 768, "vocabulary": 50257, "sequence": 1024},
@@ -55,6 +55,10 @@ def _variables(settings: Settings) -> tuple[Variable, ...]:
     return tuple(found)
 
 
+def _operations(settings: Settings) -> Term:
+    return term("operations", "570 * layers + 280", settings)
+
+
 def _on_worker(settings: Settings) -> tuple[Term, ...]:
     """What a layer keeps for its gradients, in widths a token: each of two norms its centred, normal and
     scaled input (3), attention q, k, v and the mixed values (4), feed-forward the GELU's input, gate and
@@ -62,6 +66,7 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
     """
     values = {
         **settings,
+        **PACKED,
         "tokens": settings["rows"] * settings["sequence"],
         "value_bytes": PRECISIONS[settings["precision"]].activation,
         "kept": 1 if settings["recompute"] else settings["layers"],
@@ -73,7 +78,11 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
             "kept * rows * heads * sequence**2 * value_bytes",
             values,
         ),
-        term("output", "2 * tokens * vocabulary * value_bytes", values),
+        term("packed for matmul", "slices * min(depth, width) * tokens * value_bytes", values),
+        term("embedding and last norm", "4 * tokens * width * value_bytes", values),
+        # The loss's gradient takes the scores' place; once they are gone the last layer's gradients need room.
+        term("output", "tokens * max(vocabulary, 16 * width) * value_bytes", values),
+        term("gradient of the output's weights", "vocabulary * width * value_bytes", values),
     ]
     if settings["recompute"]:
         found.append(term("inputs of the layers", "layers * tokens * width * value_bytes", values))
@@ -97,6 +106,7 @@ TRANSFORMER = Workload(
     ),
     parameters=_parameters,
     variables=_variables,
+    operations=_operations,
     on_worker=_on_worker,
     on_server=_on_server,
     exchange=pull_and_push,

@@ -26,16 +26,19 @@ def _values(settings: Settings) -> Settings:
     return {**settings, "value_bytes": PRECISIONS[settings["precision"]].activation}
 
 
+def _operations(settings: Settings) -> Term:
+    return term("operations", "5 * variables + 5", settings)
+
+
 def _on_worker(settings: Settings) -> tuple[Term, ...]:
     values = _values(settings)
     return (
-        term("batch", "rows * width * value_bytes", values),
-        term("products", "rows * variables * value_bytes", values),
+        term("input: as it is kept, row by row, as a batch", "3 * rows * width * value_bytes", values),
     )
 
 
 def _on_server(settings: Settings) -> tuple[Term, ...]:
-    return (term("batch", "rows * width * value_bytes", _values(settings)),)
+    return ()
 
 
 def _exchange(settings: Settings, held: Sequence[Variable]) -> Exchange:
@@ -55,6 +58,7 @@ WIDE = Workload(
     ),
     parameters=_parameters,
     variables=_variables,
+    operations=_operations,
     on_worker=_on_worker,
     on_server=_on_server,
     exchange=_exchange,

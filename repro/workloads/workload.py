@@ -61,6 +61,7 @@ class Workload(msgspec.Struct, frozen=True):
     Attributes:
         parameters: the number of parameters by part.
         variables: the same as the tensors that they are; they add up to `parameters`.
+        operations: number of operations in the graph that a worker builds.
         on_worker: bytes of what a step computes on a worker, at its peak.
         on_server: bytes of what a step computes on each server, at its peak.
         exchange: what a step moves between a worker and a server that holds these (shares of) variables.
@@ -71,6 +72,7 @@ class Workload(msgspec.Struct, frozen=True):
     settings: tuple[Setting, ...]
     parameters: Callable[[Settings], tuple[Term, ...]]
     variables: Callable[[Settings], tuple[Variable, ...]]
+    operations: Callable[[Settings], Term]
     on_worker: Callable[[Settings], tuple[Term, ...]]
     on_server: Callable[[Settings], tuple[Term, ...]]
     exchange: Callable[[Settings, Sequence[Variable]], Exchange]
@@ -96,6 +98,14 @@ def optimizer(default: str) -> Setting:
 
 ID_BYTES = 8
 """Of an int64 id."""
+
+
+PACKED = {"slices": 3, "depth": 256}
+"""Eigen's parallel matmul packs its left side anew: three slices in flight, each about so deep (its caches decide)."""
+
+OPERATION_BYTES = 40 << 10
+"""What TensorFlow 1 takes on a worker for an operation of the graph, in Python, in the runtime and in the copies that
+go to the master and to the optimizer: measured on 1.12, where it is 27 to 50 KiB."""
 
 
 def pull_and_push(settings: Settings, held: Sequence[Variable]) -> Exchange:
