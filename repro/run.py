@@ -20,7 +20,7 @@ from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, w
 from diagnostics.errors import UsageError
 from diagnostics.report.terminal import render_diagnosis
 from diagnostics.trace.terminal import render_trace_result
-from repro import scenarios
+from repro import scenarios, workloads
 from repro.cluster.backends import prepare
 from repro.cluster.limits import parse_limits
 from repro.faults import schedule
@@ -136,6 +136,9 @@ def run(
     faults = tuple(schedule.parse(written) for written in fault or ())
     for settings in settings_of.values():
         schedule.check(faults, backend.value, story.ranks(settings))
+    for name, settings in settings_of.items():
+        if warning := workloads.too_large(settings, runtime):
+            words.print(f"[yellow]{name}:[/] {warning}", soft_wrap=True)
     directory = out or Path("lastbatch-out") / f"{story.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     limits = Limits(floor=hang_after)
     with displayed(runtime) as display:

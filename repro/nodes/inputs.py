@@ -200,7 +200,7 @@ class ClosedQueueSource(object):
 
     def __init__(self, node, features):
         names = sorted(features)
-        shapes = [[node.settings["rows"]] + features[name].shape for name in names]
+        shapes = [[node.settings["rows"], *features[name].shape] for name in names]
         queue = tf.FIFOQueue(1, [type_of(features[name]) for name in names], shapes=shapes)
         self.close = queue.close()
         taken = queue.dequeue()

@@ -6,6 +6,7 @@ Runs on TensorFlow 1.4 to 1.15 and, through tf.compat.v1, on 2.x.
 import itertools
 import random
 import time
+from itertools import zip_longest
 
 from repro.nodes import inputs, models
 from repro.nodes.node import start
@@ -39,17 +40,19 @@ LARGE = 1 << 18
 
 
 def initialize(target, config, variables):
-    """Small ones together, large ones one by one, the largest last: a server holds only one initial value beside them.
+    """Small ones together, then the large ones, one at a time on each server and the largest last: so a server holds
+    only one initial value beside them.
 
-    Each in a session of its own: as long as a session is open, the servers keep the constants of its graphs, and the
-    initial value of a slot is a constant as large as the slot.
+    Each time in a session of its own: as long as a session is open, the servers keep the constants of its graphs,
+    and the initial value of a slot is a constant as large as the slot.
     """
-    sized = sorted((variable.shape.num_elements(), index) for index, variable in enumerate(variables))
-    small = [variables[index].initializer for size, index in sized if size < LARGE]
-    large = [variables[index].initializer for size, index in sized if size >= LARGE]
-    for initializers in [small] + [[one] for one in large]:
+    small, large = [], {}
+    for variable in sorted(variables, key=lambda one: one.shape.num_elements()):
+        alone = variable.shape.num_elements() >= LARGE
+        (large.setdefault(variable.device, []) if alone else small).append(variable.initializer)
+    for together in [small, *([one for one in group if one is not None] for group in zip_longest(*large.values()))]:
         with tf.Session(target, config=config) as session:
-            session.run(initializers)
+            session.run(together)
 
 
 class Slowness(object):

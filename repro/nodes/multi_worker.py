@@ -36,7 +36,7 @@ def make_step(tf, strategy, variables):
             loss = tf.add_n([tf.reduce_mean(tf.square(tf.matmul(rows, weight) - 1.0)) for weight in weights])
         gradients = tape.gradient(loss, weights)
         reduced = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
-        for weight, gradient in zip(weights, reduced):  # noqa: B905
+        for weight, gradient in zip(weights, reduced):
             weight.assign_sub(0.01 * gradient)
         return loss
 

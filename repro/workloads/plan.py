@@ -102,9 +102,7 @@ def _need(rank: str, terms: tuple[Term, ...]) -> Need:
     return Need(rank, terms, total(terms))
 
 
-def _server(
-    workload: Workload, settings: Settings, index: int, part: tuple[tuple[Variable, ...], Exchange]
-) -> Need:
+def _server(workload: Workload, settings: Settings, index: int, part: tuple[tuple[Variable, ...], Exchange]) -> Need:
     """A server is fullest either when its last and largest variable is initialized or in a step.
 
     TensorFlow makes an initial value first and then copies it: a variable asks for memory that devices and network

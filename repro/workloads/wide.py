@@ -32,9 +32,7 @@ def _operations(settings: Settings) -> Term:
 
 def _on_worker(settings: Settings) -> tuple[Term, ...]:
     values = _values(settings)
-    return (
-        term("input: as it is kept, row by row, as a batch", "3 * rows * width * value_bytes", values),
-    )
+    return (term("input: as it is kept, row by row, as a batch", "3 * rows * width * value_bytes", values),)
 
 
 def _on_server(settings: Settings) -> tuple[Term, ...]:

@@ -98,7 +98,7 @@ def test_mixed_training_with_adam_takes_sixteen_bytes_a_parameter() -> None:
 def test_a_limit_is_kept_and_one_row_more_breaks_it() -> None:
     workload = workloads.find("ctr")
     known = workloads.complete(workload, {"vocabulary": 100_000})
-    limit = 200 << 20
+    limit = 1 << 30
     rows = workloads.largest_batch(workload, known, limit)
     assert max(n.bytes for n in planned("ctr", vocabulary=100_000, rows=rows).ranks) <= limit
     assert max(n.bytes for n in planned("ctr", vocabulary=100_000, rows=rows + 1).ranks) > limit
@@ -122,6 +122,14 @@ def test_memory_is_needed_by_every_rank_of_a_scenario_and_includes_the_framework
     needed = workloads.memory_needed({"model": "wide", "workers": 2, "ps": 3, "rows": 1}, "tf1.12")
     assert set(needed) == {"worker:0", "worker:1", "ps:0", "ps:1", "ps:2"}
     assert min(needed.values()) >= workloads.idle_bytes("tf1.12")
+
+
+def test_a_trial_that_cannot_fit_this_machine_is_told_before_it_starts() -> None:
+    job = {"workers": 1, "ps": 4, "rows": 1}
+    assert workloads.too_large({**job, "model": "ctr"}, "tf1.12") == ""
+    warning = workloads.too_large({**job, "model": "nce", "vocabulary": 10**12}, "tf1.12")
+    assert "5 ranks" in warning and "lastbatch plan nce" in warning
+    assert workloads.too_large({"epoch_ends": 8}, "py3.11") == ""
 
 
 def test_a_choice_takes_its_values_only() -> None:

@@ -13,9 +13,9 @@ Step = namedtuple("Step", "train evaluate")
 def in_memory(rows, features, seed):
     """Features of so many rows as tensors, made by the graph: as constants they would be in every copy of it."""
     return {
-        name: tf.ones([rows] + feature.shape)
+        name: tf.ones([rows, *feature.shape])
         if feature.below is None
-        else tf.random_uniform([rows] + feature.shape, maxval=feature.below, dtype=tf.int64, seed=seed)
+        else tf.random_uniform([rows, *feature.shape], maxval=feature.below, dtype=tf.int64, seed=seed)
         for name, feature in features.items()
     }
 
@@ -53,7 +53,7 @@ class Placement(object):
         """A list of variables, for lookups with `partition_strategy="div"`: the first ones have the odd rows."""
         share, odd = divmod(shape[0], len(self.devices))
         return [
-            self._make(index, "%s/part%d" % (name, index), [share + (index < odd)] + shape[1:], initializer)
+            self._make(index, "%s/part%d" % (name, index), [share + (index < odd), *shape[1:]], initializer)
             for index in range(len(self.devices))
         ]
 
