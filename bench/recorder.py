@@ -108,9 +108,7 @@ def measure(events, repeats, home):
 def interpreters():
     """CPython releases from 3.6 on, oldest first: version -> path."""
     root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
-    installed = (
-        os.listdir(os.path.join(root, "versions")) if os.path.isdir(os.path.join(root, "versions")) else []
-    )
+    installed = os.listdir(os.path.join(root, "versions")) if os.path.isdir(os.path.join(root, "versions")) else []
     found = {}
     for minor in range(6, 15):
         paths = [os.path.join(root, "versions", name, "bin", "python") for name in sorted(installed)
@@ -125,9 +123,7 @@ def main():
     """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.add_argument(
-        "--events", type=int, default=100000, help="events a loop; a tenth for the slow alternatives"
-    )
+    parser.add_argument("--events", type=int, default=100000, help="events a loop; a tenth for the slow alternatives")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--python", metavar="3.N", help="only this release")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)

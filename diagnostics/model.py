@@ -31,7 +31,7 @@ class State(str, enum.Enum):
     UNKNOWN = "unknown"
 
 
-class Frame(Record, frozen=True):
+class Frame(Record, frozen=True, gc=False):
     """One frame of a stack.
 
     `function` is demangled, without its arguments. `file` is the Python source, or the shared library of a
@@ -53,7 +53,7 @@ class Thread(Record, frozen=True):
     holds_gil: bool = False
 
 
-class ThreadSample(Record, frozen=True):
+class ThreadSample(Record, frozen=True, gc=False):
     """A thread's counters in /proc/PID/task/TID at one moment (man 5 proc)."""
 
     tid: int
@@ -113,7 +113,7 @@ class Sample(Record, frozen=True):
         return sum(thread.voluntary + thread.involuntary for thread in self.threads)
 
 
-class Connection(Record, frozen=True):
+class Connection(Record, frozen=True, gc=False):
     """A TCP connection of the process, from the kernel's sock_diag (struct tcp_info).
 
     `quiet` is the time since data was last sent or received, whichever is later; `unsent` and `unacked` are
@@ -299,7 +299,7 @@ class Wait(Record, frozen=True):
     seconds: float = -1.0
 
 
-class StackNode(Record, frozen=True):
+class StackNode(Record, frozen=True, gc=False):
     """A node of the merged prefix tree: a frame, the ranks whose stacks pass through it, and how often."""
 
     function: str

@@ -6,11 +6,12 @@ which they answer does not matter (tests/unit/test_merge.py holds it to that).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from diagnostics.collect.names import is_noise
-from diagnostics.model import Frame, Process, RankClass, StackNode, Thread
+from diagnostics.model import Frame, Process, RankClass, Record, StackNode, State, Thread
 
 Forest = tuple[StackNode, ...]
 EMPTY: Forest = ()
@@ -22,7 +23,11 @@ def _key(node: StackNode) -> tuple[str, str, bool]:
 
 def telling_frames(thread: Thread) -> tuple[Frame, ...]:
     """The thread's frames without libc's way down to the system call."""
-    return tuple(frame for frame in thread.frames if not is_noise(frame))
+    return telling(thread.frames)
+
+
+def telling(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    return tuple(frame for frame in frames if not is_noise(frame))
 
 
 _DEEPEST = 300
@@ -38,37 +43,100 @@ def shortened(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
 
 def tree_of(rank: str, thread: Thread) -> Forest:
     """The tree of a single stack: a chain."""
-    chain: Forest = EMPTY
-    for frame in reversed(shortened(telling_frames(thread))):
-        chain = (StackNode(frame.function, frame.file, frame.native, (rank,), 1, chain),)
-    return chain
+    return _tree_of_stacks([(shortened(telling_frames(thread)), (rank,), 1)], Unions())
+
+
+class Unions:
+    """Sets of ranks joined, each combination once: along a stack the same sets meet again and again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._kept: list[object] = []  # an id names a set only as long as the set lives
+
+    def of(self, sets: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+        """All of them, in order, each once."""
+        if len(sets) == 1:
+            return sets[0]
+        key = tuple(map(id, sets))
+        if key not in self._known:
+            self._kept.append(sets)
+            # Each is in order already, so that sorting only merges them.
+            self._known[key] = tuple(dict.fromkeys(sorted(chain.from_iterable(dict.fromkeys(sets)))))
+        return self._known[key]
 
 
 def merge(left: Forest, right: Forest) -> Forest:
     """Both forests in one; nodes of the same function and file become one node with the ranks of both."""
-    nodes = {_key(node): node for node in left}
-    for node in right:
-        known = nodes.get(_key(node))
-        nodes[_key(node)] = _join(known, node) if known else node
-    return tuple(nodes[key] for key in sorted(nodes))
+    return merge_all([left, right])
 
 
-def _join(left: StackNode, right: StackNode) -> StackNode:
+def merge_all(forests: Sequence[Forest]) -> Forest:
+    """All forests in one, at a cost that grows with their size, whatever their number."""
+    return _merge_all(forests, Unions())
+
+
+def _merge_all(forests: Sequence[Forest], unions: Unions) -> Forest:
+    groups: dict[tuple[str, str, bool], list[StackNode]] = {}
+    for forest in forests:
+        for node in forest:
+            groups.setdefault(_key(node), []).append(node)
+    return tuple(_join(groups[key], unions) for key in sorted(groups))
+
+
+def _join(nodes: Sequence[StackNode], unions: Unions) -> StackNode:
+    first = nodes[0]
+    if len(nodes) == 1:
+        return first
     return StackNode(
-        function=left.function,
-        file=left.file,
-        native=left.native,
-        ranks=tuple(sorted({*left.ranks, *right.ranks})),
-        threads=left.threads + right.threads,
-        children=merge(left.children, right.children),
+        function=first.function,
+        file=first.file,
+        native=first.native,
+        ranks=unions.of([node.ranks for node in nodes]),
+        threads=sum(node.threads for node in nodes),
+        children=_merge_all([node.children for node in nodes], unions),
+    )
+
+
+Stack = tuple[tuple[Frame, ...], tuple[str, ...], int]
+"""Frames, the ranks that have a thread with these, and how many threads."""
+
+
+def _tree_of_stacks(stacks: Sequence[Stack], unions: Unions, depth: int = 0) -> Forest:
+    groups: dict[tuple[str, str, bool], list[Stack]] = {}
+    for stack in stacks:
+        frames = stack[0]
+        if len(frames) > depth:
+            frame = frames[depth]
+            groups.setdefault((frame.function, frame.file, frame.native), []).append(stack)
+    return tuple(
+        StackNode(
+            *key,
+            ranks=unions.of([ranks for _, ranks, _ in group]),
+            threads=sum(count for _, _, count in group),
+            children=_tree_of_stacks(group, unions, depth + 1),
+        )
+        for key, group in sorted(groups.items())
     )
 
 
 def merge_processes(processes: Iterable[Process]) -> Forest:
-    """One tree of all threads of all ranks."""
-    return reduce(
-        merge, (tree_of(process.rank, thread) for process in processes for thread in process.threads), EMPTY
-    )
+    """One tree of all threads of all ranks. Threads with equal stacks, which are most, are only counted."""
+    counts: defaultdict[tuple[Frame, ...], dict[str, int]] = defaultdict(dict)
+    for process in processes:
+        rank = process.rank
+        for thread in process.threads:
+            ranks = counts[thread.frames]
+            ranks[rank] = ranks.get(rank, 0) + 1
+    sets: dict[tuple[str, ...], tuple[str, ...]] = {}
+    stacks = [
+        (
+            shortened(telling(frames)),
+            sets.setdefault(names := tuple(sorted(ranks)), names),
+            sum(ranks.values()),
+        )
+        for frames, ranks in counts.items()
+    ]
+    return _tree_of_stacks(stacks, Unions())
 
 
 def main_thread(process: Process) -> Thread | None:
@@ -97,19 +165,56 @@ def _is_plumbing(frame: Frame) -> bool:
     return frame.native and (hidden or name.startswith(_PLUMBING) or name in _CALLS)
 
 
+class Alike(Record, frozen=True):
+    """Ranks whose main threads have the same stack, on the way to a `RankClass`: these can still be merged."""
+
+    stack: tuple[Frame, ...] | None
+    ranks: tuple[str, ...]
+    states: tuple[State, ...]
+
+
 def classes_of(processes: Iterable[Process]) -> tuple[RankClass, ...]:
-    """Ranks whose main threads have the same stack."""
-    alike: dict[object, list[Process]] = {}
+    """Ranks whose main threads have the same stack; the smallest class, which tells most, first."""
+    return rank_classes(alike_of(processes))
+
+
+def alike_of(processes: Iterable[Process]) -> tuple[Alike, ...]:
+    groups: dict[tuple[Frame, ...] | None, list[Process]] = {}
     for process in processes:
         main = main_thread(process)
-        shape = tuple((frame.function, frame.file) for frame in telling_frames(main)) if main else None
-        alike.setdefault(shape, []).append(process)
-    found = [
-        RankClass(
-            ranks=tuple(sorted(process.rank for process in group)),
-            waits_in=waits_in(main_thread(group[0])),
-            states=tuple(sorted({process.state for process in group})),
+        groups.setdefault(main.frames if main else None, []).append(process)
+    return merge_alike(
+        [
+            Alike(_shape(stack), tuple(sorted(p.rank for p in group)), tuple(sorted({p.state for p in group})))
+            for stack, group in groups.items()
+        ]
+    )
+
+
+def _shape(stack: tuple[Frame, ...] | None) -> tuple[Frame, ...] | None:
+    """Without lines: ranks that stand a line apart in the same function are alike."""
+    if stack is None:
+        return None
+    return tuple(Frame(frame.function, frame.file, native=frame.native) for frame in telling(stack))
+
+
+def merge_alike(parts: Iterable[Alike]) -> tuple[Alike, ...]:
+    """The same stack once, with the ranks of all parts. Associative and commutative."""
+    groups: dict[tuple[Frame, ...] | None, list[Alike]] = {}
+    for part in parts:
+        groups.setdefault(part.stack, []).append(part)
+    unions = Unions()
+    return tuple(
+        Alike(
+            stack, unions.of([part.ranks for part in group]), tuple(sorted({s for part in group for s in part.states}))
         )
-        for group in alike.values()
+        for stack, group in groups.items()
+    )
+
+
+def rank_classes(parts: Iterable[Alike]) -> tuple[RankClass, ...]:
+    found = [
+        RankClass(part.ranks, waits_in(Thread(0, frames=part.stack) if part.stack else None), part.states)
+        for part in parts
     ]
     return tuple(sorted(found, key=lambda group: (len(group.ranks), group.ranks)))

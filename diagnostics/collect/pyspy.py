@@ -41,7 +41,7 @@ def parse(output: bytes) -> tuple[Thread, ...]:
     """
     try:
         threads = msgspec.json.decode(output, type=list[_SpyThread])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RungError("answered with something else than threads") from None
     return tuple(
         Thread(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from diagnostics.collect import procfs
 from diagnostics.discover.jobs import Job, Member, child_name, find_jobs

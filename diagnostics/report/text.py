@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import signal
 import unicodedata
@@ -42,20 +43,29 @@ def inert(value: T) -> T:
 def _walk(value: object) -> object:
     # An enum's member is a str too, but it is ours. A tree may be deeper than Python's own stack may grow:
     # whoever draws its nodes makes their text inert.
-    if type(value) is str:
-        return inert_text(value)
+    kind = type(value)
+    if kind is str:
+        return inert_text(value)  # type: ignore[arg-type]
+    if not value or kind in _PLAIN:
+        return value
     if isinstance(value, StackNode):
         return value
     if isinstance(value, msgspec.Struct):
-        fields = {name: getattr(value, name) for name in value.__struct_fields__}
-        changed = {name: new for name, old in fields.items() if (new := _walk(old)) is not old}
+        changed = {}
+        for name in value.__struct_fields__:
+            old = getattr(value, name)
+            if old and type(old) not in _PLAIN and (new := _walk(old)) is not old:
+                changed[name] = new
         return msgspec.structs.replace(value, **changed) if changed else value
     if isinstance(value, tuple):
-        walked = tuple(_walk(item) for item in value)
-        return walked if any(new is not old for new, old in zip(walked, value, strict=True)) else value
+        walked = tuple(map(_walk, value))
+        return walked if any(map(operator.is_not, walked, value)) else value
     if isinstance(value, dict):
         return {_walk(key): _walk(item) for key, item in value.items()}
     return value
+
+
+_PLAIN = frozenset({int, float, bool, type(None)})
 
 
 def inert_text(text: str) -> str:
@@ -135,11 +145,7 @@ def duration(seconds: float) -> str:
         return f"{seconds * 1e6:.0f} µs" if seconds else "0 s"
     if seconds < 0.9995:
         milliseconds = seconds * 1000
-        return (
-            f"{milliseconds:.1f} ms"
-            if milliseconds < 9.95 and milliseconds % 1 > 0.05
-            else f"{milliseconds:.0f} ms"
-        )
+        return f"{milliseconds:.1f} ms" if milliseconds < 9.95 and milliseconds % 1 > 0.05 else f"{milliseconds:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -1,0 +1,113 @@
+"""Attaches many times to a healthy TensorFlow 2 training job, and compares its losses with those of a job left alone.
+
+python bench/harmless.py --attaches 500
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from diagnostics.collect import Options, Target, collect, procfs
+from repro.runtimes import ensure
+
+TRAINING = """
+import os, sys
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.keras.utils.set_random_seed(7)
+tf.config.experimental.enable_op_determinism()
+home, steps = sys.argv[1], int(sys.argv[2])
+data = tf.data.Dataset.range(100000).map(
+    lambda i: tf.random.stateless_uniform([32, 64], [7, i]), num_parallel_calls=2).repeat().prefetch(2)
+w1 = tf.Variable(tf.random.stateless_normal([64, 256], [1, 2]))
+w2 = tf.Variable(tf.random.stateless_normal([256, 1], [3, 4]))
+
+@tf.function
+def step(x):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((tf.tanh(x @ w1) @ w2 - tf.reduce_sum(tf.sin(x), 1, keepdims=True)) ** 2)
+    for variable, gradient in zip((w1, w2), tape.gradient(loss, [w1, w2])):
+        variable.assign_sub(1e-4 * gradient)
+    return loss
+
+with open(home + "/losses", "w", 1) as file:
+    for number, batch in enumerate(data):
+        file.write(repr(float(step(batch))) + "\\n")
+        if number + 1 == steps or os.path.exists(home + "/stop"):
+            break
+"""
+
+
+def start(home: Path, steps: int) -> subprocess.Popen[bytes]:
+    home.mkdir()
+    environ = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    argv = [str(ensure("tf2").python), "-c", TRAINING, str(home), str(steps)]
+    return subprocess.Popen(argv, env=environ, stderr=subprocess.DEVNULL)
+
+
+def losses(home: Path) -> list[str]:
+    path = home / "losses"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def attach_often(attaches: int, home: Path) -> dict[str, object]:
+    job = start(home / "watched", -1)
+    try:
+        while len(losses(home / "watched")) < 20:
+            if job.poll() is not None:
+                sys.exit("the job did not start")
+            time.sleep(0.1)
+        pauses, without = [], 0
+        began, first = time.monotonic(), len(losses(home / "watched"))
+        for _ in range(attaches):
+            (process,) = collect([Target(job.pid, "worker:0")], Options(gap=0.0)).processes
+            pauses.append(process.pause)
+            without += not process.threads
+            if procfs.state_of(job.pid) not in ("R", "S", "D"):
+                sys.exit(f"after an attach the job is in state {procfs.state_of(job.pid)!r}")
+        seconds, last = time.monotonic() - began, len(losses(home / "watched"))
+        (home / "watched" / "stop").touch()
+        status = job.wait(60)
+    finally:
+        job.kill()
+    watched = losses(home / "watched")
+    left_alone = start(home / "alone", len(watched))
+    left_alone.wait()
+    return {
+        "attaches": attaches,
+        "without a stack": without,
+        "seconds": round(seconds, 1),
+        "exit status": status,
+        "steps": len(watched),
+        "steps a second while attaching": round((last - first) / seconds, 1),
+        "same losses": watched == losses(home / "alone"),
+        "pause median ms": round(1000 * statistics.median(pauses), 1),
+        "pause max ms": round(1000 * max(pauses), 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--attaches", type=int, default=500)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lastbatch-harmless-") as home:
+        row = attach_often(arguments.attaches, Path(home))
+    if arguments.json:
+        print(msgspec.json.encode(row).decode())
+    else:
+        for name, value in row.items():
+            print(f"{name:32} {value}")
+
+
+if __name__ == "__main__":
+    main()
