@@ -91,15 +91,15 @@ def _ranks(rows: tuple[RankRow, ...]) -> list[RenderableType]:
         shown, rest = tuple(first[:MOST_ROWS]), tuple(first[MOST_ROWS:])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("rank", overflow="fold", min_width=5)
-    table.add_column("state", overflow="fold", min_width=6)
+    table.add_column("state", no_wrap=True)
     table.add_column("epoch", justify="right")
     table.add_column("last\nbatch", justify="right")
     table.add_column("rows", justify="right")
     table.add_column("end\nseen")
-    table.add_column("began, has not ended", overflow="fold")
+    table.add_column("began, has not ended", overflow="fold", min_width=8)
     table.add_column("from", overflow="fold")
     table.add_column("pause\nms", justify="right")
-    table.add_column("pid", justify="right", no_wrap=True)
+    table.add_column("pid", justify="right", overflow="fold", min_width=5)
     # An ssh job has many hosts; on one machine the column would only take room.
     hosts = len({row.host for row in rows if row.host}) > 1
     if hosts:
@@ -108,7 +108,7 @@ def _ranks(rows: tuple[RankRow, ...]) -> list[RenderableType]:
         cells = [
             Text(row.rank, "bold"), Text(row.state.value, STYLES[row.state]), Text(row.epoch or DASH),
             Text(row.last_batch or DASH), Text(row.rows or DASH), Text(row.end_seen or DASH),
-            Text("\n".join(row.open) or DASH), Text(row.rung or "nothing"),
+            Text("\n".join(row.open) or DASH), Text(row.rung.replace("+", "\n+") or "nothing"),
             Text(milliseconds(row.pause) if row.rung else DASH), Text(str(row.pid or DASH)),
         ]  # fmt: skip
         table.add_row(*cells, *([Text(row.host)] if hosts else []))

@@ -81,3 +81,10 @@ def test_markup_in_the_evidence_is_shown_as_it_is() -> None:
     collection, diagnosis = report_samples.unknown()
     marked = msgspec.structs.replace(diagnosis, summary="[red]x[/red]")
     assert "[red]x[/red]" in printed((collection, marked))
+
+
+def test_in_80_columns_no_state_and_no_pid_is_broken_or_lost() -> None:
+    """GIVEN the longest state and tool there are, THEN a reader still finds them, and the pid, in a plain terminal."""
+    process = Process("worker:1", 31999, "h", State.PROGRESSING, rung="py-spy+unwind")
+    shown = printed((Collection(1.0, 1.0, (process,)), Diagnosis("none", "well", (), ())), 80)
+    assert "progressing" in shown and "31999" in shown and "+unwind" in shown
