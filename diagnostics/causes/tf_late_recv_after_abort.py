@@ -10,7 +10,7 @@ with uprobes, see docs/last-batch.md.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence, input_end, names, stack_mentions
-from diagnostics.analyze.progress import is_server, is_stopped
+from diagnostics.analyze.progress import is_frozen, is_server, is_stopped
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Connection, Process, State
 from diagnostics.trace.model import TraceResult, TraceVerdict
@@ -32,8 +32,8 @@ def examine(facts: Facts) -> Case | None:
     case = Case(prior=-5.2)  # of jobs stuck in RunStep, few are stuck for this reason
     said = "the client waits in RunStep for its servers' parts of the step"
     case.supports(0.0, evidence(said, "stacks", names(clients)))
-    if stopped := [process for process in clients if is_stopped(process)]:
-        case.speaks_against(6.0, evidence("the client itself is stopped", "procfs", names(stopped)))
+    if stopped := [process for process in clients if is_stopped(process) or is_frozen(process)]:
+        case.speaks_against(6.0, evidence("the client itself is stopped or frozen", "procfs", names(stopped)))
     _look_at_end_of_input(case, clients)
     _look_at_servers(case, facts, clients)
     _look_at_connections(case, facts, clients)

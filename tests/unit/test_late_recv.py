@@ -9,6 +9,7 @@ import pytest
 
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.model import (
+    Cgroup,
     Collection,
     Connection,
     Diagnosis,
@@ -25,6 +26,7 @@ from diagnostics.model import (
 
 STUCK = ("_PyEval_EvalFrameDefault", "TF_SessionRun", "tensorflow::LocalMaster::RunStep", "pthread_cond_wait")
 READS = ("clone", "tensorflow::IteratorGetNextOp::ComputeAsync", "read")
+FROZEN = Cgroup(frozen=True)
 SERVERS = ("ps:0", "ps:1", "ps:2", "ps:3")
 
 
@@ -32,9 +34,10 @@ def thread(tid: int, functions: Iterable[str]) -> Thread:
     return Thread(tid, "python", tuple(Frame(name, "libtensorflow.so", native=True) for name in functions))
 
 
-def looks(letter: str = "S", busy: bool = False) -> tuple[Sample, ...]:
+def looks(letter: str = "S", busy: bool = False, cgroup: Cgroup | None = None) -> tuple[Sample, ...]:
     return tuple(
-        Sample(at, (ThreadSample(1, "python", letter, 1.0 + busy * at, 5, 5),), step=7, events=10) for at in (1.0, 2.0)
+        Sample(at, (ThreadSample(1, "python", letter, 1.0 + busy * at, 5, 5),), step=7, events=10, cgroup=cgroup)
+        for at in (1.0, 2.0)
     )
 
 
@@ -104,6 +107,8 @@ def test_without_the_end_of_the_input_the_same_stacks_are_unknown(flight: Flight
 
 NOT_THE_RACE = {
     "the worker was stopped": job(worker(samples=looks("T"))),
+    "the worker was frozen": job(worker(samples=looks(cgroup=FROZEN))),
+    "a server was frozen": job(worker(), ps_2=server("ps:2", samples=looks(cgroup=FROZEN))),
     "a server was stopped": job(worker(), ps_2=server("ps:2", samples=looks("T"))),
     "a server is gone": job(worker(), ps_2=server("ps:2", samples=(), threads=())),
     "a server was not looked at": job(worker(), ps_2=None),
