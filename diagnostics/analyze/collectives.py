@@ -7,7 +7,7 @@ import re
 
 from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.thread_waits import short
-from diagnostics.model import Process
+from diagnostics.model import Process, Thread
 
 _OPERATIONS = frozenset(
     {
@@ -24,6 +24,7 @@ _NATIVE = (
     ("CollectiveBcast", "broadcast"),
     ("horovod::common::", "a collective of Horovod"),
 )
+_WORKER_OF_MANY = ("tensorflow::eager::EagerServiceImpl", "tensorflow::GrpcWorkerEnv")
 _NAMES = {
     "allreduce": "all_reduce",
     "allgather": "all_gather",
@@ -42,7 +43,15 @@ def collective_of(process: Process) -> str:
         for frame in thread.frames:
             if frame.native and (name := _native(frame.function)):
                 return name
-    return ""
+    return "a step over all workers" if _in_shared_function(process, main) else ""
+
+
+def _in_shared_function(process: Process, main: Thread | None) -> bool:
+    """TensorFlow 2's collectives wait without a thread: only the caller of the function is seen, in a worker of many."""
+    waits = main is not None and any("ProcessFunctionLibraryRuntime::RunSync" in frame.function for frame in main.frames)
+    return waits and any(
+        part in frame.function for thread in process.threads for frame in thread.frames for part in _WORKER_OF_MANY
+    )
 
 
 def _native(function: str) -> str:
