@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from diagnostics.analyze.facts import stack_mentions
 from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.thread_waits import short
 from diagnostics.model import Process, Thread
@@ -47,11 +48,10 @@ def collective_of(process: Process) -> str:
 
 
 def _in_shared_function(process: Process, main: Thread | None) -> bool:
-    """TensorFlow 2's collectives wait without a thread: only the caller of the function is seen, in a worker of many."""
-    waits = main is not None and any("ProcessFunctionLibraryRuntime::RunSync" in frame.function for frame in main.frames)
-    return waits and any(
-        part in frame.function for thread in process.threads for frame in thread.frames for part in _WORKER_OF_MANY
-    )
+    """TensorFlow 2's collectives wait without a thread: only the function's caller is seen, in a worker of many."""
+    if main is None or not stack_mentions(main, ["ProcessFunctionLibraryRuntime::RunSync"]):
+        return False
+    return any(stack_mentions(thread, _WORKER_OF_MANY) for thread in process.threads)
 
 
 def _native(function: str) -> str:

@@ -12,8 +12,8 @@ SCENARIO = msgspec.structs.replace(
         "mwms-uneven",
         summary="MultiWorkerMirroredStrategy, and one worker's own dataset is longer",
         story=(
-            "Each worker iterates a dataset of its own and sums up over all workers in every step. Worker 0 has one batch "
-            "more: its last all-reduce waits for workers that have finished."
+            "Each worker iterates a dataset of its own and sums up over all workers in every step. Worker 0 has one "
+            "batch more: its last all-reduce waits for workers that have finished."
         ),
         stuck=Arm("uneven", "worker 0 trains a batch more"),
         healthy=Arm("even", "every worker trains the same number of batches"),
