@@ -34,7 +34,7 @@ def compare(
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            help="Any setting, arm, runtime or amplify, with levels; again for more.", metavar="AXIS=LEVEL,..."
+            help="Any setting, arm, runtime, backend, fault or amplify; again for more.", metavar="AXIS=LEVEL,..."
         ),
     ] = None,
     design: Annotated[

@@ -10,17 +10,18 @@ import msgspec
 from diagnostics.errors import UsageError
 from repro import runtimes, scenarios
 from repro.experiment import amplify
+from repro.faults import schedule
 from repro.scenario import Settings
 
 CONTROL = "A/A"
 """Label of a second cell that is the baseline in everything but its name."""
-NO_SETTINGS = ("arm", "runtime", "backend", "amplify")
-"""Axes that are no setting of the scenario. `amplify` takes amplifiers joined by +, or none."""
+NO_SETTINGS = ("arm", "runtime", "backend", "amplify", "fault")
+"""Axes that are no setting of the scenario. `amplify` and `fault` take names joined by +, or none."""
 BACKENDS = ("local", "docker")
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """`settings` are as given, without the defaults; `amplifiers` as in `repro.experiment.amplify`."""
+    """`settings` are as given, without the defaults; `amplifiers` are read by `amplify`, `faults` by `repro.faults`."""
 
     label: str
     scenario: str
@@ -29,6 +30,7 @@ class Cell(msgspec.Struct, frozen=True):
     settings: dict[str, str] = {}
     amplifiers: tuple[str, ...] = ()
     backend: str = "local"
+    faults: tuple[str, ...] = ()
 
     @property
     def resolved(self) -> Settings:
@@ -42,9 +44,6 @@ class Cell(msgspec.Struct, frozen=True):
             UsageError: no such arm, runtime, setting or amplifier.
         """
         settings = {**self.settings, **{key: value for key, value in changes.items() if key not in NO_SETTINGS}}
-        amplifiers = self.amplifiers
-        if "amplify" in changes:
-            amplifiers = tuple(name for name in changes["amplify"].split("+") if name != "none")
         cell = msgspec.structs.replace(
             self,
             label=label,
@@ -52,21 +51,27 @@ class Cell(msgspec.Struct, frozen=True):
             runtime=changes.get("runtime", self.runtime),
             backend=changes.get("backend", self.backend),
             settings=settings,
-            amplifiers=amplifiers,
+            amplifiers=_names(changes["amplify"]) if "amplify" in changes else self.amplifiers,
+            faults=_names(changes["fault"].replace(";", ",")) if "fault" in changes else self.faults,
         )
         check(cell)
         return cell
 
 
+def _names(level: str) -> tuple[str, ...]:
+    return tuple(name for name in level.split("+") if name != "none")
+
+
 def check(cell: Cell) -> None:
     """Raises: UsageError: the cell names something that is not there."""
-    scenarios.find(cell.scenario).arm(cell.arm)
+    story = scenarios.find(cell.scenario)
+    story.arm(cell.arm)
     runtimes.parse(cell.runtime)
-    assert cell.resolved
     if cell.backend not in BACKENDS:
         raise UsageError(f"no backend {cell.backend!r}", f"There are {' and '.join(BACKENDS)}")
     for name in cell.amplifiers:
         amplify.parse(name)
+    schedule.check([schedule.parse(fault) for fault in cell.faults], cell.backend, story.ranks(cell.resolved))
 
 
 def parse_axes(words: Sequence[str]) -> dict[str, list[str]]:
@@ -109,13 +114,7 @@ def same(one: Cell, other: Cell) -> bool:
     """Whether two cells differ in nothing but how they are called."""
 
     def key(cell: Cell) -> tuple[object, ...]:
-        return (
-            cell.scenario,
-            cell.arm,
-            runtimes.parse(cell.runtime).release,
-            cell.resolved,
-            cell.amplifiers,
-            cell.backend,
-        )
+        release = runtimes.parse(cell.runtime).release
+        return cell.scenario, cell.arm, release, cell.resolved, cell.amplifiers, cell.backend, cell.faults
 
     return key(one) == key(other)

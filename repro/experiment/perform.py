@@ -27,6 +27,7 @@ from repro.experiment import amplify
 from repro.experiment.cell import Cell
 from repro.experiment.crowding import Meter
 from repro.experiment.study import Result
+from repro.faults import schedule
 from repro.trial import Observer, Outcome, Plan, run_trial
 
 
@@ -83,7 +84,10 @@ def _plan(order: Order) -> Plan:
     backend, runtime = prepare(cell.backend, cell.runtime, NodeLimits(), lambda said: None)
     single = Plan(scenario, cell.arm, runtime, {**settings, "epoch_ends": 1}, order.time_limit, Path(order.directory))
     settings = {**settings, "epoch_ends": max(1, -(-order.target // single.target))}
-    return msgspec.structs.replace(single, settings=settings, limits=Limits(floor=order.hang_after), backend=backend)
+    faults = tuple(schedule.parse(fault) for fault in cell.faults)
+    return msgspec.structs.replace(
+        single, settings=settings, limits=Limits(floor=order.hang_after), backend=backend, faults=faults
+    )
 
 
 def verdict_of(outcome: Outcome) -> str:

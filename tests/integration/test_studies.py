@@ -1,4 +1,4 @@
-"""Studies on real TensorFlow 1.12: small ones to their end, killed ones that go on, several trials on cores of their own."""
+"""Studies on real TensorFlow 1.12: small ones to their end, killed ones that go on, side by side on their own cores."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_rates_are_compared_and_everything_is_in_one_file(lastbatch: Call, runti
 
 
 def test_a_study_survives_kill_9_and_goes_on(lastbatch: Call, runtime: Get, tmp_path: Path) -> None:
-    """WHEN the program is killed in the middle of a trial, THEN nothing is left running, and it goes on with the rest."""
+    """WHEN the program is killed in the middle of a trial, THEN nothing is left, and it goes on with the rest."""
     runtime("tf1.12")
     path = tmp_path / "s.sqlite"
     words = ["compare", "last-batch", "--question", "below:0.5", *SMALL, "--slice", "3", "--study", str(path)]
@@ -181,7 +181,9 @@ def test_the_plan_forecasts_and_starts_nothing(lastbatch: Call, tmp_path: Path) 
 def test_remedies_are_those_of_the_cause(lastbatch: Call) -> None:
     answer = lastbatch("verify", "last-batch", "--json")
     names = [remedy["name"] for remedy in answer.json["remedies"]]
-    assert {"one-inter-op-thread", "one-server", "upgrade", "stop-by-count", "drop-remainder", "device-filters"} <= {*names}
+    assert {"one-inter-op-thread", "one-server", "upgrade", "stop-by-count", "drop-remainder", "device-filters"} <= {
+        *names
+    }
     assert all(remedy["line"] for remedy in answer.json["remedies"])
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from diagnostics.errors import UsageError
 from repro.experiment import bisection, comparison, shrinking
 from repro.experiment.campaign import Pacing, Turn, target_of, training_share
-from repro.experiment.cell import CONTROL, Cell, one_by_one
+from repro.experiment.cell import CONTROL, Cell, crossed, one_by_one, parse_axes
 from repro.experiment.comparison import Question
 from repro.experiment.rates import Count
 from repro.experiment.study import Result, Trial, counts
@@ -219,3 +220,22 @@ def _all_settings() -> list[dict[str, int]]:
 def test_the_training_share_is_of_what_a_trial_takes() -> None:
     trials = [Trial(1, "a", 1, "ended", Result("finished", training=24, wall=30)), Trial(2, "a", 1, "running")]
     assert training_share(trials) == pytest.approx(0.8)
+
+
+def test_axes_make_cells() -> None:
+    axes = parse_axes(["ps=4,1", "amplify=none,burn:2+cores:1", "fault=none,freeze:ps:0;at=5;for=2"])
+    cells = crossed(BASE, axes)
+    assert len(cells) == 8 and cells[0].label == "ps=4 amplify=none fault=none"
+    assert cells[-1].amplifiers == ("burn:2", "cores:1") and cells[-1].faults == ("freeze:ps:0,at=5,for=2",)
+    assert [cell.label for cell in one_by_one(BASE, {"ps": ["4", "2"], "runtime": ["tf1.12.0", "tf1.8"]})] == [
+        "baseline", "ps=2", "runtime=tf1.8",
+    ]  # fmt: skip
+    assert [cell.label for cell in crossed(BASE, {})] == ["baseline"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"arm": "x"}, {"ps": "0"}, {"amplify": "pray:1"}, {"backend": "x"}, {"fault": "freeze:ps:9"}]
+)
+def test_a_cell_that_cannot_be_is_refused(change: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        BASE.changed("x", change)

@@ -1,0 +1,70 @@
+"""A study on three Ray nodes in one machine, one of which is killed in the middle of its trial."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repro.experiment import comparison
+from repro.experiment.campaign import Pacing, run_campaign
+from repro.experiment.cell import Cell
+from repro.experiment.comparison import Question
+from repro.experiment.study import Study, Trial
+from repro.runtimes import Runtime
+
+try:
+    from ray.cluster_utils import Cluster
+
+    from repro.experiment.ray_engine import RayEngine
+except ImportError:
+    if os.environ.get("CI"):
+        raise
+    pytest.skip("Ray is not installed (pip install 'lastbatch[ray]')", allow_module_level=True)
+
+
+@pytest.fixture
+def three_nodes() -> Iterator[Any]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def test_a_lost_node_costs_its_trials_only(runtime: Callable[[str], Runtime], three_nodes: Any, tmp_path: Path) -> None:
+    """WHEN a node dies in the middle, THEN its trial is lost, the others count, and the study comes to its answer."""
+    runtime("tf1.12")
+    small = Cell("baseline", "last-batch", "dataset", "tf1.12", {"ps": "1", "variables": "5"})
+    cells, question = {"baseline": small}, Question("below", 0.03, alpha=0.05)
+    killed = []
+
+    def kill_one(trials: Sequence[Trial], running: int) -> None:
+        if running == 3 and not killed:
+            killed.append(next(iter(three_nodes.worker_nodes)))
+            three_nodes.remove_node(killed[0], allow_graceful=False)
+
+    with Study.create(tmp_path / "s.sqlite", {}, []) as study:
+        with RayEngine(1, three_nodes.address) as engine:
+            assert engine.slots == 3
+            over = run_campaign(
+                study,
+                lambda trials: comparison.next_turn(cells, trials, question, 1),
+                engine,
+                Pacing(slice=3),
+                kill_one,
+            )
+            assert over and killed and engine.slots == 2
+        trials = study.trials()
+        (row,) = comparison.assess(cells, trials, question)
+    assert (row.answer, row.count.hits) == ("below", 0)
+    lost = [trial for trial in trials if trial.state == "lost"]
+    assert len(lost) == 1 and lost[0].result and "Died" in lost[0].result.why
+    counted = [trial.result for trial in trials if trial.state == "ended" and trial.result]
+    assert row.count.exposure == sum(result.epoch_ends for result in counted) > 0
