@@ -46,7 +46,8 @@ def test_a_lost_node_costs_its_trials_only(runtime: Callable[[str], Runtime], th
     killed = []
 
     def kill_one(trials: Sequence[Trial], running: int) -> None:
-        if running == 3 and not killed:
+        training = list(tmp_path.glob("s.evidence/trial-*/worker-0/ready"))
+        if len(training) == 3 and not killed:
             killed.append(next(iter(three_nodes.worker_nodes)))
             three_nodes.remove_node(killed[0], allow_graceful=False)
 
@@ -57,7 +58,7 @@ def test_a_lost_node_costs_its_trials_only(runtime: Callable[[str], Runtime], th
                 study,
                 lambda trials: comparison.next_turn(cells, trials, question, 1),
                 engine,
-                Pacing(slice=3),
+                Pacing(slice=60),
                 kill_one,
             )
             assert over and killed and engine.slots == 2
