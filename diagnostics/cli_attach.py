@@ -19,7 +19,7 @@ from diagnostics.collect import Options, Target, collect
 from diagnostics.console import LACKING, OK, Json, command, page, print_json, words
 from diagnostics.discover.jobs import Job
 from diagnostics.discover.selectors import Selection, jobs_here, select
-from diagnostics.errors import UsageError
+from diagnostics.errors import LastbatchError, UsageError
 from diagnostics.model import Collection
 from diagnostics.redact import redact_command
 from diagnostics.report.text import plural
@@ -101,7 +101,14 @@ def conclude(collection: Collection, limits: Limits, out: Path | None, as_json: 
     """Diagnose, write the bundle, print the answer; the exit code."""
     collection, diagnosis = diagnose(collection, limits)
     path = out or Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + bundle.SUFFIX)
-    code = show(collection, diagnosis, as_json, bundle.write(path, collection, {}))
+    try:
+        written: Path | None = bundle.write(path, collection, {})
+    except LastbatchError as error:
+        # The job may never hang like this again: the answer first, then what became of the evidence.
+        show(collection, diagnosis, as_json, None)
+        words.print(Text(f"lastbatch: the bundle is not written: {error}"), soft_wrap=True)
+        return error.exit_code
+    code = show(collection, diagnosis, as_json, written)
     if any(process.threads for process in collection.processes):
         return code
     reason = next((process.why_not for process in collection.processes if process.why_not), "no reason given")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
@@ -116,7 +117,7 @@ def _show(
     page.print()
     if found.answer:
         share = found.probability[found.answer]
-        page.print(f"[bold]{found.answer}[/] is the first release without the hang ({share:.1%} sure).")
+        page.print(Text.assemble((found.answer, "bold"), f" is the first release without the hang ({share:.1%} sure)."))
         page.print(f"Without means: rarer than {desk.rate(found.threshold)} epoch ends.")
     else:
         page.print(found.problem or failed or "It is still open; the same command with --study goes on.", markup=False)

@@ -97,6 +97,15 @@ def list_scenarios(
     if as_json:
         print_json({"scenarios": [_described(scenario) for scenario in chosen]})
         return OK
+    if not name:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in ("scenario", "what it shows", "arms"):
+            table.add_column(column, overflow="fold")
+        for scenario in chosen:
+            table.add_row(Text(scenario.name, "bold"), scenario.summary, ", ".join(arm.name for arm in scenario.arms))
+        page.print(table)
+        page.print("\nlastbatch scenarios NAME shows one with all its settings.")
+        return OK
     for scenario in chosen:
         page.print(Text.assemble((scenario.name, "bold"), f"  {scenario.summary}"))
         page.print(f"  {scenario.story}\n", style="dim")

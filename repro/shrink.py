@@ -125,7 +125,7 @@ def _show(
     page.print(made)
     page.print()
     if over and found.best:
-        page.print(f"[bold]{label(found.best)}[/] is the smallest.")
+        page.print(Text.assemble((label(found.best), "bold"), " is the smallest."))
         for axis in axes:
             page.print(f"  {axis.name} {axis.start} -> {found.best[axis.name]}: {reasons[axis.name]}", markup=False)
     else:

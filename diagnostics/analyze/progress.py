@@ -218,12 +218,13 @@ def _how_it_ended(process: Process) -> str:
 
 def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
     """The collection with a state for every process. Who waits for a throttled rank is slow, however long it waits."""
-    slow = [process.rank for process in collection.processes if throttled_share(process) >= THROTTLED]
+    slow = {process.rank for process in collection.processes if throttled_share(process) >= THROTTLED}
 
     def judged(process: Process) -> Process:
         state, why = judge(process, limits)
-        if slow and state is State.HUNG and process.flight and not is_frozen(process):
-            state, why = State.SLOW, f"{why}; but {slow[0]} is throttled, so its peers wait without being stuck"
+        near = slow & {process.rank, *(link.peer for link in process.connections)}
+        if near and state is State.HUNG and process.flight and not is_frozen(process) and not is_stopped(process):
+            state, why = State.SLOW, f"{why}; but {min(near)} is throttled, so its peers wait without being stuck"
         return msgspec.structs.replace(process, state=state, state_why=why)
 
     return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
