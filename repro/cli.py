@@ -10,6 +10,7 @@ from rich.text import Text
 
 from diagnostics import cli as looking
 from diagnostics.cli_attach import attach
+from diagnostics.cli_watch import watch
 from diagnostics.cli_trace import trace
 from diagnostics.console import LACKING, OK, Json, command, page, print_json, run_app
 from diagnostics.report.text import size
@@ -163,6 +164,7 @@ app.command("bisect")(bisect)
 app.command("shrink")(shrink)
 app.command("verify")(verify)
 app.command("attach")(attach)
+app.command("watch")(watch)
 app.command("diagnose")(looking.diagnose)
 app.command("report")(looking.report)
 app.command("trace")(trace)

@@ -73,6 +73,12 @@ def parent_of(pid: int) -> int:
     return int(fields[1]) if len(fields) > 1 else 0
 
 
+def cpu_of(pid: int) -> float:
+    """Seconds of user and system time of all its threads."""
+    fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))
+    return (int(fields[11]) + int(fields[12])) / _TICK if len(fields) > 12 else 0.0
+
+
 def start_time(pid: int) -> int:
     """In clock ticks since boot: with the pid it names one process, also after the pid is used again."""
     fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))

@@ -1,0 +1,133 @@
+"""`lastbatch watch`: wait until a job hangs, then do what attach does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diagnostics.analyze.progress import Limits
+from diagnostics.cli_attach import Out, conclude
+from diagnostics.collect import Options, Target, collect, procfs
+from diagnostics.console import BAD_NEWS, OK, Json, command, words
+from diagnostics.discover.scan import all_pids
+from diagnostics.discover.selectors import select
+from diagnostics.errors import MissingError, UsageError
+from diagnostics.watching import wait_for_hang
+
+
+class OnHang(str, Enum):
+    report = "report"
+    exit = "exit"
+    kill = "kill"
+
+
+@command
+def watch(
+    argv: Annotated[
+        list[str] | None, typer.Argument(help="A command to start and watch, after --.", metavar="COMMAND")
+    ] = None,
+    pid: Annotated[list[str] | None, typer.Option(help="A process (or job:ID) to watch; again for more.")] = None,
+    hang_after: Annotated[float, typer.Option(help="Seconds without any movement that are suspicious.", min=1)] = 60.0,
+    on_hang: Annotated[OnHang, typer.Option(help="After collecting: watch on, end, or end the job.")] = OnHang.exit,
+    out: Out = None,
+    as_json: Json = False,
+) -> int:
+    """Wait until a job hangs, then look at it as attach does, while it is still there.
+
+    Nothing has to be prepared in the job: it is watched from outside. A job that was quiet before (an evaluation, a
+    checkpoint) may be quiet three times as long. Ends with 1 after a hang, else as the job ended.
+
+    Example: lastbatch watch --hang-after 120 --on-hang kill -- python train.py
+    """
+    if bool(argv) == bool(pid):
+        raise UsageError("give either --pid or a command after --", "For example: lastbatch watch -- python train.py")
+    started = _start(argv) if argv else None
+    roots = [started.pid] if started else [member.pid for member in select(pid or [], with_children=False).members]
+    try:
+        return _watch(roots, started, hang_after, on_hang, out, as_json)
+    finally:
+        # What we started is not left behind, unless it was to be left standing for a look.
+        if started and started.poll() is None and on_hang is not OnHang.exit:
+            _end(tree_of(roots))
+
+
+def _start(argv: list[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(argv)
+    except OSError as error:
+        raise MissingError(f"cannot start {argv[0]}: {error.strerror}", "Check the command") from None
+
+
+def _watch(
+    roots: list[int],
+    started: subprocess.Popen[bytes] | None,
+    hang_after: float,
+    on_hang: OnHang,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    def has_ended() -> bool:
+        return started.poll() is not None if started else not any(map(procfs.exists, roots))
+
+    code = OK
+    while True:
+        hang = wait_for_hang(lambda: tree_of(roots), has_ended, hang_after)
+        if hang is None:
+            return code or _how_it_ended(started)
+        now = time.monotonic()
+        words.print(f"lastbatch: nothing has moved for {hang.seconds(now):.0f} s; collecting")
+        collection = collect([Target(pid) for pid in tree_of(roots)], Options())
+        # What is known from watching is more than two looks tell.
+        conclude(
+            collection, Limits(floor=hang_after, unknown_history=min(hang.allowed(hang_after), 60.0)), out, as_json
+        )
+        code = BAD_NEWS
+        if on_hang is OnHang.kill:
+            _end(tree_of(roots))
+        if on_hang is not OnHang.report:
+            return code
+        _until_it_moves(roots, hang_after)
+
+
+def _until_it_moves(roots: list[int], patience: float) -> None:
+    """A hang is reported once: go on when the job does, or is gone."""
+    before = sum(map(procfs.cpu_of, tree_of(roots)))
+    while any(map(procfs.exists, roots)) and sum(map(procfs.cpu_of, tree_of(roots))) - before < 0.5:
+        time.sleep(min(5.0, patience))
+
+
+def _how_it_ended(started: subprocess.Popen[bytes] | None) -> int:
+    if started is None or not started.returncode:
+        return OK
+    words.print(f"lastbatch: the command ended with {started.returncode}")
+    return BAD_NEWS
+
+
+def tree_of(roots: list[int]) -> Mapping[int, int]:
+    """These processes and everything below them, each with its start time."""
+    parents = {pid: procfs.parent_of(pid) for pid in all_pids()}
+    found = {pid for pid in roots if pid in parents}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {pid: procfs.start_time(pid) for pid in sorted(found) if procfs.exists(pid)}
+
+
+def _end(processes: Mapping[int, int], patience: float = 5.0) -> None:
+    """Ask them to end, then make them."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid, started in processes.items():
+            if procfs.start_time(pid) == started:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+        deadline = time.monotonic() + patience
+        while any(procfs.exists(pid) for pid in processes) and time.monotonic() < deadline:
+            time.sleep(0.05)

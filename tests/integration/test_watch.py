@@ -1,0 +1,61 @@
+"""Watching from outside: a hang is noticed and collected; a quiet phase seen before is not taken for one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import Answer
+
+from diagnostics import bundle
+from diagnostics.watching import Look, Quiet
+
+Call = Callable[..., Answer]
+
+HANGS = """
+import threading, time
+end = time.monotonic() + 2
+while time.monotonic() < end: sum(range(1000))
+def waits_for_ever(): threading.Event().wait()
+waits_for_ever()
+"""
+
+
+def test_a_command_that_hangs_is_collected_and_killed(lastbatch: Call, tmp_path: Path) -> None:
+    answer = lastbatch(
+        "watch",
+        "--hang-after",
+        3,
+        "--on-hang",
+        "kill",
+        "--out",
+        "w.tar.zst",
+        "--json",
+        "--",
+        sys.executable,
+        "-c",
+        HANGS,
+    )
+    assert answer.code == 1, answer.err
+    (process,) = bundle.read(tmp_path / "w.tar.zst").collection.processes
+    assert any(frame.function == "waits_for_ever" for thread in process.threads for frame in thread.frames)
+    assert not Path(f"/proc/{process.pid}").exists()
+
+
+def test_a_command_that_ends_is_left_to_end(lastbatch: Call) -> None:
+    assert lastbatch("watch", "--", sys.executable, "-c", "sum(range(1000))").code == 0
+    assert lastbatch("watch", "--", sys.executable, "-c", "raise SystemExit(4)").code == 1
+
+
+def test_what_was_quiet_before_may_be_quiet_again() -> None:
+    """GIVEN a job that was quiet for 40 s and went on, THEN it may be quiet for 120 s."""
+    quiet = Quiet(0.0)
+    for look in (Look(0, 0, 0), Look(10, 10, 0), Look(20, 10, 0), Look(50, 10, 0), Look(60, 19, 0), Look(70, 19, 0)):
+        quiet = quiet.after(look)
+    assert (quiet.longest, quiet.seconds(70)) == (40.0, 10.0)
+    assert quiet.allowed(60) == 120.0
+
+
+def test_neither_both_nor_none(lastbatch: Call) -> None:
+    assert lastbatch("watch").code == 2
