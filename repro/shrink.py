@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError

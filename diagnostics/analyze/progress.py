@@ -37,6 +37,7 @@ class Limits(Record, frozen=True):
 
 
 _ENOUGH_HISTORY = 20
+_FIRST_STEPS = 3
 _RECENT = 5
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
@@ -101,6 +102,8 @@ def is_overdue(flight: Flight, limits: Limits) -> bool:
 
 def _allowed(flight: Flight, limits: Limits) -> float:
     allowed = silence_allowed(gaps_of([event.at for event in flight.events]), limits)
+    if flight.steps < _FIRST_STEPS:
+        allowed = max(allowed, limits.unknown_history)  # whatever came before tells nothing about steps
     inside = {span.kind for span in flight.open}
     return max(allowed, limits.phase) if inside & {"save", "phase"} else allowed
 

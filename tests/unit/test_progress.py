@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import msgspec
+import msgspec
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue, judge, silence_allowed
@@ -129,4 +130,10 @@ def test_silence_after_the_recorder_was_closed_says_nothing() -> None:
     """GIVEN a job that stopped recording on purpose and goes on, THEN its silence is no hang."""
     recording = ending("close", 3600.0)
     assert judge(process(recording, *STILL))[0] is State.UNKNOWN
+    assert not is_overdue(recording, Limits())
+
+
+def test_a_long_start_says_nothing_about_steps() -> None:
+    """GIVEN many quick events while variables are initialized, THEN the first step may still take long."""
+    recording = msgspec.structs.replace(flight([0.01] * 100, 30.0), steps=0)
     assert not is_overdue(recording, Limits())
