@@ -12,6 +12,8 @@ from rich.text import Text
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro import runtimes
+from repro.cluster.backends import prepare
+from repro.cluster.limits import NodeLimits
 from repro.experiment import desk, rates
 from repro.experiment.bisection import Asked, Standing, standing
 from repro.experiment.campaign import Pacing, Turn, failing
@@ -60,7 +62,8 @@ def bisect(
         found = _standing(releases, trials, asked)
         if not found.next or failing(trials, found.next):
             return None
-        desk.make_ready([cells[found.next]])
+        # Only what is tried is built; the line on the terminal is the study's already.
+        prepare(cells[found.next].backend, found.next, NodeLimits(), lambda said: None)
         return Turn(cells[found.next])
 
     with desk.opened(study or desk.new_path("bisect", base.scenario), about, []) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,6 +78,7 @@ def run_campaign(
     """Run trials until `choose` wants no more. False: the time was up first; those that ran were waited for."""
     deadline, running = time.monotonic() + seconds, 0
     evidence = study.path.with_suffix(".evidence").resolve()
+    _sweep(evidence)
     while True:
         in_time = time.monotonic() < deadline
         while in_time and running < engine.slots and (turn := choose(trials := study.trials())):
@@ -94,6 +96,13 @@ def run_campaign(
                 study.lose(number, result)
             else:
                 study.end(number, result)
+
+
+def _sweep(evidence: Path) -> None:
+    """Remove what a trial that was killed had no time to remove. Bundles and reports are files beside it."""
+    for directory in evidence.glob("trial-*"):
+        if directory.is_dir():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _order(cell: Cell, target: int, pacing: Pacing, directory: Path) -> Order:

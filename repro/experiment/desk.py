@@ -68,7 +68,10 @@ def base_cell(
 
 
 def make_ready(cells: Sequence[Cell]) -> None:
-    """Build the runtimes and images that are not there yet. Raises: as `repro.cluster.backends.prepare`."""
+    """Build the runtimes and images that are not there yet, telling how it goes.
+
+    Raises: as `repro.cluster.backends.prepare`.
+    """
     for backend, runtime in dict.fromkeys((cell.backend, cell.runtime) for cell in cells):
         with displayed(runtime) as display:
             prepare(backend, runtime, NodeLimits(), display.stage)

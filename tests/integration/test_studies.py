@@ -66,6 +66,7 @@ def test_a_study_survives_kill_9_and_goes_on(lastbatch: Call, runtime: Get, tmp_
     assert answer.code == 0, answer.err
     (cell,) = answer.json["cells"]
     assert cell["answer"] == "below" and answer.json["lost"] == 1
+    assert not [entry for entry in (tmp_path / "s.evidence").iterdir() if entry.is_dir()]
     with Study.read(path) as study:
         first, *rest = study.trials()
         assert first.state == "lost" and rest and all(trial.state == "ended" for trial in rest)
