@@ -27,6 +27,8 @@ def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -
     story = seen.follow(decoded.events, offsets["options"])
     escaped = [receive for receive in story.receives if receive.window]
     stuck = [receive for receive in escaped if receive.open and _settled(receive.started, scope)]
+    # An escape does harm where its server never ran the step: those first.
+    stuck.sort(key=lambda receive: _peer_ran(story, receive, scope) is not False)
     verdict, why = _verdict(story, stuck, decoded, scope)
     first = stuck[0] if stuck else None
     came_back = [receive for receive in escaped if receive not in stuck][-EXAMPLES:] if len(escaped) < 5000 else []

@@ -214,3 +214,21 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
     text.write_text("no")
     with pytest.raises(MissingError, match="not an ELF"):
         Library(text)
+
+
+def steps_of(*lines: str) -> TraceResult:
+    probe_set = sets.find("steps")
+    return probe_set.judge(decode(lines, probe_set.probes), Scope(RANKS, us(-1e6), us(30e6)), {})
+
+
+def test_the_set_of_steps_names_ranks_that_never_began_the_step_that_is_open() -> None:
+    before = [line("E", -900, pid, 1, 1) for pid in RANKS] + [line("C", -500, pid, 1, 1) for pid in RANKS]
+    result = steps_of(*before, line("E", 0, WORKER, 1, 2), line("E", 5, SERVER, 1, 2), line("C", 9, SERVER, 1, 2))
+
+    assert result.verdict is TraceVerdict.PROVEN
+    assert result.why == "step 2 is open on worker:0; ps:1 never began it" and result.did_not_run == ("ps:1",)
+
+
+def test_the_set_of_steps_finds_nothing_where_all_have_ended() -> None:
+    assert steps_of(line("E", 0, WORKER, 1, 2), line("C", 9, WORKER, 1, 2)).verdict is TraceVerdict.REFUTED
+    assert steps_of().verdict is TraceVerdict.NOT_SEEN

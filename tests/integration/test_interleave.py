@@ -1,0 +1,51 @@
+"""Both windows of the race by force: no luck needed, and the trace names the window that was forced."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from diagnostics.errors import MissingError
+from diagnostics.trace import bpftrace, session, sets
+from diagnostics.trace.judge import SETTLED
+from diagnostics.trace.model import TraceVerdict
+from repro import interleave, scenarios
+from repro.cluster import NodeOrder
+from repro.cluster.local import local_cluster
+from repro.runtimes import Runtime
+from repro.trial import wait_until_ready
+from tests.conftest import lacking, wait_for
+
+
+@pytest.mark.parametrize(("name", "window"), [("tf1.12", "A"), ("tf1.12", "B"), ("tf1.15", "B")])
+def test_a_window_that_is_forced_is_the_one_that_the_trace_proves(
+    name: str, window: str, runtime: Callable[[str], Runtime], tmp_path: Path
+) -> None:
+    try:
+        bpftrace.check()
+        if not shutil.which("gdb"):
+            raise MissingError("gdb is not installed", "apt-get install gdb")
+    except MissingError as error:
+        lacking(error)
+    made, story = runtime(name), scenarios.find("last-batch")
+    settings = story.resolve({"epoch_ends": "100000", "variables": "40"})
+    orders = [NodeOrder(rank, story.program, "queue-closed", settings) for rank in story.ranks(settings)]
+    probe_set = sets.find("rendezvous")
+    plan = session.plan(probe_set, session.library_of(made.python, probe_set))
+    with local_cluster(made, orders, tmp_path) as cluster:
+        ranks = {member.pid: member.rank for member in cluster.members}
+        with session.tracing(plan, ranks) as trace:
+            wait_until_ready(cluster)
+            trace.wait_until_attached()
+            forced = interleave.force(cluster, window)
+            began = time.monotonic()
+            wait_for(lambda: time.monotonic() > began + 2 * SETTLED)
+            result = trace.finish()
+    stuck = {(int(call.call, 16), call.window, call.thread, call.peer) for call in result.escaped if not call.came_back}
+    assert result.verdict is TraceVerdict.PROVEN, result.why
+    assert (forced.call, window, forced.thread, forced.server) in stuck
+    assert forced.server in result.did_not_run
