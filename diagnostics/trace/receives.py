@@ -61,9 +61,14 @@ class Story:
     parts: tuple[Event, ...]  # ends of a step's parts, as the master hears of them
 
     def abort_of(self, receive: Receive) -> Event | None:
-        """The abort of its rendezvous that is nearest to its cancellation."""
-        aborts = [a for a in self.aborts.get((receive.pid, receive.owner), ()) if a.numbers["step"] == receive.step]
-        return min(aborts, key=lambda abort: abs(abort.at - receive.cancelled), default=None)
+        """The abort that cancelled it: the first of its step, or for window B that of the thread that cancelled it."""
+        aborts = [
+            abort
+            for abort in self.aborts.get((receive.pid, receive.owner), ())
+            if abort.numbers["step"] == receive.step and abort.at <= receive.cancelled
+        ]
+        own = [abort for abort in aborts if abort.tid == receive.cancelled_by]
+        return own[-1] if own else min(aborts, key=lambda abort: abort.at, default=None)
 
 
 def follow(events: Iterable[Event], options: int) -> Story:
@@ -112,11 +117,14 @@ def rank_of(device: str) -> str:
 
 
 def distance(story: Story, receive: Receive) -> float:
-    """Microseconds between abort and registration (A) or registration and cancellation (B)."""
+    """Microseconds between abort and registration (A) or registration and cancellation (B).
+
+    A registration in window A counts from when it found the abort: it may have waited for the lock before.
+    """
     if receive.window == "B":
         return (receive.cancelled - receive.registered) / 1000
     abort = story.abort_of(receive)
-    return (receive.registered - abort.at) / 1000 if abort else 0.0
+    return (receive.cancelled - abort.at) / 1000 if abort else 0.0
 
 
 def gaps(receives: Iterable[Receive]) -> tuple[Count, ...]:

@@ -73,7 +73,7 @@ def test_a_receive_that_was_registered_after_the_abort_and_never_came_back_is_th
     assert result.verdict is TraceVerdict.PROVEN
     (escaped,) = result.escaped
     assert (escaped.window, escaped.peer, escaped.thread, escaped.aborted_by) == ("A", "ps:1", RECEIVER, ABORTER)
-    assert escaped.distance == pytest.approx(9) and not escaped.came_back
+    assert escaped.distance == pytest.approx(12) and not escaped.came_back
     assert escaped.peer_ran is False
     assert result.ran == ("ps:0", "worker:0") and result.did_not_run == ("ps:1",)
 
@@ -84,6 +84,12 @@ def test_a_receive_that_was_cancelled_before_it_had_a_callback_is_the_other_wind
     assert result.verdict is TraceVerdict.PROVEN
     assert [(call.window, call.aborted_by) for call in result.escaped] == [("B", ABORTER)]
     assert result.escaped[0].distance == pytest.approx(4)
+
+
+def test_a_registration_that_waited_for_the_lock_is_still_after_the_abort() -> None:
+    result = judged(*RUN_ELSEWHERE, register(-100), ABORT, cancel(12, RECEIVER, False), start(14))
+
+    assert result.escaped[0].window == "A" and result.escaped[0].distance == pytest.approx(12)
 
 
 def test_the_order_is_the_clocks_and_not_that_of_the_processors_buffers() -> None:
