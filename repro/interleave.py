@@ -158,7 +158,7 @@ class _Gdb:
                 line = self._lines.get(timeout=left)
             except queue.Empty:
                 break
-            self._heard.append(line.decode("utf-8", "replace").rstrip())
+            self._heard += [line.decode("utf-8", "replace").rstrip()] if b"LWP" not in line else []
             if (at := line.find(b'{"')) >= 0 and word in (message := json.loads(line[at:])):
                 return dict(message)
         raise LastbatchError(f"the interleaving did not come about: gdb did not come to {word!r}; {self._heard[-4:]}")
