@@ -10,8 +10,8 @@ from rich.text import Text
 
 from diagnostics import cli as looking
 from diagnostics.cli_attach import attach
-from diagnostics.cli_watch import watch
 from diagnostics.cli_trace import trace
+from diagnostics.cli_watch import watch
 from diagnostics.console import LACKING, OK, Json, command, page, print_json, run_app
 from diagnostics.report.text import size
 from diagnostics.version import __version__

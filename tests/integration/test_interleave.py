@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import lacking, wait_for
 
 from diagnostics.errors import MissingError
 from diagnostics.trace import bpftrace, session, sets
@@ -18,7 +19,6 @@ from repro.cluster import NodeOrder
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime
 from repro.trial import wait_until_ready
-from tests.conftest import lacking, wait_for
 
 
 @pytest.mark.parametrize(("name", "window"), [("tf1.12", "A"), ("tf1.12", "B")])

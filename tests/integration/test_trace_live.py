@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import LASTBATCH, Answer, lacking, wait_for
 
 from diagnostics.collect import procfs
 from diagnostics.errors import MissingError
 from diagnostics.trace import bpftrace, session, sets
 from repro.cluster import Cluster
 from repro.runtimes import Runtime
-from tests.conftest import LASTBATCH, Answer, lacking, wait_for
 
 NOBODY = 65534
 

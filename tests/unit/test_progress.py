@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import msgspec
-import msgspec
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue, judge, silence_allowed
