@@ -5,9 +5,10 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.merge import classes_of, merge_processes
 from diagnostics.analyze.progress import Limits, judge_all
+from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import find_all
-from diagnostics.model import Collection, Diagnosis, Finding, Process, State
+from diagnostics.model import Collection, Diagnosis, Finding, Process, State, Wait
 
 ENOUGH = 0.5
 """A finding must be more likely than not, or the verdict is `unknown`."""
@@ -22,12 +23,13 @@ def diagnose(collection: Collection, limits: Limits = Limits()) -> tuple[Collect
     well = bool(facts.processes) and all(process.state in _WELL for process in facts.processes)
     findings = () if well and not facts.missing_ranks else find_all(facts)
     verdict, summary = _verdict(facts, findings, well)
+    waits = find_waits(collection)
     return collection, Diagnosis(
         verdict=verdict,
         summary=summary,
         findings=findings,
-        next_evidence=_next_evidence(facts, findings) if verdict == "unknown" else (),
-        waits=find_waits(collection),
+        next_evidence=_next_evidence(facts, findings, waits) if verdict == "unknown" else (),
+        waits=waits,
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),
     )
@@ -58,9 +60,12 @@ def _listed(processes: list[Process]) -> str:
     return shown + (f" and {len(processes) - 4} more" if len(processes) > 4 else "")
 
 
-def _next_evidence(facts: Facts, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+def _next_evidence(facts: Facts, findings: tuple[Finding, ...], waits: tuple[Wait, ...]) -> tuple[str, ...]:
     """What would decide: first what the likeliest causes lack, then what any diagnosis needs."""
     wanted = [missing for finding in findings[:2] for missing in finding.missing]
+    wanted += where_to_look(waits)
+    if len(facts.processes) > 1 and len(classes_of(facts.processes)) == 1 and any(p.threads for p in facts.processes):
+        wanted.append("all ranks look the same, so stacks blame none: compare their last collective, step and batch")
     unread = [process.rank for process in facts.processes if not process.threads]
     if unread:
         wanted.append(f"stacks of {', '.join(unread[:6])}: see why there are none in the roll call")
