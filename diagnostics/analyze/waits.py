@@ -29,4 +29,5 @@ def _peers(process: Process) -> dict[str, float]:
 def _wait(process: Process, peer: str, quiet: float) -> Wait:
     seconds = silence_of(process.flight) if process.flight else -1.0
     heard = f"; nothing moved between them for {quiet:.1f} s" if quiet >= 0 else ""
-    return Wait(process.rank, peer, f"in RunStep, may wait for a tensor or the end of its part of the step{heard}", seconds)
+    why = f"in RunStep, may wait for a tensor or the end of its part of the step{heard}"
+    return Wait(process.rank, peer, why, seconds)
