@@ -143,7 +143,8 @@ def quota(periods: int, throttled: int) -> Cgroup:
 
 def test_who_waits_for_a_throttled_rank_is_slow_and_never_hung() -> None:
     held = server(samples=(look(1, group=quota(100, 50)), look(2, group=quota(110, 60))))
-    collection, found = diagnose(Collection(0.0, 1.0, (worker(), held)))
+    waiting = worker(link(WORKER, SERVER, "ps:0"))
+    collection, found = diagnose(Collection(0.0, 1.0, (waiting, held)))
     assert found.verdict == "throttled"
     assert all(process.state is not State.HUNG for process in collection.processes)
 
