@@ -56,16 +56,17 @@ def _settled(since: int, scope: Scope) -> bool:
 
 
 def _verdict(story: Story, stuck: list[Receive], decoded: Decoded, scope: Scope) -> tuple[TraceVerdict, str]:
-    if stuck and not decoded.lost:
-        return TraceVerdict.PROVEN, _proof(story, stuck[0], scope)
-    if stuck:
-        return TraceVerdict.NOT_SEEN, f"{decoded.lost} events were lost, and a return may be among them"
     if not story.receives:
         return TraceVerdict.NOT_SEEN, "no receive was started: the job stood still already, or none crosses processes"
     if not _settled(max(receive.registered for receive in story.receives), scope):
-        return TraceVerdict.NOT_SEEN, "the job still starts receives: it does not stand still"
+        left = f"; {len(stuck)} that escaped have not come back, and do not hold it" if stuck else ""
+        return TraceVerdict.NOT_SEEN, f"the job still starts receives: it does not stand still{left}"
     if decoded.lost:
         return TraceVerdict.NOT_SEEN, f"the job stands still, but {decoded.lost} events were lost"
+    if stuck and _peer_ran(story, stuck[0], scope) is not True:
+        return TraceVerdict.PROVEN, _proof(story, stuck[0], scope)
+    if stuck:
+        return TraceVerdict.NOT_SEEN, "receives that escaped are open, but those that they ask ran the step"
     waiting = [receive for receive in story.receives if receive.open]
     if waiting:
         asked = ", ".join(sorted({receive.peer for receive in waiting if receive.peer}))
@@ -86,7 +87,6 @@ def _proof(story: Story, receive: Receive, scope: Scope) -> str:
     ran = _peer_ran(story, receive, scope)
     peer = receive.peer or "its server"
     end = {
-        True: f"and {peer}, which ran the step, has not answered it",
         False: f"and {peer}, which it asks, never ran the step",
         None: f"and {peer}, which it asks, was not traced",
     }[ran]

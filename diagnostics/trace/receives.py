@@ -43,7 +43,8 @@ class Receive:
             return ""
         if self.cancelled_by == self.thread and self.cancelled <= self.started:
             return "A"
-        return "" if self.callback else "B"
+        # A callback is also gone when the RPC is over: after the start only a call that never returned is sure.
+        return "B" if not self.callback and (self.cancelled <= self.started or not self.returned) else ""
 
     @property
     def open(self) -> bool:

@@ -60,6 +60,7 @@ RUN_ELSEWHERE = [
 ]
 WINDOW_A = [ABORT, register(9), cancel(12, RECEIVER, False), start(14)]
 WINDOW_B = [register(-3), ABORT, cancel(1, ABORTER, False), start(4)]
+PEER_RAN = line("E", -300, OTHER, 16, STEP)
 
 
 def judged(*lines: str, seconds: float = 30) -> TraceResult:
@@ -121,6 +122,20 @@ def test_a_job_that_goes_on_shows_nothing_yet() -> None:
     result = judged(*RUN_ELSEWHERE, *WINDOW_A, register(29.9e6, CALL + 0x1000), seconds=0.5)
 
     assert result.verdict is TraceVerdict.NOT_SEEN
+
+
+def test_an_open_escape_in_a_job_that_goes_on_is_no_proof() -> None:
+    result = judged(*RUN_ELSEWHERE, *WINDOW_A, register(29.9e6, CALL + 0x1000))
+
+    assert result.verdict is TraceVerdict.NOT_SEEN and "1 that escaped" in result.why
+
+
+def test_an_open_escape_whose_server_ran_the_step_is_no_proof() -> None:
+    assert judged(*RUN_ELSEWHERE, PEER_RAN, *WINDOW_A).verdict is TraceVerdict.NOT_SEEN
+
+
+def test_a_call_whose_rpc_was_over_when_it_was_cancelled_did_not_escape() -> None:
+    assert not judged(register(-9), start(-6), ABORT, cancel(1, ABORTER, False), come_back(3)).escaped_total
 
 
 def test_without_a_single_receive_nothing_is_claimed() -> None:
