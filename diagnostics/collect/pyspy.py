@@ -14,6 +14,9 @@ from diagnostics.collect.pthreads import tid_of
 from diagnostics.collect.rungs import Reading, Rung, RungError, run_tool
 from diagnostics.model import Frame, Thread
 
+LONGEST_STOP = 2.0
+"""Seconds that a target may stand for Python's frames: on a busy machine py-spy may lose its turn while it does."""
+
 
 class _SpyFrame(msgspec.Struct):
     name: str
@@ -57,13 +60,19 @@ def parse(output: bytes) -> tuple[Thread, ...]:
 def read(pid: int, budget: float) -> Reading:
     """Without stopping it, where two looks find the same: then it stood still by itself. Else while it is stopped."""
     deadline = time.monotonic() + budget
+    first = None
     try:
         first = read_without_stopping(pid, budget)
         if first.threads == read_without_stopping(pid, deadline - time.monotonic()).threads:
             return first
     except RungError:
         pass  # a running process may look torn
-    return Reading(_ask(pid, max(deadline - time.monotonic(), 0.1)))
+    try:
+        return Reading(_ask(pid, min(max(deadline - time.monotonic(), 0.1), LONGEST_STOP)))
+    except RungError:
+        if first is None:
+            raise
+        return first  # rather a look that may be torn than a job that stands
 
 
 def read_without_stopping(pid: int, budget: float) -> Reading:
