@@ -138,8 +138,9 @@ def test_without_bpftrace_it_says_how_to_get_it(
 
 def test_without_root_it_says_so(holder: subprocess.Popen[bytes], tracing: None) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, str(NOBODY), "trace", str(holder.pid)], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", AS_NOBODY, str(NOBODY), "trace", str(holder.pid)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "root" in done.stderr
 
