@@ -80,10 +80,10 @@ def arms(names: Sequence[str]) -> Iterator[tuple[Scenario, str, str]]:
             yield scenario, arm.name, family_of[expected.cause] if expected.hang else "none"
 
 
-def wait_until_stuck(cluster: Cluster, hangs: bool, seconds: float = 60.0) -> None:
+def wait_until_stuck(cluster: Cluster, hangs: bool, says_so: bool, seconds: float = 60.0) -> None:
     """Until a rank says so; an arm that never says it is looked at after its ranks have run for a second."""
     began = time.monotonic()
-    while time.monotonic() - began < (seconds if hangs else 1.0):
+    while time.monotonic() - began < (seconds if says_so else 1.0):
         if any(member.said("stuck") for member in cluster.members):
             break
         time.sleep(0.02)
@@ -102,7 +102,7 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
     orders = [NodeOrder(rank, scenario.program, arm, settings) for rank in scenario.ranks(settings)]
     with local_cluster(ensure(scenario.default_runtime), orders, home) as cluster:
         wait_until_ready(cluster)
-        wait_until_stuck(cluster, truth != "none" or scenario.name in LOOKALIKES)
+        wait_until_stuck(cluster, truth != "none", truth != "none" or scenario.name in LOOKALIKES)
         if recorder and truth != "none":
             time.sleep(Limits().floor)  # silence has to be longer than the history allows
         began = time.monotonic()

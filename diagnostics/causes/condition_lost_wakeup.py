@@ -38,9 +38,9 @@ def _examine_process(process: Process) -> Case | None:
     else:
         who = f"all {len(waits)} threads wait for one another" if len(waits) > 1 else "its only thread waits"
         case.supports(2.5, evidence(f"{who}, none for the outside world", "stacks", where))
-    if _sleeps_by_design(waits):
-        said = "the main thread waits on an event, as programs do that are ended by a signal"
-        case.speaks_against(1.5, evidence(said, "stacks", where))
+    if process.state is not State.HUNG and _sleeps_by_design(waits):
+        said = "the main thread waits on an event, as programs do that have done their work or end by a signal"
+        case.speaks_against(2.5, evidence(said, "stacks", where))
     _look_at_progress(case, process, waiting)
     return case
 
@@ -62,9 +62,9 @@ def _in_python(wait: ThreadWait) -> bool:
 
 
 def _sleeps_by_design(waits: tuple[ThreadWait, ...]) -> bool:
-    """`threading.Event().wait()` or `Thread.join()` at the end of a main program."""
-    python = [frame for frame in waits[0].thread.frames if not frame.native]
-    return len(python) <= 5 and any(frame.function.endswith("Event.wait") or short(frame) == "join" for frame in python)
+    """`threading.Event().wait()` or `Thread.join()`, wherever the main thread calls it from."""
+    calls = [short(frame) for frame in waits[0].thread.frames if os.path.basename(frame.file) == "threading.py"]
+    return calls.count("wait") > 1 or "join" in calls  # an event's wait calls its condition's
 
 
 CAUSE = Cause(

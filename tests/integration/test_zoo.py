@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -83,3 +84,26 @@ def test_real_flight_recorders_of_pytorch(form: str, lastbatch: Call, runtime: R
     told = " ".join(row["fact"] for row in answer["findings"][0]["evidence"])
     assert "collective 3" in told and "broadcast" in told
     assert form == "json" or "sum_up" in told
+
+
+AT_REST = """
+import threading
+def pool():
+    threading.Semaphore(0).acquire()
+threading.Thread(target=pool, daemon=True).start()
+print("ready", flush=True)
+def serve_until_ended():
+    threading.Event().wait()
+serve_until_ended()
+"""
+
+
+def test_a_program_that_rests_on_an_event_is_not_called_hung(lastbatch: Call) -> None:
+    """GIVEN a main thread that waits until a signal ends it, and a pool without work, THEN no cause is named."""
+    with subprocess.Popen([sys.executable, "-c", AT_REST], stdout=PIPE) as process:
+        try:
+            assert process.stdout and process.stdout.readline()
+            answer = lastbatch("attach", process.pid, "--gap", 0.2, "--json").json
+            assert answer["verdict"] == "unknown", answer
+        finally:
+            process.kill()
