@@ -58,11 +58,15 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> str:
-        """A healthy job may be called healthy, slow or unknown, never anything that hangs."""
-        calm = self.verdict in ("none", "slow", "unknown")
-        if self.truth == "none":
-            return "right" if calm else "wrong"
-        return "right" if self.verdict == self.truth else "silent" if calm else "wrong"
+        return judged(self.truth, self.verdict)
+
+
+def judged(truth: str, verdict: str) -> str:
+    """A healthy job may be called healthy, slow or unknown, never anything that hangs."""
+    calm = verdict in ("none", "slow", "unknown")
+    if truth == "none":
+        return "right" if calm else "wrong"
+    return "right" if verdict == truth else "silent" if calm else "wrong"
 
 
 def naive_reading(frame: str) -> str:
@@ -133,10 +137,10 @@ def report(results: Sequence[Result]) -> str:
     kinds = ("right", "silent", "wrong")
     shares = ", ".join(f"{count[kind]} {kind} ({count[kind] / len(results):.0%})" for kind in kinds)
     false_alarms = sum(result.truth == "none" and result.outcome == "wrong" for result in results)
-    naive = sum(result.naive == result.truth or result.truth == "none" == result.naive for result in results)
+    naive = Counter(judged(result.truth, result.naive) for result in results)
     times = sorted(result.seconds for result in results)
     lines += ["", f"{len(results)} runs: {shares}; healthy jobs called hung: {false_alarms}"]
-    lines += [f"top frame of the main thread alone: {naive} right ({naive / len(results):.0%})"]
+    lines += ["top frame of the main thread alone: " + ", ".join(f"{naive[kind]} {kind}" for kind in kinds)]
     lines += [f"seconds to verdict: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}", ""]
     lines += _calibration(results)
     return "\n".join(lines)
