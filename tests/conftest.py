@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,9 @@ from repro.cluster import Cluster, NodeOrder, images
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime, ensure
 from repro.trial import recorder_of, wait_until_ready
+
+# In the background of a script SIGINT is ignored, and every process that a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Answer(NamedTuple):
