@@ -102,7 +102,9 @@ def run(
     epoch_ends: Annotated[
         int | None, typer.Option(help="Epochs that each worker trains at most.", min=1, metavar="N")
     ] = None,
-    time_limit: Annotated[float, typer.Option(help="Seconds of training an arm.", min=1, metavar="S")] = 120.0,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds of training an arm, anew from each fault.", min=1, metavar="S")
+    ] = 120.0,
     hang_after: Annotated[
         float, typer.Option(help="Seconds of silence below which no rank is called hung.", min=0.5)
     ] = 4.0,

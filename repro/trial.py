@@ -43,7 +43,10 @@ READY_LIMIT = 180.0
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to run. `time_limit` is in seconds of training; `directory` must not exist yet."""
+    """What to run. `directory` must not exist yet.
+
+    `time_limit` is in seconds of training, counted anew from each fault: what it does takes its time, whenever it came.
+    """
 
     scenario: Scenario
     arm: str
@@ -311,8 +314,9 @@ def watch(
             if leave_in_peace:
                 return Ending("time-limit", "went on when it was left in peace")
         silent = any(recording and silence_of(recording) > HESITATION for recording in flights)
-        if seconds > plan.time_limit and (not silent or seconds > plan.time_limit + plan.limits.unknown_history):
-            return Ending("time-limit", f"still training after {plan.time_limit:.0f} s", silent=silent)
+        over = time.monotonic() - max(began, nemesis.struck_last) - plan.time_limit
+        if over > 0 and (not silent or over > plan.limits.unknown_history):
+            return Ending("time-limit", f"still training after {seconds:.0f} s", silent=silent)
         time.sleep(POLL)
 
 

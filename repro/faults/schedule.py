@@ -85,6 +85,8 @@ class Nemesis:
         self._history = history
         self._pending = list(scheduled)
         self._struck: list[tuple[float, Scheduled]] = []
+        self.struck_last = 0.0
+        """When the latest fault struck, by the monotonic clock; 0: none has."""
         self._recovering_until = 0.0
         self._failure: LastbatchError | None = None
         self._done = threading.Event()
@@ -144,7 +146,8 @@ class Nemesis:
     def _strike(self, one: Scheduled) -> None:
         self._history.add("strike", one.written)
         one.fault.strike(self._cluster)
-        self._struck.append((time.monotonic(), one))
+        self.struck_last = time.monotonic()
+        self._struck.append((self.struck_last, one))
         self._history.add("struck", one.written)
 
     def _heal(self, one: Scheduled) -> None:
