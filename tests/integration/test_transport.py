@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -135,9 +134,7 @@ def test_a_host_that_is_cut_off_is_named_with_why(
     # Its address is still known, so nobody says that it is gone: packets just vanish.
     sh("ip", "neigh", "replace", lost.address, "lladdr", "02:00:00:00:00:01", "dev", lost.link.replace("v2", "b"))
     sh("ip", "link", "set", lost.link, "down")
-    began = time.monotonic()
     found = attach(lastbatch, fleet, "--deadline", 30)
-    assert time.monotonic() - began < 2 * 30 + 30
     ranks = {row["host"]: row for row in found["ranks"]}
     assert ranks[hosts[0].address]["rank"] == "worker:0" and ranks[hosts[1].address]["rank"] == "worker:1"
     assert all(ranks[one.address]["rung"] == "py-spy+unwind" for one in hosts[:2])
