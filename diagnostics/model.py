@@ -66,6 +66,24 @@ class ThreadSample(Record, frozen=True, gc=False):
     syscall: int = -1  # -1: running, or not readable
 
 
+class Sleep(Record, frozen=True, gc=False):
+    """What a thread sleeps in, as the kernel tells it: the system call, and what its arguments stand for.
+
+    `kind`: `mutex` (of pthreads; the thread `holder` holds it), `futex` (any other lock or notification: who would end
+    it is not known), `socket` (`what`: `local -> remote`), `pipe`, `file` (path and file system), `terminal`, `event`,
+    `child`, `time`, `signal`, `several` (any of several files), `call`. `others`: processes of the same host that have
+    the other end of the pipe or socket open, or the children waited for. `peer`: the rank that has the other end.
+    """
+
+    tid: int
+    call: str
+    kind: str
+    what: str = ""
+    holder: int = 0
+    others: tuple[int, ...] = ()
+    peer: str = ""
+
+
 class Cgroup(Record, frozen=True):
     """What the process's control group says of its limits, at one moment; -1 where there is none or it is not told.
 
@@ -236,6 +254,7 @@ class Process(Record, frozen=True):
     command: tuple[str, ...] = ()
     threads: tuple[Thread, ...] = ()
     samples: tuple[Sample, ...] = ()
+    sleeps: tuple[Sleep, ...] = ()  # of the threads that slept at the second look
     connections: tuple[Connection, ...] = ()
     listens: tuple[str, ...] = ()
     flight: Flight | None = None

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import cgroup, flight, namespaces, procfs
+from diagnostics.collect import asleep, cgroup, flight, namespaces, procfs
 from diagnostics.collect.climb import climb, ladder
 from diagnostics.collect.links import links_of
 from diagnostics.collect.rungs import Rung
 from diagnostics.collect.sockets import Sockets, sockets_of
 from diagnostics.collect.unwinders import Unwinders
-from diagnostics.model import Collection, Connection, Process, Record, Sample
+from diagnostics.model import Collection, Connection, Process, Record, Sample, Sleep
 from diagnostics.version import __version__
 
 _ANYWHERE = ("0.0.0.0", "[::]", "127.0.0.1", "[::1]")
@@ -106,15 +106,26 @@ def observe(targets: Sequence[Target], options: Options = Options(), expected: S
     time.sleep(options.gap)
     second = look(targets)
     links = sockets_of(target.pid for target in targets)
+    sleeps = sleeps_of(links)
+    seen = [
+        msgspec.structs.replace(
+            _seen(target, (first[target.pid], second[target.pid]), links[target.pid]), sleeps=sleeps[target.pid]
+        )
+        for target in targets
+    ]
     return Collection(
         collected_at=wall,
         seconds=round(time.monotonic() - began, 3),
-        processes=name_peers(
-            [_seen(target, (first[target.pid], second[target.pid]), links[target.pid]) for target in targets]
-        ),
+        processes=name_peers(seen),
         expected=tuple(expected),
         tool_version=__version__,
     )
+
+
+def sleeps_of(sockets: Mapping[int, Sockets]) -> dict[int, tuple[Sleep, ...]]:
+    """What the threads of these processes sleep in; nothing of a thread that runs."""
+    ends = {inode: pair for links in sockets.values() for inode, pair in links.ends.items()}
+    return {pid: tuple(Sleep(*row) for row in rows) for pid, rows in asleep.look_at(sockets, ends).items()}
 
 
 def add_stacks(collection: Collection, options: Options = Options()) -> Collection:
@@ -182,7 +193,7 @@ def _with_stacks(process: Process, budget: float, rungs: Sequence[Rung]) -> tupl
 
 
 def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
-    """Say of every connection which rank has its other end, where that rank is among the processes."""
+    """Say of every connection, and of who waits on it, which rank has its other end, where it is one of the processes."""
     serves = [(process, *address.rpartition(":")[::2]) for process in processes for address in process.listens]
     # These say nothing but the port, which is unique on one host only; an address is, everywhere.
     by_port = {(process.host, port): process.rank for process, host, port in serves if host in _ANYWHERE}
@@ -194,7 +205,13 @@ def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
         peer = by_local.get(link.remote) or by_address.get(link.remote) or by_port.get((process.host, port), "")
         return msgspec.structs.replace(link, peer=peer)
 
-    return tuple(
-        msgspec.structs.replace(process, connections=tuple(named(process, link) for link in process.connections))
-        for process in processes
-    )
+    def with_peers(process: Process) -> Process:
+        links = tuple(named(process, link) for link in process.connections)
+        peers = {f"{link.local} -> {link.remote}": link.peer for link in links if link.peer}
+        sleeps = tuple(
+            msgspec.structs.replace(sleep, peer=peers[sleep.what]) if sleep.what in peers else sleep
+            for sleep in process.sleeps
+        )
+        return msgspec.structs.replace(process, connections=links, sleeps=sleeps)
+
+    return tuple(map(with_peers, processes))

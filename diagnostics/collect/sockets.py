@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -22,10 +22,11 @@ _STATES = (
 
 
 class Sockets(NamedTuple):
-    """Of one process: its connections, and the addresses that it listens on."""
+    """Of one process: its connections, the addresses that it listens on, and both ends of each socket by its inode."""
 
     connections: tuple[Connection, ...] = ()
     listens: tuple[str, ...] = ()
+    ends: Mapping[int, tuple[str, str]] = {}
 
     @property
     def bytes(self) -> int:
@@ -112,28 +113,30 @@ def sockets_of(pids: Iterable[int]) -> dict[int, Sockets]:
 
 def _sorted_out(pids: Iterable[int], entries: Iterable[Any]) -> dict[int, Sockets]:
     owner: dict[int, list[int]] = {}
-    found: dict[int, tuple[list[Connection], list[str]]] = {}
+    found: dict[int, tuple[list[Connection], list[str], dict[int, tuple[str, str]]]] = {}
     for pid in pids:
-        found[pid] = ([], [])
+        found[pid] = ([], [], {})
         for inode in _inodes_of(pid):
             owner.setdefault(inode, []).append(pid)
     for entry in entries:
         for pid in owner.get(entry["idiag_inode"], ()):
-            connections, listens = found[pid]
+            connections, listens, ends = found[pid]
             if _STATES[entry["idiag_state"]] == "LISTEN":
                 listens.append(_address(entry["idiag_src"], entry["idiag_sport"]))
+                ends[entry["idiag_inode"]] = (listens[-1], "")
             else:
                 connections.append(_connection(entry))
+                ends[entry["idiag_inode"]] = (connections[-1].local, connections[-1].remote)
     return {
-        pid: Sockets(tuple(sorted(links, key=lambda link: (link.local, link.remote))), tuple(sorted(listens)))
-        for pid, (links, listens) in found.items()
+        pid: Sockets(tuple(sorted(links, key=lambda link: (link.local, link.remote))), tuple(sorted(listens)), ends)
+        for pid, (links, listens, ends) in found.items()
     }
 
 
 def _elsewhere(pids: list[int]) -> dict[int, Sockets]:
     entries, addresses = namespaces.in_network_of(pids[0], lambda: (list(_dump()), _own_addresses()))
     return {
-        pid: Sockets(links.connections, tuple(_spelled_out(links.listens, addresses)))
+        pid: links._replace(listens=tuple(_spelled_out(links.listens, addresses)))
         for pid, links in _sorted_out(pids, entries).items()
     }
 
