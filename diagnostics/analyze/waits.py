@@ -1,21 +1,98 @@
-"""Who waits for whom, as far as the evidence carries it."""
+"""Who waits for whom, as far as the evidence carries it. Pure.
+
+A rank that progresses, serves or is gone waits for nobody. What counts is a thread that did not run between two looks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.facts import stack_has
 from diagnostics.analyze.progress import silence_of
-from diagnostics.model import Collection, Process, Wait
+from diagnostics.analyze.sleeps import Names, holder_of_gil, names_of, words
+from diagnostics.analyze.thread_waits import For, stood_still, waits_of
+from diagnostics.model import Collection, Process, Sleep, State, Wait
 
 _CLIENT_CALLS = ("LocalMaster::RunStep", "GrpcRemoteMaster::RunStep")
+_MAY_WAIT = (State.HUNG, State.SLOW, State.UNKNOWN)
+_MOST = 8
+"""Of one kind for one rank: what is behind a pipe that many have open is not to be found that way."""
 
 
 def find_waits(collection: Collection) -> tuple[Wait, ...]:
-    """A client in RunStep waits for the peers that it is connected to; which of them, stacks do not tell."""
-    waits = []
-    for process in collection.processes:
-        if any(stack_has(thread, [call]) for thread in process.threads for call in _CLIENT_CALLS):
-            waits += [_wait(process, peer, quiet) for peer, quiet in _peers(process).items()]
-    return tuple(waits)
+    """By framework calls, connections, pipes, children, locks and collectives.
+
+    A client in RunStep waits for the peers that it is connected to; which of them, stacks do not tell. Threads of one
+    rank that wait for each other's locks are `worker:0 thread 4711`.
+    """
+    names = names_of(collection)
+    waiting = [process for process in collection.processes if process.state in _MAY_WAIT]
+    found: dict[tuple[str, str], Wait] = {}
+    for wait in (wait for process in waiting for wait in _of(process, names)):
+        found.setdefault((wait.rank, wait.on), wait)
+    for wait in _for_collectives(collection):
+        found.setdefault((wait.rank, wait.on), wait)
+    return tuple(found.values())
+
+
+def _of(process: Process, names: Names) -> Iterator[Wait]:
+    if any(stack_has(thread, [call]) for thread in process.threads for call in _CLIENT_CALLS):
+        for peer, quiet in _peers(process).items():
+            yield _in_step(process, peer, quiet)
+    for sleep in process.sleeps:
+        if stood_still(process, sleep.tid):
+            yield from _by_sleep(process, sleep, names)
+    yield from _for_gil(process)
+
+
+def _by_sleep(process: Process, sleep: Sleep, names: Names) -> Iterator[Wait]:
+    said = f"thread {sleep.tid} waits for {words(sleep, process, names)}"
+    if sleep.kind == "mutex":
+        yield Wait(_thread(process, sleep.tid), _thread(process, sleep.holder), "waits for a mutex that it holds")
+    elif sleep.peer and sleep.peer != process.rank:
+        yield Wait(process.rank, sleep.peer, said, _quiet(process, sleep))
+    elif sleep.kind in ("pipe", "socket", "child"):
+        others = [names[process.host, pid] for pid in sleep.others if (process.host, pid) in names]
+        for other in others[:_MOST]:
+            if other != process.rank:
+                yield Wait(process.rank, other, said)
+
+
+def _for_gil(process: Process) -> Iterator[Wait]:
+    holder = holder_of_gil(process)
+    starved = [wait.thread.tid for wait in waits_of(process) if wait.waits is For.GIL] if holder else []
+    for tid in starved[:_MOST]:
+        if tid != holder:
+            yield Wait(_thread(process, tid), _thread(process, holder), "waits for the interpreter lock that it holds")
+
+
+def _for_collectives(collection: Collection) -> Iterator[Wait]:
+    """Who hangs in a collective waits for the ranks of its role that have not come to it, if these are few."""
+    inside = {
+        process.rank: name
+        for process in collection.processes
+        if process.state is State.HUNG and (name := collective_of(process))
+    }
+    roles = {_role(rank) for rank in inside}
+    absent = [p.rank for p in collection.processes if _role(p.rank) in roles and p.threads and p.rank not in inside]
+    if len(absent) <= _MOST:
+        for rank, name in inside.items():
+            for other in absent:
+                if _role(other) == _role(rank):
+                    yield Wait(rank, other, f"in {name}, to which it has not come")
+
+
+def _role(rank: str) -> str:
+    return rank.split(":")[0]
+
+
+def _thread(process: Process, tid: int) -> str:
+    return f"{process.rank} thread {tid}"
+
+
+def _quiet(process: Process, sleep: Sleep) -> float:
+    return next((link.quiet for link in process.connections if f"{link.local} -> {link.remote}" == sleep.what), -1.0)
 
 
 def _peers(process: Process) -> dict[str, float]:
@@ -26,7 +103,7 @@ def _peers(process: Process) -> dict[str, float]:
     return dict(sorted(quiet.items()))
 
 
-def _wait(process: Process, peer: str, quiet: float) -> Wait:
+def _in_step(process: Process, peer: str, quiet: float) -> Wait:
     seconds = silence_of(process.flight) if process.flight else -1.0
     heard = f"; nothing moved between them for {quiet:.1f} s" if quiet >= 0 else ""
     why = f"in RunStep, may wait for a tensor or the end of its part of the step{heard}"

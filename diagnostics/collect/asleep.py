@@ -72,6 +72,15 @@ class Asleep(NamedTuple):
     others: Tuple[int, ...] = ()
 
 
+class Mount(NamedTuple):
+    """A mounted file system. `number` is the same wherever this mount is seen."""
+
+    number: str
+    point: str
+    kind: str
+    source: str
+
+
 class _File(NamedTuple):
     """A file of the process that a thread waits for. `pipe`, `unix`: inode whose other end is to be looked for."""
 
@@ -99,7 +108,7 @@ class _Process(object):
 
     def __init__(self, pid: int, calls: Mapping[int, str], sockets: Ends) -> None:
         self._pid, self._calls, self._sockets = pid, calls, sockets
-        self._mounts: Optional[List[Tuple[str, str, str]]] = None
+        self._mounts: Optional[List[Mount]] = None
         self._threads: Optional[Dict[int, int]] = None
 
     def threads(self) -> List[Tuple[Asleep, Optional[_File]]]:
@@ -212,12 +221,11 @@ class _Process(object):
     def _file_system(self, path: str, mount: str = "") -> str:
         """` (nfs4 of server:/export)`: by the mount's number, else by the longest mount point above the path."""
         if self._mounts is None:
-            self._mounts = _mounts(_text("/proc/%d/mountinfo" % self._pid, 4 << 20))
-        found = [words for number, _, words in self._mounts if number == mount]
+            self._mounts = mounts_in(_text("/proc/%d/mountinfo" % self._pid, 4 << 20))
+        found = [one for one in self._mounts if one.number == mount]
         if not found and path.startswith("/"):
-            above = [(len(point), words) for _, point, words in self._mounts if _is_below(path, point)]
-            found = [words for _, words in sorted(above)[-1:]]
-        return " (%s)" % found[-1] if found else ""
+            found = sorted((one for one in self._mounts if is_below(path, one.point)), key=lambda one: len(one.point))
+        return " (%s of %s)" % (found[-1].kind, found[-1].source) if found else ""
 
     def _memory(self, address: int, size: int) -> bytes:
         """What lies there, less where the mapping ends; b"" where it may not be read."""
@@ -252,14 +260,14 @@ def _counted(files: List[_File]) -> str:
     )
 
 
-def _mounts(text: str) -> List[Tuple[str, str, str]]:
-    """(number, mount point, `type of source`) of each line of mountinfo."""
+def mounts_in(text: str) -> List[Mount]:
+    """The lines of mountinfo."""
     found = []
     for line in text.splitlines():
         left, _, right = line.partition(" - ")
         head, tail = left.split(), right.split()
         if len(head) > 4 and len(tail) > 1:
-            found.append((head[0], _unescaped(head[4]), "%s of %s" % (tail[0], _unescaped(tail[1]))))
+            found.append(Mount(head[0], _unescaped(head[4]), tail[0], _unescaped(tail[1])))
     return found
 
 
@@ -267,7 +275,7 @@ def _unescaped(word: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), word)
 
 
-def _is_below(path: str, point: str) -> bool:
+def is_below(path: str, point: str) -> bool:
     return path == point or path.startswith(point.rstrip("/") + "/")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import asleep, cgroup, flight, namespaces, procfs
+from diagnostics.collect import asleep, cgroup, flight, mounts, namespaces, procfs
 from diagnostics.collect.climb import climb, ladder
 from diagnostics.collect.links import links_of
 from diagnostics.collect.rungs import Rung
@@ -54,11 +54,16 @@ def _nothing(stage: str) -> None:
 
 def resolve(target: Target) -> Target:
     """Fill in what the process itself tells: its recorder, its rank, its log."""
-    mapped = (str(namespaces.path_of(target.pid, name)) for name in procfs.mapped_files(target.pid))
-    recorder = target.recorder or flight.find(tuple(mapped))
+    mapped = mounts.answering(target.pid, procfs.mapped_files(target.pid, shared=True))
+    recorder = target.recorder or flight.find(tuple(str(namespaces.path_of(target.pid, name)) for name in mapped))
     recording = flight.load(recorder, tail=0) if recorder else None
     rank = target.rank or (recording.rank if recording else "") or f"pid:{target.pid}"
-    return Target(target.pid, rank, recorder, target.log or procfs.inherited_stdio(target.pid), target.address)
+    return Target(target.pid, rank, recorder, target.log or _log_of(target.pid), target.address)
+
+
+def _log_of(pid: int) -> Path | None:
+    streams = [path for path in procfs.standard_streams(pid) if path.startswith("/") and not path.startswith("/dev/")]
+    return next((path for path in map(Path, mounts.answering(pid, streams)) if path.is_file()), None)
 
 
 def _own_recorders(targets: Sequence[Target]) -> list[Target]:
@@ -167,7 +172,7 @@ def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Proces
         listens=links.listens or ((target.address,) if target.address else ()),
         flight=flight.load(target.recorder) if target.recorder else None,
         log_tail=procfs.tail(target.log),
-        versions=procfs.versions_of(target.pid, procfs.mapped_files(target.pid)),
+        versions=procfs.versions_of(target.pid, mounts.answering(target.pid, procfs.mapped_files(target.pid))),
         links=links_of(target.pid),
     )
 
@@ -193,7 +198,7 @@ def _with_stacks(process: Process, budget: float, rungs: Sequence[Rung]) -> tupl
 
 
 def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
-    """Say of every connection, and of who waits on it, which rank has its other end, where it is one of the processes."""
+    """Say of each connection, and of who waits on it, which of the processes has its other end."""
     serves = [(process, *address.rpartition(":")[::2]) for process in processes for address in process.listens]
     # These say nothing but the port, which is unique on one host only; an address is, everywhere.
     by_port = {(process.host, port): process.rank for process, host, port in serves if host in _ANYWHERE}

@@ -6,6 +6,8 @@ import os
 import platform
 import re
 import time
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from diagnostics.model import Cgroup, Sample, ThreadSample, Versions
@@ -47,12 +49,23 @@ def settled_state(pid: int, patience: float = 0.05) -> str:
     return "D" if blocked else state_of(pid)
 
 
-def _blocked_threads(pid: int) -> set[str]:
+_FUSE_WAIT = "request_wait_answer"
+"""Where a thread waits for a file system in user space. Interrupted, it goes on waiting, in state D."""
+
+
+def _blocked_threads(pid: int) -> set[tuple[str, int]]:
+    """Threads that no tracer could stop, each with its context switches: with the same number it is the same wait."""
     try:
         tasks = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return set()
-    return {tid for tid in tasks if _stat_fields(read_text(Path(f"/proc/{pid}/task/{tid}/stat")))[0] == "D"}
+    found = set()
+    for tid in tasks:
+        home = Path(f"/proc/{pid}/task/{tid}")
+        state = _stat_fields(read_text(home / "stat"))[0]
+        if state == "D" or (state == "S" and read_text(home / "wchan") == _FUSE_WAIT):
+            found.add((tid, _status_number(read_text(home / "status"), "voluntary_ctxt_switches")))
+    return found
 
 
 def uid_of(pid: int) -> int:
@@ -124,19 +137,22 @@ def command_of(pid: int) -> tuple[str, ...]:
     return tuple(text.rstrip("\0").split("\0")) if text else ()
 
 
-def mapped_files(pid: int) -> tuple[str, ...]:
-    """Files that the process has mapped, in the order of their addresses, each once."""
+def mapped_files(pid: int, shared: bool = False) -> tuple[str, ...]:
+    """Files that the process has mapped, in the order of their addresses, each once.
+
+    `shared`: only those that it writes to for others to see, as a recorder does; libraries are none of them.
+    """
     found: dict[str, None] = {}
     for line in read_text(Path(f"/proc/{pid}/maps"), 16 << 20).splitlines():
         fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5].startswith("/"):
+        if len(fields) == 6 and fields[5].startswith("/") and (not shared or fields[1].startswith("rw-s")):
             found.setdefault(fields[5].removesuffix(" (deleted)"))
     return tuple(found)
 
 
 def versions_of(pid: int, mapped: tuple[str, ...]) -> Versions:
     """Of interpreter, framework, libc and kernel, from the files that the process has mapped."""
-    root = Path(f"/proc/{pid}/root")
+    root = _root_of(pid)
     python, framework, libc = "", ("", ""), ""
     for path in mapped:
         if not python and (match := _PYTHON_LIB.search(path)):
@@ -152,6 +168,17 @@ def versions_of(pid: int, mapped: tuple[str, ...]) -> Versions:
     )
 
 
+def _root_of(pid: int) -> Path:
+    """Where the process's files are for us; "/" where it sees the same, so that what is read once serves for all."""
+    there = Path(f"/proc/{pid}/root")
+    try:
+        same = os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt") and os.readlink(there) == "/"
+    except OSError:
+        same = False
+    return Path("/") if same else there
+
+
+@lru_cache(maxsize=256)
 def _framework_in(site_packages: Path) -> tuple[str, str]:
     """Name and release of the framework installed there: the process's own files, not this interpreter's."""
     try:
@@ -164,6 +191,7 @@ def _framework_in(site_packages: Path) -> tuple[str, str]:
     return "", ""
 
 
+@lru_cache(maxsize=256)
 def _glibc_version(path: Path) -> str:
     try:
         data = path.read_bytes()
@@ -173,16 +201,13 @@ def _glibc_version(path: Path) -> str:
     return f"glibc {match[1].decode()}" if match else ""
 
 
-def inherited_stdio(pid: int) -> Path | None:
-    """The regular file that the process writes its standard error or output to."""
+def standard_streams(pid: int) -> tuple[str, ...]:
+    """What the process has as its standard error and output: paths, if they are files."""
+    found = []
     for number in (2, 1):
-        try:
-            path = Path(os.readlink(f"/proc/{pid}/fd/{number}"))
-        except OSError:
-            continue
-        if path.is_file():
-            return path
-    return None
+        with suppress(OSError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return tuple(found)
 
 
 def tail(path: Path | None, lines: int = 60, limit: int = 64 << 10) -> tuple[str, ...]:

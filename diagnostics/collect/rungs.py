@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from diagnostics.collect import procfs
@@ -113,17 +114,23 @@ def run_tool(argv: Sequence[str], budget: float, may_fail: bool = False) -> byte
     """
     environ = os.environ | {"DEBUGINFOD_URLS": "", "LC_ALL": "C"}  # nothing is fetched from afar while a target waits
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=budget, check=False, env=environ
+        tool = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ
         )
     except FileNotFoundError:
         raise RungError(f"{argv[0]} is not installed") from None
+    try:
+        output, errors = tool.communicate(timeout=max(budget, 0.1))
     except subprocess.TimeoutExpired:
+        tool.kill()
+        # One that reads from a dead file system does not even end by that; it is left behind.
+        with suppress(subprocess.TimeoutExpired):
+            tool.communicate(timeout=1)
         raise RungError(f"did not end within {budget:.0f} s") from None
-    if done.returncode and not (may_fail and done.stdout):
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise RungError(explain(words[-1] if words else f"ended with {done.returncode}"))
-    return done.stdout
+    if tool.returncode and not (may_fail and output):
+        words = errors.decode("utf-8", "replace").strip().splitlines()
+        raise RungError(explain(words[-1] if words else f"ended with {tool.returncode}"))
+    return output
 
 
 def explain(words: str) -> str:

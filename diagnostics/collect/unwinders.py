@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
@@ -136,4 +137,5 @@ class Worker:
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
                 stream.close()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # one that reads from a dead file system does not end
+            self._process.wait(1)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from diagnostics.collect import flight, procfs
+from diagnostics.collect import flight, mounts, procfs
 from diagnostics.collect.sockets import Sockets, sockets_of
 from diagnostics.discover.claims import KEYS, Claim, claim_of
 from diagnostics.model import Record
@@ -65,7 +65,7 @@ def own_family() -> set[int]:
 
 def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
     mapped = procfs.mapped_files(pid)
-    recorder = flight.find(mapped)
+    recorder = flight.find(mounts.answering(pid, procfs.mapped_files(pid, shared=True)))
     recording = flight.load(recorder, tail=0) if recorder else None
     return Seen(
         pid=pid,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from diagnostics.analyze.sleeps import Names, names_of, words
 from diagnostics.model import Collection, Connection, Diagnosis, Process, Thread, ThreadSample, Wait
 from diagnostics.report import text
 from diagnostics.report.spans import lanes
@@ -40,7 +41,7 @@ class ThreadRow(NamedTuple):
     state: str
     waits_in: str
     native: bool
-    wchan: str
+    kernel: str  # what it sleeps in, as the kernel tells
     cpu: str
     switches: str
     moved: bool
@@ -183,9 +184,9 @@ def _waits(waits: Iterable[Wait]) -> tuple[WaitRow, ...]:
 def _processes(collection: Collection, rows: tuple[RankRow, ...]) -> tuple[ProcessView, ...]:
     order = {row.rank: index for index, row in enumerate(rows)}
     rows_left, characters_left = THREAD_ROWS, LOG_CHARACTERS
-    views = []
+    views, names = [], names_of(collection)
     for process in sorted(collection.processes, key=lambda process: order[process.rank]):
-        threads = thread_rows(process)
+        threads = thread_rows(process, names)
         kept = threads[:rows_left]
         rows_left -= len(kept)
         log: list[str] = []
@@ -209,20 +210,21 @@ def _processes(collection: Collection, rows: tuple[RankRow, ...]) -> tuple[Proce
     return tuple(views)
 
 
-def thread_rows(process: Process) -> tuple[ThreadRow, ...]:
+def thread_rows(process: Process, names: Names) -> tuple[ThreadRow, ...]:
     """The process's threads; those that moved between the looks first, then by id."""
     first = {thread.tid: thread for thread in process.samples[0].threads} if process.samples else {}
     last = {thread.tid: thread for thread in process.samples[-1].threads} if process.samples else {}
     stacks = {thread.tid: thread for thread in process.threads}
+    sleeps = {sleep.tid: words(sleep, process, names) for sleep in process.sleeps}
     rows = [
-        _thread_row(tid, stacks.get(tid), first.get(tid), last.get(tid), len(process.samples) > 1)
+        _thread_row(tid, stacks.get(tid), first.get(tid), last.get(tid), len(process.samples) > 1, sleeps.get(tid, ""))
         for tid in sorted(stacks.keys() | last.keys())
     ]
     return tuple(sorted(rows, key=lambda row: (not row.moved, row.tid)))
 
 
 def _thread_row(
-    tid: int, stack: Thread | None, first: ThreadSample | None, last: ThreadSample | None, twice: bool
+    tid: int, stack: Thread | None, first: ThreadSample | None, last: ThreadSample | None, twice: bool, sleeps: str
 ) -> ThreadRow:
     cpu = switches = ""
     moved = False
@@ -238,7 +240,7 @@ def _thread_row(
         state=last.state if last else "",
         waits_in=inner.function if inner else "",
         native=bool(inner and inner.native),
-        wchan=last.wchan if last else "",
+        kernel=sleeps or (last.wchan if last else ""),
         cpu=cpu,
         switches=switches,
         moved=moved,

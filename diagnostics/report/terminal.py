@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from diagnostics.analyze import sleeps
 from diagnostics.model import Collection, Diagnosis, Evidence, Finding, State
 from diagnostics.report.text import (
     DASH,
@@ -32,6 +33,9 @@ BORDERS = {"bad": "red", "unknown": "yellow", "healthy": "green"}
 MOST_ROWS = 40
 """Ranks shown one by one; of a larger job those that make trouble first, and the rest by their state."""
 
+MOST_THREADS = 16
+"""Lines on what threads wait for."""
+
 CALM = (State.PROGRESSING, State.IDLE, State.FINISHED)
 
 
@@ -44,6 +48,7 @@ def render_diagnosis(collection: Collection, diagnosis: Diagnosis) -> Renderable
     parts: list[RenderableType] = [_panel(verdict), Text(roll_call(rows) + "."), *_ranks(rows)]
     if diagnosis.waits:
         parts += _waits(diagnosis)
+    parts += _threads(collection)
     if verdict.finding:
         parts += _finding(verdict.finding)
     parts += _others(verdict)
@@ -147,6 +152,26 @@ def _waits(diagnosis: Diagnosis) -> list[RenderableType]:
         for (rank, why), on in together.items()
     ]
     return [*_heading("Who waits for whom"), *(_hang("", line) for line in lines)]
+
+
+def _threads(collection: Collection) -> list[RenderableType]:
+    """Files, children and pipes that threads of ranks in trouble wait for; whom they wait for is said above."""
+    names = sleeps.names_of(collection)
+    together: dict[tuple[str, str], list[int]] = {}
+    for process in collection.processes:
+        if process.state in (State.HUNG, State.SLOW, State.UNKNOWN):
+            for sleep in sleeps.telling(process):
+                if sleep.kind != "mutex" and not sleep.peer:
+                    together.setdefault((process.rank, sleeps.words(sleep, process, names)), []).append(sleep.tid)
+    if not together:
+        return []
+    lines = [
+        Text.assemble((rank, "bold"), f" {plural(len(tids), 'thread')} ({', '.join(map(str, tids[:3]))}): {said}")
+        for (rank, said), tids in list(together.items())[:MOST_THREADS]
+    ]
+    if len(together) > MOST_THREADS:
+        lines.append(Text(f"and {len(together) - MOST_THREADS} more in the bundle", "dim"))
+    return [*_heading("What threads wait for"), *(_hang("", line) for line in lines)]
 
 
 def _finding(finding: Finding) -> list[RenderableType]:

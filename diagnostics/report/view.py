@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from diagnostics.model import Collection, Diagnosis, Evidence, Finding, Flight, OpenSpan, Process, State
+from diagnostics.analyze.sleeps import Names, names_of, telling, words
+from diagnostics.model import Collection, Diagnosis, Evidence, Finding, Flight, OpenSpan, Process, Sleep, State
 from diagnostics.report.text import (
     compact_ranks,
     confidence_words,
@@ -198,6 +199,8 @@ def repeat_command(scenario: dict[str, str]) -> tuple[str, ...]:
 def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) -> dict[str, Any]:
     """The document that `attach --json` and `diagnose --json` print."""
     collection, diagnosis = inert(collection), inert(diagnosis)
+    names = names_of(collection)
+    seen = {process.rank: process for process in collection.processes}
     return {
         "verdict": diagnosis.verdict,
         "ranks": [
@@ -209,8 +212,14 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
                 "rung": row.rung,
                 "pause_ms": round(row.pause * 1000, 3),
                 "why_not": row.why_not,
+                "waits_for": [_slept(sleep, seen[row.rank], names) for sleep in telling(seen[row.rank])]
+                if row.rank in seen
+                else [],
             }
             for row in rank_rows(collection)
+        ],
+        "waits": [
+            {"rank": wait.rank, "on": wait.on, "why": wait.why, "seconds": wait.seconds} for wait in diagnosis.waits
         ],
         "findings": [
             {
@@ -228,6 +237,13 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
         "next_evidence": list(diagnosis.next_evidence),
         "bundle": inert(bundle) if bundle is not None else None,
     }
+
+
+def _slept(sleep: Sleep, process: Process, names: Names) -> dict[str, Any]:
+    return {
+        "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": sleep.what, "holder": sleep.holder,
+        "others": list(sleep.others), "peer": sleep.peer, "words": words(sleep, process, names),
+    }  # fmt: skip
 
 
 def _fact(evidence: Evidence) -> dict[str, Any]:

@@ -193,7 +193,7 @@ def test_a_web_reference_is_a_link() -> None:
 
 def test_threads_that_moved_between_the_looks_come_first() -> None:
     collection, _ = report_samples.last_batch_hang()
-    first, second, *_ = thread_rows(collection.processes[0])
+    first, second, *_ = thread_rows(collection.processes[0], {})
     assert (first.moved, first.cpu, first.switches, second.moved) == (True, "10 ms", "1", False)
     assert first.waits_in == "_call_tf_sessionrun"
 

@@ -14,11 +14,11 @@ from diagnostics.report.view import as_json, open_words, rank_rows, repeat_comma
 
 def test_the_json_has_the_shape_that_others_rely_on() -> None:
     document = as_json(*report_samples.last_batch_hang(), "hang.tar.zst")
-    assert list(document) == ["verdict", "ranks", "findings", "next_evidence", "bundle"]
+    assert list(document) == ["verdict", "ranks", "waits", "findings", "next_evidence", "bundle"]
     assert document["ranks"][0] == {
         "rank": "worker:0", "pid": 4120, "host": "node-a", "state": "hung", "rung": "pystack",
         "pause_ms": 412.0,
-        "why_not": "",
+        "why_not": "", "waits_for": [],
     }  # fmt: skip
     assert list(document["findings"][0]) == [
         "cause", "family", "confidence", "evidence", "against", "missing", "remedy", "references",
@@ -37,7 +37,7 @@ def test_a_rank_that_was_expected_and_not_found_is_in_the_roll_call() -> None:
     missing = next(rank for rank in document["ranks"] if rank["rank"] == "ps:3")
     assert missing == {
         "rank": "ps:3", "pid": None, "host": "", "state": "unreachable", "rung": "", "pause_ms": 0.0,
-        "why_not": "no process was found for it",
+        "why_not": "no process was found for it", "waits_for": [],
     }  # fmt: skip
     assert document["bundle"] is None
 

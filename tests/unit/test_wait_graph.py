@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
-from diagnostics.model import Wait
+from diagnostics.analyze.waits import find_waits
+from diagnostics.model import Collection, Connection, Frame, Process, Sample, Sleep, State, Thread, ThreadSample, Wait
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
 waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)
@@ -44,3 +45,29 @@ def test_a_hundred_thousand_in_a_row() -> None:
     row = [Wait(f"w:{index}", f"w:{index + 1}", "") for index in range(100_000)]
     assert sinks(graph_of(row)) == ("w:100000",) and cycles(graph_of(row)) == ()
     assert len(cycles(graph_of([*row, Wait("w:100000", "w:0", "")]))[0]) == 100_001
+
+
+def in_step(state: State) -> Collection:
+    frame = Frame("tensorflow::LocalMaster::RunStep", native=True)
+    link = Connection("10.0.0.1:1", "10.0.0.2:2", "ESTABLISHED", peer="ps:0")
+    worker = Process("worker:0", 1, "a", state=state, threads=(Thread(1, frames=(frame,)),), connections=(link,))
+    return Collection(0.0, 0.0, (worker, Process("ps:0", 2, "b", state=State.IDLE)))
+
+
+def test_a_worker_that_progresses_waits_for_nobody() -> None:
+    """GIVEN a worker in a step, THEN it waits for its server if it hangs, and for nobody if its steps go on."""
+    assert [(wait.rank, wait.on) for wait in find_waits(in_step(State.HUNG))] == [("worker:0", "ps:0")]
+    assert find_waits(in_step(State.PROGRESSING)) == ()
+
+
+def test_only_a_thread_that_stands_still_waits() -> None:
+    """GIVEN a thread that reads from a peer, THEN it waits for that peer, unless it ran between the two looks."""
+
+    def looks(*switches: int) -> tuple[Sample, ...]:
+        return tuple(Sample(at, (ThreadSample(1, "t", "S", 1.0, n, 0),)) for at, n in enumerate(switches))
+
+    sleep = Sleep(1, "recvfrom", "socket", "10.0.0.1:1 -> 10.0.0.2:2", peer="worker:1")
+    still = Process("worker:0", 1, "a", state=State.HUNG, samples=looks(5, 5), sleeps=(sleep,))
+    runs = Process("worker:0", 1, "a", state=State.HUNG, samples=looks(5, 6), sleeps=(sleep,))
+    assert [(w.rank, w.on) for w in find_waits(Collection(0.0, 0.0, (still,)))] == [("worker:0", "worker:1")]
+    assert find_waits(Collection(0.0, 0.0, (runs,))) == ()
