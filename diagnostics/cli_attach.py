@@ -16,6 +16,7 @@ from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.progress import Limits
 from diagnostics.cli import Floor, show
 from diagnostics.collect import Options, Target, collect
+from diagnostics.collect.climb import RUNGS
 from diagnostics.console import LACKING, OK, Json, command, page, print_json, words
 from diagnostics.discover.jobs import Job
 from diagnostics.discover.selectors import Selection, jobs_here, select
@@ -35,7 +36,7 @@ Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", met
 Gap = Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)]
 Budget = Annotated[float, typer.Option(help="Seconds for each tool on each process.", min=1)]
 Rungs = Annotated[
-    list[str] | None, typer.Option("--rung", help="Only this tool (py-spy, pystack, gdb, eu-stack); again for more.")
+    list[str] | None, typer.Option("--rung", help=f"Only this tool ({', '.join(RUNGS)}); again for more.")
 ]
 
 
@@ -71,11 +72,13 @@ def attach(
     """
     if list_jobs:
         return _list(jobs_here(), as_json)
+    if unknown := set(rung or ()) - set(RUNGS):
+        raise UsageError(f"there is no rung {min(unknown)!r}", f"There are {', '.join(RUNGS)}")
     options = Options(gap, budget, tuple(rung or ()))
     with words.status("") as status:
         if via:
             fleet = Fleet(_hosts(host or [], targets or []), via, deadline)
-            collection = attach_hosts(fleet, targets or [], options, status.update)
+            collection = attach_hosts(fleet, targets or [], options, status.update, children)
         else:
             chosen = select(targets or [], children, peers)
             collection = collect(_targets(chosen), options, chosen.expected, status.update)

@@ -67,9 +67,10 @@ def choose(
                 "Give a PID, job:ID, port:2222 or cmd:train.py; see --list",
             )
     if not words:
-        return _only(jobs)
+        only = _only(jobs)
+        return Selection(_kept(only.members, (), with_children), only.expected, only.jobs)
     members = [member for word in words for member in _named(word, seen, jobs)]
-    chosen = {member.pid: member for member in members}
+    chosen = {member.pid: member for member in _kept(members, words, with_children)}
     touched = tuple(job for job in jobs if any(member.pid in chosen for member in job.members))
     if with_children:
         chosen |= _children(chosen, seen, touched)
@@ -79,6 +80,15 @@ def choose(
     whole = [job for job in touched if any(word == f"job:{job.id}" for word in words)]
     expected = tuple(dict.fromkeys(rank for job in whole for rank in job.expected))
     return Selection(tuple(chosen.values()), expected, touched)
+
+
+def _kept(members: Sequence[Member], words: Sequence[str], with_children: bool) -> tuple[Member, ...]:
+    """Without children, where none are wanted, but for those that were named by their process id."""
+    return tuple(
+        member
+        for member in members
+        if with_children or str(member.pid) in words or not member.rank.startswith("child/")
+    )
 
 
 def _only(jobs: Sequence[Job]) -> Selection:

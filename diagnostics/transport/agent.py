@@ -24,6 +24,8 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 TICK = os.sysconf("SC_CLK_TCK")
 MAX_RECORDER = 8 << 20
 MAX_LOG = 64 << 10
+LONGEST_STOP = 2.0
+"""Seconds that a target may stand for Python's frames."""
 STATES = (
     "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
     "LAST_ACK", "LISTEN", "CLOSING",
@@ -58,11 +60,11 @@ def command_of(pid: int) -> List[str]:
     return text.rstrip("\0").split("\0") if text else []
 
 
-def mapped_files(pid: int) -> List[str]:
+def mapped_files(pid: int, shared: bool = False) -> List[str]:
     found: Dict[str, None] = {}  # in order
     for line in text_of("/proc/%d/maps" % pid, 16 << 20).splitlines():
         fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5].startswith("/"):
+        if len(fields) == 6 and fields[5].startswith("/") and (not shared or fields[1].startswith("rw-s")):
             found[fields[5]] = None
     return list(found)
 
@@ -167,10 +169,11 @@ def inodes_of(pid: int) -> Set[int]:
 
 
 def sockets_of(pids: Iterable[int]) -> Dict[int, Dict[str, Any]]:
+    """Of each process: connections, addresses that it listens on, and both ends of each socket by its inode."""
     owners: Dict[int, List[int]] = {}
     found: Dict[int, Dict[str, Any]] = {}
     for pid in pids:
-        found[pid] = {"connections": [], "listens": []}
+        found[pid] = {"connections": [], "listens": [], "ends": {}}
         for inode in inodes_of(pid):
             owners.setdefault(inode, []).append(pid)
     for family in (socket.AF_INET, socket.AF_INET6):
@@ -178,10 +181,9 @@ def sockets_of(pids: Iterable[int]) -> Dict[int, Dict[str, Any]]:
             for message in ask_kernel(family):
                 inode, link = connection_of(message)
                 for pid in owners.get(inode, ()):
-                    if link["state"] == "LISTEN":
-                        found[pid]["listens"].append(link["local"])
-                    else:
-                        found[pid]["connections"].append(link)
+                    listens = link["state"] == "LISTEN"
+                    found[pid]["listens" if listens else "connections"].append(link["local"] if listens else link)
+                    found[pid]["ends"][inode] = (link["local"], "" if listens else link["remote"])
         except OSError:
             pass  # an old kernel, or not allowed: connections are missing, the rest is not
     return found
@@ -242,6 +244,15 @@ def unpack(cargo: Dict[str, str]) -> Dict[str, bytes]:
     return {name: zlib.decompress(base64.b64decode(data)) for name, data in cargo.items()}
 
 
+def module_of(name: str, text: bytes) -> Any:
+    """One of our modules, from its text."""
+    module = types.ModuleType(name)
+    module.__package__ = name.rpartition(".")[0]
+    sys.modules[name] = module
+    exec(compile(text, name, "exec"), module.__dict__)
+    return module
+
+
 def load_unwinder(cargo: Dict[str, bytes]) -> Any:
     """The package `unwind` from the texts of its modules; None where it cannot work here."""
     names = [name for name in ("stop", "libdw", "symbols", "worker") if "unwind/" + name in cargo]
@@ -252,11 +263,7 @@ def load_unwinder(cargo: Dict[str, bytes]) -> Any:
     sys.modules["unwind"] = package
     try:
         for name in names:
-            module = types.ModuleType("unwind." + name)
-            module.__package__ = "unwind"
-            sys.modules[module.__name__] = module
-            exec(compile(cargo["unwind/" + name], name, "exec"), module.__dict__)
-            setattr(package, name, module)
+            setattr(package, name, module_of("unwind." + name, cargo["unwind/" + name]))
         libraries = [in_memory(name, cargo[name]) for name in sorted(cargo) if name.startswith("lib")]
         return sys.modules["unwind.worker"].Unwinder([libraries, ["libdw.so.1"]])
     except Exception as error:
@@ -282,17 +289,29 @@ def run_tool(argv: List[str], budget: float) -> Dict[str, Any]:
     return {"text": out.decode("utf-8", "replace"), "why_not": failed, "seconds": time.monotonic() - began}
 
 
+def blocked_threads(pid: int) -> Set[Tuple[int, str]]:
+    """Threads that no tracer could stop, each with its context switches: with the same number it is the same wait."""
+    found = set()
+    for tid in tasks_of(pid):
+        home = "/proc/%d/task/%d/" % (pid, tid)
+        state = stat_fields(home + "stat")[0]
+        # A thread that FUSE does not answer sleeps in S, and goes on waiting in D when it is interrupted.
+        if state == "D" or (state == "S" and text_of(home + "wchan") == "request_wait_answer"):
+            found.add((tid, "".join(re.findall(r"^voluntary_ctxt_switches:.*", text_of(home + "status"), re.M))))
+    return found
+
+
 def why_untouchable(pid: int) -> str:
-    states = [stat_fields("/proc/%d/task/%d/stat" % (pid, tid))[0] for tid in tasks_of(pid)]
-    if "D" in states:
+    blocked = blocked_threads(pid)
+    if blocked:
         time.sleep(0.05)
-        states = [stat_fields("/proc/%d/task/%d/stat" % (pid, tid))[0] for tid in tasks_of(pid)]
+        blocked &= blocked_threads(pid)
     state = state_of(pid)
     if not state:
         return "there is no such process"
     if state in ("Z", "X"):
         return "has ended and waits for its parent to notice (zombie)"
-    if "D" in states:
+    if blocked:
         return "in uninterruptible sleep (D): a tracer would wait with it, so it is never ptraced"
     if state == "t":
         return "stopped by another debugger (t): detach that first"
@@ -300,15 +319,26 @@ def why_untouchable(pid: int) -> str:
 
 
 class Tools(object):
-    """The rungs as they are here. Each gives `{"text" or "threads", "why_not", "seconds", "pause"}`."""
+    """The rungs as they are here. Each gives `{"text" or "threads", "why_not", "seconds", "pause"}`.
 
-    def __init__(self, cargo: Dict[str, bytes], budget: float) -> None:
-        self.budget = budget
+    `wanted` are those to try, none for all; after `until` (monotonic) none is begun.
+    """
+
+    def __init__(self, cargo: Dict[str, bytes], wanted: List[str], budget: float, until: float) -> None:
+        self._wanted, self._budget, self._until = wanted, budget, until
         self.unwinder = load_unwinder(cargo)
         try:
             self.spy = in_memory("py-spy", cargo["py-spy"]) if "py-spy" in cargo else "py-spy"
         except OSError:
             self.spy = "py-spy"
+
+    def budget(self) -> float:
+        return max(0.1, min(self._budget, self._until - time.monotonic()))
+
+    def why_skip(self, name: str) -> str:
+        if self._wanted and name not in self._wanted:
+            return "not asked for"
+        return "" if time.monotonic() < self._until else "no time was left for it before the deadline"
 
     def native(self, pid: int) -> Dict[str, Any]:
         """What shows native frames; one process after the other, since libdw is one for all."""
@@ -316,11 +346,12 @@ class Tools(object):
         was_stopped = state_of(pid) == "T"
         if reason:
             return {"unwind": {"why_not": reason}}
-        found = {"unwind": self.unwind(pid)}
-        if found["unwind"].get("why_not") and not was_stopped:
+        skip = self.why_skip("unwind")
+        found = {"unwind": {"why_not": skip} if skip else self.unwind(pid)}
+        if found["unwind"].get("why_not") and not was_stopped and not self.why_skip("gdb"):
             found["gdb"] = run_tool(
                 ["gdb", "-nx", "-batch", "-iex", "set auto-load no", "-p", str(pid), "-ex", "thread apply all bt"],
-                self.budget,
+                self.budget(),
             )
             if state_of(pid) == "T":
                 os.kill(pid, signal.SIGCONT)  # a gdb that was killed while it attached
@@ -328,13 +359,21 @@ class Tools(object):
 
     def py_spy(self, pid: int) -> Dict[str, Any]:
         """Without stopping the target, where two looks find the same or no tracer may touch it."""
+        skip = self.why_skip("py-spy")
+        if skip:
+            return {"why_not": skip}
         still = bool(why_untouchable(pid)) or state_of(pid) == "T"
         argv = [self.spy, "dump", "--json", "--pid", str(pid)]
-        first = run_tool([*argv, "--nonblocking"], self.budget)
+        first = run_tool([*argv, "--nonblocking"], self.budget())
         if still or not first.get("text"):
             return dict(first, pause=0.0)
-        second = run_tool([*argv, "--nonblocking"], self.budget)
-        return dict(first, pause=0.0) if first["text"] == second.get("text") else run_tool(argv, self.budget)
+        second = run_tool([*argv, "--nonblocking"], self.budget())
+        if first["text"] == second.get("text"):
+            return dict(first, pause=0.0)
+        stopped = run_tool(argv, min(self.budget(), LONGEST_STOP))
+        if state_of(pid) == "T":
+            os.kill(pid, signal.SIGCONT)  # a py-spy that was killed while it attached
+        return stopped if stopped.get("text") else dict(first, pause=0.0)
 
     def unwind(self, pid: int) -> Dict[str, Any]:
         if self.unwinder is None or isinstance(self.unwinder, str):
@@ -396,22 +435,27 @@ def frameworks_in(mapped: List[str]) -> List[str]:
 
 
 def collect(order: Dict[str, Any], cargo: Dict[str, bytes]) -> List[Dict[str, Any]]:
+    began = time.monotonic()
     pids, logs = order["pids"], {pid: log_of(pid) for pid in order["pids"]}
     links = sockets_of(pids)
     first = {pid: look(pid, links[pid], logs[pid]) for pid in pids}
     time.sleep(order["gap"])
     links = sockets_of(pids)
     second = {pid: look(pid, links[pid], logs[pid]) for pid in pids}
+    ends = {inode: pair for pid in pids for inode, pair in links[pid]["ends"].items()}
+    sleeps = module_of("asleep", cargo["asleep"]).look_at(pids, ends)
     evidence = []
     for pid in pids:
         mapped = mapped_files(pid)
         evidence.append({
             "pid": pid, "samples": [first[pid], second[pid]], "command": command_of(pid), "mapped": mapped[:4000],
             "connections": links[pid]["connections"], "listens": links[pid]["listens"], "log_tail": tail(logs[pid]),
-            "recorder": recorder_of(mapped, base64.b64decode(order["magic"])), "read_at": time.monotonic(),
-            "frameworks": frameworks_in(mapped),
+            "recorder": recorder_of(mapped_files(pid, shared=True), base64.b64decode(order["magic"])),
+            "read_at": time.monotonic(),
+            "frameworks": frameworks_in(mapped), "sleeps": [dict(row._asdict()) for row in sleeps[pid]],
         })  # fmt: skip
-    tools = Tools(cargo, order["budget"])
+    # What has been seen until then is to get home before the connection is cut.
+    tools = Tools(cargo, order["rungs"], order["budget"], began + 0.7 * order["deadline"])
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         for item, spied in zip(evidence, list(pool.map(tools.py_spy, pids))):
             item["rungs"] = dict(tools.native(item["pid"]), **{"py-spy": spied})

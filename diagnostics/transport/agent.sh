@@ -35,6 +35,7 @@ fi
 look first
 sleep @GAP@
 look second
+[ -n "@GDB@" ] || exit 0
 for pid in @PIDS@; do
   grep -q '^State:.[DZXt]' "/proc/$pid/status" && continue
   command -v gdb >/dev/null 2>&1 || continue

@@ -18,7 +18,7 @@ from diagnostics.collect.weave import weave_threads
 from diagnostics.discover.claims import claim_of
 from diagnostics.discover.scan import Seen
 from diagnostics.errors import EvidenceError
-from diagnostics.model import Attempt, Connection, Flight, Process, Sample, Thread, Versions
+from diagnostics.model import Attempt, Connection, Flight, Process, Sample, Sleep, Thread, Versions
 from diagnostics.recorder import RecordingError, read
 
 _PYTHON = re.compile(r"libpython(\d+\.\d+)|/bin/python(\d+\.\d+)")
@@ -51,6 +51,7 @@ class ProcessThere(msgspec.Struct):
     samples: tuple[Sample, ...] = ()
     command: tuple[str, ...] = ()
     mapped: tuple[str, ...] = ()
+    sleeps: tuple[Sleep, ...] = ()
     connections: tuple[Connection, ...] = ()
     listens: tuple[str, ...] = ()
     log_tail: tuple[str, ...] = ()
@@ -118,6 +119,7 @@ def process_of(found: ProcessThere, rank: str, host: str, kernel: str) -> Proces
             for thread in threads
         ),
         samples=found.samples,
+        sleeps=found.sleeps,
         connections=found.connections,
         listens=found.listens,
         flight=recording,

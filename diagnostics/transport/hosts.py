@@ -44,11 +44,14 @@ def attach_hosts(
     words: Sequence[str] = (),
     options: Options = Options(),
     progress: Callable[[str], None] = lambda stage: None,
+    children: bool = True,
 ) -> Collection:
     """The evidence of a job on several hosts, as one collection.
 
     Args:
         words: selectors, as `lastbatch attach` takes them, applied on each host; none: the one job that is there.
+        options: as for this machine; of the rungs py-spy, unwind and gdb are there.
+        children: whether data loaders and other children of the targets are looked at as well.
 
     Every host that was asked is in the result: one that did not answer in time, or where nothing matched, as a process
     without evidence whose `why_not` says so.
@@ -56,7 +59,7 @@ def attach_hosts(
     began, wall = time.monotonic(), time.time()
     progress(f"looking for the job on {len(fleet.hosts)} hosts")
     scanned = run_on(fleet.via, {host: _scan_script(fleet) for host in fleet.hosts}, fleet.deadline)
-    there = [_find(host, said, words) for host, said in scanned.items()]
+    there = [_find(host, said, words, children) for host, said in scanned.items()]
     reached = [one for one in there if not one.why_not]
     progress(f"collecting on {len(reached)} of {len(fleet.hosts)} hosts")
     said = run_on(fleet.via, {one.host: _collect_script(fleet, one, options) for one in reached}, fleet.deadline)
@@ -81,6 +84,7 @@ def _collect_script(fleet: Fleet, there: _There, options: Options) -> bytes:
         "pids": [member.pid for member in there.members],
         "gap": options.gap,
         "budget": min(options.budget, fleet.deadline),
+        "rungs": list(options.rungs),
         "deadline": fleet.deadline,
         "magic": base64.b64encode(layout.MAGIC).decode(),
     }
@@ -96,14 +100,14 @@ def _answer(said: Said) -> tuple[Answer | None, str]:
         return None, error.message
 
 
-def _find(host: str, said: Said, words: Sequence[str]) -> _There:
+def _find(host: str, said: Said, words: Sequence[str], children: bool) -> _There:
     answer, why_not = _answer(said)
     if answer is None:
         return _There(host, why_not=why_not)
     seen = seen_there(answer)
     jobs = find_jobs(seen)
     try:
-        chosen = choose(words, seen, jobs)
+        chosen = choose(words, seen, jobs, children)
     except LastbatchError as error:
         return _There(host, why_not=f"reached, but {error.message}")
     names = {job.id for job in chosen.jobs}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -165,6 +167,23 @@ def test_without_python_there_the_shell_and_gdb_tell(lastbatch: Call, tmp_path: 
             assert process.poll() is None
         finally:
             process.kill()
+
+
+def test_rungs_and_children_are_chosen_there_as_here(lastbatch: Call) -> None:
+    """GIVEN a parent that waits for its child, THEN only the rung and the process asked for are taken there."""
+    program = "import subprocess; subprocess.Popen(['sleep', '600']).wait()"
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        try:
+            wait_for(lambda: len(below(process.pid)) == 2, 20)
+            there = ("attach", "--via", "env X={host}", "--host", "here", process.pid, "--gap", 0.1, "--json")
+            both = lastbatch(*there).json["ranks"]
+            assert {row["rank"] for row in both} >= {f"pid:{process.pid}"} and len(both) == 2
+            (row,) = lastbatch(*there, "--rung", "py-spy", "--no-children").json["ranks"]
+            assert row["rung"] == "py-spy"
+            assert [wait["kind"] for wait in row["waits_for"]] == ["child"]
+        finally:
+            for pid in below(process.pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
