@@ -12,7 +12,7 @@ import typer
 from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.cli_attach import Targets
-from diagnostics.collect import Options, Target, collect
+from diagnostics.collect import Options, Target, collect, procfs
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import MissingError, UsageError
@@ -37,18 +37,23 @@ def trace(
     """Prove or refute a race in a job that runs: probes on the framework's own functions, in all its processes.
 
     A job that stands still already calls nothing any more: then its memory is read, which shows the calls
-    that are open. Nothing is stopped, nothing is left behind. Ends with 1 where the race is proven.
+    that are open, also where probes cannot be set. Nothing is stopped, nothing is left behind. Ends with 1 where the
+    race is proven.
 
     Example: lastbatch trace job:tf-4f2a91 --seconds 60
     """
-    if not memory_only:
-        bpftrace.check()
-    chosen, probe_set = select(targets or []), sets.find(probes)
+    probe_set, lack = sets.find(probes), None if memory_only else bpftrace.lacking()
+    if lack and not probe_set.proves:
+        raise lack  # it is about calls, which memory does not hold
+    chosen = select(targets or [])
     ranks = {member.pid: member.rank for member in chosen.members}
     if not ranks:
         raise UsageError("no process to trace", "See lastbatch attach --list")
-    plan = _plan(ranks, probe_set)
-    result = memory.judge(plan, ranks) if memory_only else _probe(plan, ranks, seconds)
+    if lack:
+        result = _instead_of_probes(lack, ranks, probe_set)
+    else:
+        plan = _plan(ranks, probe_set)
+        result = memory.judge(plan, ranks) if memory_only else _probe(plan, ranks, seconds)
     written = _write(out, chosen, result) if out else None
     if as_json:
         print_json({"trace": result, "bundle": str(written) if written else None})
@@ -57,6 +62,29 @@ def trace(
         if written:
             page.print(f"\nEvidence: {written}", soft_wrap=True)
     return BAD_NEWS if result.verdict is TraceVerdict.PROVEN else OK
+
+
+STILL = 0.05
+"""Processor seconds a second below which a process stands still: threads that only wait take a tenth of this."""
+
+
+def _stand_still(ranks: dict[int, str]) -> bool:
+    """Whether none of them works, by two looks a second apart."""
+    before = {pid: procfs.cpu_of(pid) for pid in ranks}
+    time.sleep(1.0)
+    return all(procfs.cpu_of(pid) - cpu < STILL for pid, cpu in before.items())
+
+
+def _instead_of_probes(lack: MissingError, ranks: dict[int, str], probe_set: ProbeSet) -> TraceResult:
+    """What the memory of a job says that stands still; of another there is nothing to say."""
+    if not _stand_still(ranks):
+        raise lack
+    try:
+        result = memory.judge(_plan(ranks, probe_set), ranks)
+    except MissingError:
+        raise lack from None
+    words.print(f"{lack.message}: the job stands still, so its memory was read instead", soft_wrap=True)
+    return result
 
 
 def _plan(ranks: dict[int, str], probe_set: ProbeSet) -> session.Plan:
@@ -85,7 +113,7 @@ def _probe(plan: session.Plan, ranks: dict[int, str], seconds: float) -> TraceRe
         except KeyboardInterrupt:
             status.update("ending the trace")
         result = running.finish()
-    if plan.probe_set.name == "rendezvous" and not result.counts:
+    if plan.probe_set.proves and not result.counts:
         return memory.judge(plan, ranks)
     return result
 

@@ -58,7 +58,8 @@ def doctor(as_json: Json = False) -> int:
 
     Example: lastbatch doctor
     """
-    checks, states = checkup.checks(), runtimes.available()
+    states = runtimes.available()
+    checks = checkup.checks(states)
     lacking = any(check.needed and not check.ok for check in checks)
     if as_json:
         print_json({"checks": checks, "runtimes": states})

@@ -8,12 +8,15 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
+from diagnostics.errors import MissingError
+from diagnostics.trace import session, sets
 from repro import runtimes
+from repro.runtimes import RuntimeState
 
 REGISTRY = "registry-1.docker.io"
 
@@ -94,8 +97,27 @@ def _uprobes() -> Check:
     return Check("uprobes", False, "tracefs is not mounted", "mount -t tracefs nodev /sys/kernel/tracing (for trace)")
 
 
-def checks() -> tuple[Check, ...]:
-    """Everything, in the order in which one would fix it."""
+def _symbols(states: Iterable[RuntimeState]) -> Check:
+    """In which runtimes a trace finds its functions."""
+    probe_set = sets.find("rendezvous")
+    can, cannot = [], []
+    for state in states:
+        if state.state == "ready" and state.release.startswith("tf"):
+            try:
+                session.plan(probe_set, session.library_of(runtimes.ensure(state.name).python, probe_set))
+                can.append(state.name)
+            except MissingError:
+                cannot.append(state.name)
+    if not can and not cannot:
+        todo = "lastbatch run last-batch makes one (for trace)"
+        return Check("symbols to probe", False, "no TensorFlow is ready", todo)
+    words = [f"in {', '.join(can)}" if can else "", f"not in {', '.join(cannot)}" if cannot else ""]
+    what = "Trace a job on TensorFlow 1.4 to 1.15: others do not name these functions, and the race is closed from 2.3"
+    return Check("symbols to probe", bool(can), "; ".join(filter(None, words)), "" if can else what)
+
+
+def checks(states: Iterable[RuntimeState]) -> tuple[Check, ...]:
+    """Everything, in the order in which one would fix it. `states` are the runtimes'."""
     look: tuple[Callable[[], Check], ...] = (
         _python,
         _interpreters,
@@ -105,6 +127,7 @@ def checks() -> tuple[Check, ...]:
         lambda: _tool("gdb", "native stacks where pystack cannot", "apt-get install gdb"),
         lambda: _tool("bpftrace", "live proof of a race", "apt-get install bpftrace"),
         _uprobes,
+        lambda: _symbols(states),
         _docker,
         _images,
     )

@@ -19,6 +19,7 @@ from diagnostics.analyze.progress import Limits, is_server
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.errors import UsageError
 from diagnostics.report.terminal import render_diagnosis
+from diagnostics.trace import sets
 from diagnostics.trace.terminal import render_trace_result
 from repro import scenarios, workloads
 from repro.cluster.backends import prepare
@@ -113,7 +114,8 @@ def run(
         list[str] | None,
         typer.Option(help="Of a container: cpus=0.5, memory=512 (MiB), cpuset=0; again for more.", metavar="KEY=VALUE"),
     ] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Probe every step's receives, to prove the race.")] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Probe the framework's functions, to prove the race.")] = False,
+    probes: Annotated[str, typer.Option(help="Probe set of --trace (docs/trace.md).", metavar="NAME")] = "rendezvous",
     fault: Annotated[
         list[str] | None,
         typer.Option(help="What goes wrong and when (docs/faults.md); again for more.", metavar="NAME:ARGS"),
@@ -135,6 +137,7 @@ def run(
         given["epoch_ends"] = str(epoch_ends)
     names = [story.arm(name).name for name in dict.fromkeys(arm or story.default_arms)]
     settings_of = {name: story.resolve(given, name) for name in names}
+    probe_set = sets.find(probes).name if trace else ""
     faults = tuple(schedule.parse(written) for written in fault or ())
     for settings in settings_of.values():
         schedule.check(faults, backend.value, story.ranks(settings))
@@ -150,9 +153,8 @@ def run(
         if index and not arm:
             settings = _at_equal_exposure(story, settings, outcomes[0])
         with displayed(name) as display:
-            probes = "rendezvous" if trace else ""
             home = _free(directory / name)
-            plan = Plan(story, name, ready, settings, time_limit, home, limits, place, probes, faults)
+            plan = Plan(story, name, ready, settings, time_limit, home, limits, place, probe_set, faults)
             outcome = run_trial(plan, display)
         outcomes.append(outcome)
         _tell(outcome, as_json)

@@ -44,7 +44,7 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _look_at_trace(case: Case, trace: TraceResult | None) -> None:
-    if trace is None or trace.probe_set != "rendezvous":
+    if trace is None or trace.probe_set not in ("rendezvous", "all-receives"):
         return
     source = f"live trace ({trace.method})"
     if trace.verdict is TraceVerdict.PROVEN:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from diagnostics.errors import LastbatchError, MissingError
 from diagnostics.trace.elf import Function
+from diagnostics.trace.events import KEYS
 from diagnostics.trace.probes import Probe
 
 TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
@@ -39,14 +40,21 @@ class Place(NamedTuple):
     function: Function
 
 
-def check() -> None:
-    """Raises: MissingError: something that tracing needs is not here; with what to do."""
+def lacking() -> MissingError | None:
+    """What probes need and is not here, with what to do."""
     if os.geteuid() != 0:
-        raise MissingError("tracing needs root: probes are set by the kernel", "Run it with sudo")
+        return MissingError("tracing needs root: probes are set by the kernel", "Run it with sudo")
     if not shutil.which("bpftrace"):
-        raise MissingError("bpftrace is not installed", "apt-get install bpftrace, or dnf install bpftrace")
+        return MissingError("bpftrace is not installed", "apt-get install bpftrace, or dnf install bpftrace")
     if not any((place / "uprobe_events").exists() for place in TRACEFS):
-        raise MissingError("tracefs is not mounted", f"mount -t tracefs nodev {TRACEFS[0]}")
+        return MissingError("tracefs is not mounted", f"mount -t tracefs nodev {TRACEFS[0]}")
+    return None
+
+
+def check() -> None:
+    """Raises: MissingError: something that probes need is not here; with what to do."""
+    if lack := lacking():
+        raise lack
 
 
 def script(library: Path, places: Iterable[Place], pids: Sequence[int], offsets: Mapping[str, int]) -> str:
@@ -54,13 +62,28 @@ def script(library: Path, places: Iterable[Place], pids: Sequence[int], offsets:
     only = " || ".join(f"pid == {pid}" for pid in pids)
     lines = ['BEGIN { printf("attached\\n"); }']
     for probe, function in places:
-        numbers = [f"(uint64)({expression.format_map(offsets)})" for expression in probe.numbers.values()]
-        form = " ".join(["%llx %x %x", *("%llx" for _ in numbers), *(["%s"] if probe.text else [])])
-        values = ", ".join(["nsecs", "pid", "tid", *numbers, *([probe.text] if probe.text else [])])
-        lines.append(
-            f'uprobe:"{library}":{function.address:#x} /{only}/ {{ printf("{probe.letter} {form}\\n", {values}); }}'
-        )
+        chosen = f"({only}) && {probe.when.format_map(offsets)}" if probe.when else only
+        body = _remembering(probe, offsets) if probe.remember else _telling(probe, offsets)
+        lines.append(f'uprobe:"{library}":{function.address:#x} /{chosen}/ {{ {body} }}')
     return "\n".join(lines) + "\n"
+
+
+def _values(probe: Probe, offsets: Mapping[str, int]) -> dict[str, str]:
+    return {name: f"(uint64)({form.format_map(offsets)})" for name, form in probe.numbers.items()}
+
+
+def _telling(probe: Probe, offsets: Mapping[str, int]) -> str:
+    numbers = _values(probe, offsets).values()
+    form = " ".join(["%llx %x %x", *("%llx" for _ in numbers), *(["%s"] if probe.text else [])])
+    values = ", ".join(["nsecs", "pid", "tid", *numbers, *([probe.text] if probe.text else [])])
+    return f'printf("{probe.letter} {form}\\n", {values});'
+
+
+def _remembering(probe: Probe, offsets: Mapping[str, int]) -> str:
+    """bpftrace prints its maps when it ends."""
+    numbers = _values(probe, offsets)
+    key, values = numbers[probe.remember], ", ".join(["nsecs", "tid", *numbers.values()])
+    return f"@{probe.letter}[pid, {key}] = ({values}); @{probe.letter}n = count();"
 
 
 class Tracer:
@@ -77,7 +100,10 @@ class Tracer:
 
     def __enter__(self) -> Tracer:
         check()
-        environment = {**os.environ, "BPFTRACE_PERF_RB_PAGES": str(BUFFER_PAGES), "BPFTRACE_STRLEN": "64"}
+        environment = {
+            **os.environ, "BPFTRACE_STRLEN": "64", "BPFTRACE_PERF_RB_PAGES": str(BUFFER_PAGES),
+            "BPFTRACE_MAP_KEYS_MAX": str(KEYS),
+        }  # fmt: skip
         self._process = subprocess.Popen(
             ["bpftrace", "-B", "full", "--unsafe", "-e", self._program],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,

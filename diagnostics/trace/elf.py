@@ -96,7 +96,7 @@ class Layout(NamedTuple):
 
     def named(self) -> Mapping[str, int]:
         """For the placeholders in a probe set's expressions."""
-        return {"options": self.options, "callback": self.options + self.callback}
+        return {"status": self.status, "options": self.options, "callback": self.options + self.callback}
 
 
 ABORT_CALL = "_ZN10tensorflow12_GLOBAL__N_117RpcRecvTensorCall10StartAbortE"

@@ -1,14 +1,24 @@
-"""What the probes said, as values. One line an event: its name, time, process, thread, then the probe's fields."""
+"""What the probes said, as values. One line an event: its letter, time, process, thread, then the probe's fields.
+
+Those that were remembered come as bpftrace prints its maps: `@R[100, 4096]: (1000, 11, 4096)`, with a line `@Rn: 12`
+for how often the probe was hit.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from diagnostics.trace.probes import Probe
 
+KEYS = 1 << 15
+"""Calls that a probe remembers; a job has fewer receives under way."""
 _LOST = re.compile(r"^Lost (\d+) events")
+_REMEMBERED = re.compile(r"^@(\w)\[(\d+), -?\d+\]: \(([-\d, ]+)\)$")
+_HITS = re.compile(r"^@(\w)n: (\d+)$")
+_WORD = (1 << 64) - 1
 
 
 class Event(NamedTuple):
@@ -23,31 +33,41 @@ class Event(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Events in the order of their time. `lost` did not fit the kernel's buffer; `bad` lines could not be read."""
+    """Events in the order of their time. `lost` did not fit the kernel's memory; `bad` lines could not be read.
+
+    `counts` says how often each kind came about; of those that are remembered only the last are among the events.
+    """
 
     events: tuple[Event, ...]
     lost: int
     bad: int
+    counts: Mapping[str, int]
 
 
 def decode(lines: Iterable[str], probes: Iterable[Probe]) -> Decoded:
     """Events of all processors, which arrive processor by processor, in one order."""
     known = {probe.letter: probe for probe in probes}
-    events: list[Event] = []
-    lost = bad = 0
+    events: list[Event | None] = []
+    counts: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
+    lost = 0
     for line in lines:
         if probe := known.get(line[:1] if line[1:2] == " " else ""):
-            if event := _event(line, probe):
-                events.append(event)
-            else:
-                bad += 1
+            events.append(event := _told(line, probe))
+            counts[probe.event] += event is not None
+        elif (match := _REMEMBERED.match(line)) and (probe := known.get(match[1])):
+            events.append(_remembered(match, probe))
+            kept[probe.letter] += 1
+        elif (match := _HITS.match(line)) and (probe := known.get(match[1])):
+            counts[probe.event] += int(match[2])
         elif match := _LOST.match(line):
             lost += int(match[1])
-    events.sort(key=lambda event: event.at)
-    return Decoded(tuple(events), lost, bad)
+    lost += sum(number >= KEYS for number in kept.values())  # a full table takes no more, and does not say so
+    read = sorted((event for event in events if event), key=lambda event: event.at)
+    return Decoded(tuple(read), lost, len(events) - len(read), counts)
 
 
-def _event(line: str, probe: Probe) -> Event | None:
+def _told(line: str, probe: Probe) -> Event | None:
     words = line.split(" ", 4 + len(probe.numbers))
     try:
         at, pid, tid, *numbers = (int(word, 16) for word in words[1 : 4 + len(probe.numbers)])
@@ -57,3 +77,11 @@ def _event(line: str, probe: Probe) -> Event | None:
         return None
     text = words[4 + len(probe.numbers)].rstrip("\n") if len(words) > 4 + len(probe.numbers) else ""
     return Event(at, probe.event, pid, tid, dict(zip(probe.numbers, numbers, strict=True)), text)
+
+
+def _remembered(match: re.Match[str], probe: Probe) -> Event | None:
+    words = [int(word) & _WORD for word in match[3].split(", ")]
+    if len(words) != 2 + len(probe.numbers):
+        return None
+    at, tid, *numbers = words
+    return Event(at, probe.event, int(match[2]), tid, dict(zip(probe.numbers, numbers, strict=True)))

@@ -23,26 +23,26 @@ BEFORE, AFTER = 2_000_000, 200_000_000
 
 
 def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> TraceResult:
-    """The verdict of the probe set `rendezvous`."""
+    """The verdict of the probe sets about receives."""
     story = seen.follow(decoded.events, offsets["options"])
     escaped = [receive for receive in story.receives if receive.window]
-    stuck = [receive for receive in escaped if receive.open and _settled(receive.started, scope)]
+    stuck = [receive for receive in escaped if receive.open and _settled(receive.registered, scope)]
     # An escape does harm where its server never ran the step: those first.
     stuck.sort(key=lambda receive: _peer_ran(story, receive, scope) is not False)
     verdict, why = _verdict(story, stuck, decoded, scope)
     first = stuck[0] if stuck else None
     came_back = [receive for receive in escaped if receive not in stuck][-EXAMPLES:] if len(escaped) < 5000 else []
     return TraceResult(
-        probe_set="rendezvous",
+        probe_set="",
         verdict=verdict,
         why=why,
         seconds=round((scope.ended - scope.began) / 1e9, 3),
-        counts=counted(Counter(event.kind for event in decoded.events)),
+        counts=counted(decoded.counts),
         lost=decoded.lost,
         unreadable=decoded.bad,
         escaped=tuple(_escaped(story, receive, scope) for receive in (*stuck, *came_back)),
         escaped_total=counted(Counter(receive.window for receive in escaped)),
-        tallies=tallies(story, scope),
+        tallies=tallies(story, scope) if decoded.counts.get("start") else (),  # else only the last receives are known
         near_misses=near_misses(story, scope),
         gaps=seen.gaps(story.receives),
         sequence=sequence(story, first, decoded.events, scope) if first else (),
@@ -194,5 +194,8 @@ def sequence(story: Story, receive: Receive, events: tuple[Event, ...], scope: S
     add(receive.registered, client, receive.thread, f"registers the receive from {receive.peer}", True)
     vain = "cancels it in vain: there is no callback yet"
     add(receive.cancelled, client, receive.cancelled_by, vain, True)
-    add(receive.started, client, receive.thread, "sends it all the same", True)
+    if receive.started:
+        add(receive.started, client, receive.thread, "sends it all the same", True)
+    else:
+        add(receive.seen_open, client, receive.thread, "sent it all the same: it is open by now", True)
     return tuple(sorted(moments, key=lambda moment: moment.at)[:60])

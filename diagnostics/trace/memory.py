@@ -26,6 +26,10 @@ CALL_TABLE = "_ZTVN10tensorflow12_GLOBAL__N_117RpcRecvTensorCallE"
 RENDEZVOUS_TABLE = "_ZTVN10tensorflow12_GLOBAL__N_119RpcRemoteRendezvousE"
 IS_INITIALIZED = "_ZN10tensorflow20BaseRemoteRendezvous14is_initializedE"
 
+DONE_BEFORE_STATUS = 0x20
+"""In a call object the function to call back ends where the status begins."""
+SERVER = 8
+"""Where a call object keeps the name of the server that it asks, a pointer to text."""
 GAP = 1.0
 """Seconds between the two looks."""
 LARGEST_REGION = 4 << 30
@@ -81,6 +85,11 @@ class Memory:
     def number(self, address: int) -> int:
         return int.from_bytes(self.read(address, 8), "little")
 
+    def code(self, status: int) -> int:
+        """Of a `Status`: a pointer to the code and what else there is, or nothing where it is OK."""
+        state = self.number(status)
+        return int.from_bytes(self.read(state, 4), "little") if state else 0
+
     def text(self, address: int, limit: int = 512) -> bytes:
         return self.read(address, limit).split(b"\0", 1)[0]
 
@@ -128,14 +137,13 @@ def open_calls(memory: Memory, table: int, layout: Layout) -> tuple[OpenCall, ..
     """Receives that have not returned. One that has keeps its object for the next, without a function to call back."""
     found = []
     for address in memory.find(table):
-        done = memory.number(address + layout.status - 0x20)
+        done = memory.number(address + layout.status - DONE_BEFORE_STATUS)
         body = memory.read(address, layout.status)
         if not done or len(body) < layout.status:
             continue
         words = frozenset(int.from_bytes(body[at : at + 8], "little") for at in range(0, len(body), 8))
-        state = memory.number(address + layout.status)
-        code = int.from_bytes(memory.read(state, 4), "little") if state else 0
-        server = memory.text(memory.number(address + 8)).decode("utf-8", "replace")
+        code = memory.code(address + layout.status)
+        server = memory.text(memory.number(address + SERVER)).decode("utf-8", "replace")
         if rank_of(server):
             found.append(OpenCall(address, rank_of(server), code, words, _tensor(memory, words)))
     return tuple(found)

@@ -86,7 +86,7 @@ class NearMiss(Record, frozen=True):
 class TraceResult(Record, frozen=True):
     """The answer of a probe set."""
 
-    probe_set: str
+    probe_set: str  # its name, "" until a session has put it in
     verdict: TraceVerdict
     why: str
     method: str = "probes"  # or "memory"

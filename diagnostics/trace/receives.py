@@ -34,22 +34,28 @@ class Receive:
     cancelled_by: int = 0
     callback: bool = True  # whether there was a callback to call when it was cancelled
     returned: int = 0
+    seen_open: int = 0  # when the call itself was looked at, and its RPC was out
     peer: str = ""
 
     @property
     def window(self) -> str:
         """`A`, `B`, or "" where the abort reached it, or there was none."""
-        if not self.cancelled or not self.started:
+        if not self.cancelled or not self.sent:
             return ""
-        if self.cancelled_by == self.thread and self.cancelled <= self.started:
+        if self.cancelled_by == self.thread and self.cancelled <= self.sent:
             return "A"
         # A callback is also gone when the RPC is over: after the start only a call that never returned is sure.
-        return "B" if not self.callback and (self.cancelled <= self.started or not self.returned) else ""
+        return "B" if not self.callback and (self.cancelled <= self.sent or not self.returned) else ""
+
+    @property
+    def sent(self) -> int:
+        """When its RPC was, or by when: 0 where that was not seen."""
+        return self.started or self.seen_open
 
     @property
     def open(self) -> bool:
         """Sent and not returned. One that was refused before it was sent is neither sent nor returned."""
-        return bool(self.started) and not self.returned
+        return bool(self.sent) and not self.returned
 
 
 @dataclass(frozen=True)
@@ -106,9 +112,11 @@ def _note(receive: Receive, event: Event) -> None:
         receive.started = receive.started or event.at
     elif event.kind == "cancel" and not receive.cancelled:
         receive.cancelled, receive.cancelled_by = event.at, event.tid
-        receive.callback, receive.peer = bool(event.numbers["callback"]), rank_of(event.text)
+        receive.callback, receive.peer = bool(event.numbers["callback"]), rank_of(event.text) or receive.peer
     elif event.kind == "return":
         receive.returned = receive.returned or event.at
+    elif event.kind == "open":
+        receive.seen_open, receive.peer = event.at, rank_of(event.text)
 
 
 def rank_of(device: str) -> str:

@@ -65,7 +65,7 @@ def _moment(moment: Moment, y: float, xs: dict[Lane, float], asked: str) -> Iter
     if x is None:  # another thread of a rank that has lanes for its threads
         x = next((place for (rank, _), place in xs.items() if rank == moment.rank), float(LEFT))
         kind += " aside"
-    sent = xs.get((asked, 0)) if moment.telling and moment.what.startswith("sends") else None
+    sent = xs.get((asked, 0)) if moment.telling and moment.what.startswith(("sends", "sent")) else None
     if sent:
         yield f'<line class="sent" x1="{x:.1f}" x2="{sent:.1f}" y1="{y:.1f}" y2="{y:.1f}" marker-end="url(#head)"/>'
     right = x < WIDTH * 0.62

@@ -107,9 +107,12 @@ class Session:
     def finish(self) -> TraceResult:
         lines = self._tracer.stop()
         scope = Scope(self._ranks, self._tracer.began, self._tracer.ended)
-        decoded = decode(lines, self._plan.probe_set.probes)
-        judged = self._plan.probe_set.judge(decoded, scope, self._plan.offsets)
-        self.result = msgspec.structs.replace(judged, library=str(self._plan.library))
+        chosen, offsets = self._plan.probe_set, self._plan.offsets
+        decoded = decode(lines, chosen.probes)
+        if chosen.look:
+            decoded = decoded._replace(events=decoded.events + chosen.look(decoded, scope, offsets))
+        judged = chosen.judge(decoded, scope, offsets)
+        self.result = msgspec.structs.replace(judged, probe_set=chosen.name, library=str(self._plan.library))
         return self.result
 
 

@@ -13,18 +13,19 @@ from conftest import lacking, wait_for
 from diagnostics.errors import MissingError
 from diagnostics.trace import bpftrace, session, sets
 from diagnostics.trace.judge import SETTLED
-from diagnostics.trace.model import TraceVerdict
+from diagnostics.trace.model import TraceResult, TraceVerdict
 from repro import interleave, scenarios
 from repro.cluster import NodeOrder
 from repro.cluster.local import local_cluster
+from repro.interleave import Forced
 from repro.runtimes import Runtime
 from repro.trial import wait_until_ready
 
 
-@pytest.mark.parametrize(("name", "window"), [("tf1.12", "A"), ("tf1.12", "B")])
-def test_a_window_that_is_forced_is_the_one_that_the_trace_proves(
-    name: str, window: str, runtime: Callable[[str], Runtime], tmp_path: Path
-) -> None:
+def forced(
+    name: str, window: str, probes: str, runtime: Callable[[str], Runtime], home: Path
+) -> tuple[Forced, TraceResult]:
+    """A job in which the window was forced, and what the probes said."""
     try:
         bpftrace.check()
         if not shutil.which("gdb"):
@@ -34,18 +35,37 @@ def test_a_window_that_is_forced_is_the_one_that_the_trace_proves(
     made, story = runtime(name), scenarios.find("last-batch")
     settings = story.resolve({"epoch_ends": "100000", "variables": "40"})
     orders = [NodeOrder(rank, story.program, "queue-closed", settings) for rank in story.ranks(settings)]
-    probe_set = sets.find("rendezvous")
+    probe_set = sets.find(probes)
     plan = session.plan(probe_set, session.library_of(made.python, probe_set))
-    with local_cluster(made, orders, tmp_path) as cluster:
+    with local_cluster(made, orders, home) as cluster:
         ranks = {member.pid: member.rank for member in cluster.members}
         with session.tracing(plan, ranks) as trace:
             wait_until_ready(cluster)
             trace.wait_until_attached()
-            forced = interleave.force(cluster, window)
+            done = interleave.force(cluster, window)
             began = time.monotonic()
             wait_for(lambda: time.monotonic() > began + 2 * SETTLED)
-            result = trace.finish()
+            return done, trace.finish()
+
+
+@pytest.mark.parametrize("probes", ["rendezvous", "all-receives"])
+@pytest.mark.parametrize(("name", "window"), [("tf1.12", "A"), ("tf1.12", "B")])
+def test_a_window_that_is_forced_is_the_one_that_the_trace_proves(
+    name: str, window: str, probes: str, runtime: Callable[[str], Runtime], tmp_path: Path
+) -> None:
+    done, result = forced(name, window, probes, runtime, tmp_path)
+
     stuck = {(int(call.call, 16), call.window, call.thread, call.peer) for call in result.escaped if not call.came_back}
     assert result.verdict is TraceVerdict.PROVEN, result.why
-    assert (forced.call, window, forced.thread, forced.server) in stuck
-    assert forced.server in result.did_not_run
+    assert (done.call, window, done.thread, done.server) in stuck
+    assert done.server in result.did_not_run
+
+
+def test_the_set_of_steps_names_the_server_that_never_began_the_step(
+    runtime: Callable[[str], Runtime], tmp_path: Path
+) -> None:
+    done, result = forced("tf1.12", "A", "steps", runtime, tmp_path)
+
+    assert result.verdict is TraceVerdict.PROVEN, result.why
+    assert "is open on worker:0" in result.why and done.server in result.did_not_run
+    assert "worker:0" in result.ran and "ps:0" in result.ran

@@ -127,11 +127,27 @@ def test_without_bpftrace_it_says_how_to_get_it(
     lastbatch: Callable[..., Answer], holder: subprocess.Popen[bytes], tmp_path: Path, tracing: None
 ) -> None:
     environment: dict[str, Any] = {**os.environ, "PATH": str(tmp_path)}
-    refused(lastbatch("trace", holder.pid, env=environment), "bpftrace is not installed", "apt-get install bpftrace")
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        answer = lastbatch("trace", busy.pid, env=environment)
+        busy.kill()
+    refused(answer, "bpftrace is not installed", "apt-get install bpftrace")
+    refused(lastbatch("trace", holder.pid, "--probes", "steps", env=environment), "bpftrace is not installed")
     refused(lastbatch("run", "last-batch", "--trace", env=environment), "bpftrace is not installed")
 
 
+def test_without_bpftrace_a_job_that_hangs_is_proven_by_its_memory(
+    lastbatch: Callable[..., Answer], stuck_job: Cluster, tmp_path: Path
+) -> None:
+    environment: dict[str, Any] = {**os.environ, "PATH": str(tmp_path)}
+    answer = lastbatch("trace", *(member.pid for member in stuck_job.members), "--json", env=environment)
+
+    assert answer.code == 1, answer.err
+    assert answer.json["trace"]["verdict"] == "proven" and answer.json["trace"]["method"] == "memory"
+    assert "bpftrace is not installed: the job stands still" in answer.err
+
+
 def test_without_root_it_says_so(holder: subprocess.Popen[bytes], tracing: None) -> None:
+    """The memory of somebody else's process may not be read either."""
     done = subprocess.run(
         [sys.executable, "-c", AS_NOBODY, str(NOBODY), "trace", str(holder.pid)],
         capture_output=True, text=True, check=False,
@@ -156,7 +172,7 @@ def test_a_process_without_the_library_is_refused(lastbatch: Callable[..., Answe
 
 
 def test_every_release_has_the_functions(runtime: Callable[[str], Runtime]) -> None:
-    probe_set = sets.find("rendezvous")
+    probe_set = sets.find("all-receives")
     for name in ("tf1.4", "tf1.8", "tf1.12", "tf1.13", "tf1.15"):
         plan = session.plan(probe_set, session.library_of(runtime(name).python, probe_set))
         events = {place.probe.event for place in plan.places}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from diagnostics.errors import MissingError, UsageError
 from diagnostics.trace import bpftrace, session, sets
 from diagnostics.trace.bpftrace import Place
 from diagnostics.trace.elf import Function, Library
-from diagnostics.trace.events import decode
+from diagnostics.trace.events import KEYS, Event, decode
 from diagnostics.trace.judge import judge_receives
 from diagnostics.trace.model import Count, TraceResult, TraceVerdict
-from diagnostics.trace.probes import Scope
+from diagnostics.trace.probes import Probe, Scope
 from diagnostics.trace.receives import rank_of
 from diagnostics.trace.sequence import draw_sequence
 
@@ -25,7 +26,7 @@ STEP, OWNER, CALL, OPTIONS = 0x51EB, 0xA000, 0xC000, 0x30
 RECEIVER, ABORTER = 11, 12
 DEVICE = "/job:ps/replica:0/task:1"
 
-PROBES = sets.find("rendezvous").probes
+PROBES = sets.find("all-receives").probes
 
 
 def us(microseconds: float) -> int:
@@ -85,6 +86,71 @@ def test_a_receive_that_was_cancelled_before_it_had_a_callback_is_the_other_wind
     assert result.verdict is TraceVerdict.PROVEN
     assert [(call.window, call.aborted_by) for call in result.escaped] == [("B", ABORTER)]
     assert result.escaped[0].distance == pytest.approx(4)
+
+
+def remembered(line: str, key: int) -> str:
+    """The line of an event as the kernel tells of the last one, which bpftrace prints in decimal and with a sign."""
+    letter, *words = line.split()
+    at, pid, tid, *numbers = (int(word, 16) for word in words)
+    values = ", ".join(str(number - (1 << 64) if number >> 63 else number) for number in (at, tid, *numbers))
+    return f"@{letter}[{pid}, {key}]: ({values})"
+
+
+def seen_open(call: int = CALL, code: int = 11) -> Event:
+    return Event(us(9e6), "open", WORKER, 0, {"call": call, "code": code}, DEVICE)
+
+
+def judged_at_the_end(*lines: str, still_open: Sequence[Event]) -> TraceResult:
+    """As the set `rendezvous` does: most of the calls come from what the kernel remembers, and a look at them."""
+    decoded = decode(lines, sets.find("rendezvous").probes)
+    decoded = decoded._replace(events=(*decoded.events, *still_open))
+    return judge_receives(decoded, Scope(RANKS, us(-1e6), us(30e6)), {"options": 0})
+
+
+def last(window: Sequence[str]) -> list[str]:
+    """The same without the start, which is not probed."""
+    return [remembered(line, CALL) if line[0] in "RA" else line for line in window if line[0] != "T"]
+
+
+@pytest.mark.parametrize(("window", "letter"), [(WINDOW_A, "A"), (WINDOW_B, "B")])
+def test_what_the_kernel_remembers_proves_the_same(window: list[str], letter: str) -> None:
+    lines = [line.removesuffix(f" {DEVICE}") for line in window]
+    result = judged_at_the_end(*RUN_ELSEWHERE, *last(lines), "@Rn: 40", still_open=[seen_open()])
+
+    assert result.verdict is TraceVerdict.PROVEN, result.why
+    (escaped,) = result.escaped
+    assert (escaped.window, escaped.peer, escaped.thread, escaped.aborted_by) == (letter, "ps:1", RECEIVER, ABORTER)
+    assert escaped.peer_ran is False and result.did_not_run == ("ps:1",)
+    assert Count("register", 40) in result.counts
+    assert result.sequence[-1].what.startswith("sent it all the same")
+    assert 'class="sent"' in draw_sequence(result)
+
+
+def test_a_call_that_is_not_open_at_the_end_did_not_escape() -> None:
+    lines = [line.removesuffix(f" {DEVICE}") for line in WINDOW_A]
+    assert judged_at_the_end(*RUN_ELSEWHERE, *last(lines), still_open=[]).verdict is TraceVerdict.REFUTED
+
+
+def test_a_call_that_is_open_and_was_never_cancelled_in_vain_refutes_the_race() -> None:
+    result = judged_at_the_end(remembered(register(0), CALL), still_open=[seen_open(code=0)])
+
+    assert result.verdict is TraceVerdict.REFUTED and "1 receives open to ps:1" in result.why
+
+
+def test_a_cancellation_of_the_object_before_it_was_used_again_is_not_this_receives() -> None:
+    lines = [remembered(cancel(-900, RECEIVER, False).removesuffix(f" {DEVICE}"), CALL), remembered(register(0), CALL)]
+    assert judged_at_the_end(*lines, still_open=[seen_open()]).verdict is TraceVerdict.REFUTED
+
+
+def test_a_table_that_is_full_has_lost_something() -> None:
+    lines = (remembered(register(0, CALL + 8 * number), CALL + 8 * number) for number in range(KEYS))
+    assert decode(lines, sets.find("rendezvous").probes).lost == 1
+
+
+def test_numbers_that_bpftrace_prints_with_a_sign_are_read_without() -> None:
+    big = (1 << 64) - 3
+    (event,) = decode([remembered(line("R", 0, WORKER, 1, OWNER, CALL, big), CALL)], sets.find("rendezvous").probes)[0]
+    assert event.numbers == {"owner": OWNER, "call": CALL, "step": big} and event.at == us(0)
 
 
 def test_a_registration_that_waited_for_the_lock_is_still_after_the_abort() -> None:
@@ -193,6 +259,14 @@ def test_processes_that_were_not_named_say_nothing() -> None:
     program = bpftrace.script(Path("/lib/x.so"), places, [7, 8], {})
 
     assert 'uprobe:"/lib/x.so":0x1234 /pid == 7 || pid == 8/' in program
+
+
+def test_a_probe_with_a_condition_tells_only_of_the_processes_that_were_named() -> None:
+    probe = Probe("cancel", "A", "f", {"call": "arg0"}, when="!*(uint64 *)(arg0 + {callback})", remember="call")
+    program = bpftrace.script(Path("/x.so"), [Place(probe, Function("f", 1, 1, 1))], [7, 8], {"callback": 80})
+
+    assert "/(pid == 7 || pid == 8) && !*(uint64 *)(arg0 + 80)/" in program
+    assert "@A[pid, (uint64)(arg0)] = (nsecs, tid, (uint64)(arg0));" in program and "printf" not in program[30:]
 
 
 def test_an_unknown_probe_set_names_those_there_are() -> None:

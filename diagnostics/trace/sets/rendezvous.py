@@ -3,15 +3,30 @@
 `RegisterCall` puts a receive into its rendezvous; where that was aborted already it cancels the receive at once, which
 does nothing as it has no callback yet: window A (closed in 1.13 by a look at the status before it is sent). Then
 the RPC starts and sets the callback; an abort in between cancels as much in vain: window B.
+
+A step has hundreds of receives, and each is probed once only: the kernel remembers who registered it, and which
+cancellations found no callback. Which of them are open is read from the calls themselves at the end.
 """
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 
+import msgspec
+
+from diagnostics.errors import MissingError
 from diagnostics.trace.elf import ABORT_CALL, Library, layout_of
+from diagnostics.trace.events import Decoded, Event
 from diagnostics.trace.judge import judge_receives
-from diagnostics.trace.probes import Probe, ProbeSet
+from diagnostics.trace.memory import DONE_BEFORE_STATUS, SERVER, Memory
+from diagnostics.trace.probes import Probe, ProbeSet, Scope
+
+_STATUS = "*(uint64 *)({})"  # nothing where it is OK
+_CODE = f"*(uint32 *)({_STATUS})"
+_CALLBACK = "*(uint64 *)(arg0 + {callback})"
 
 
 def offsets(library: Library) -> Mapping[str, int] | None:
@@ -19,39 +34,59 @@ def offsets(library: Library) -> Mapping[str, int] | None:
     return layout.named() if layout else None
 
 
-_STATUS_CODE = "*(uint32 *)(*(uint64 *)({}))"
+def look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> tuple[Event, ...]:
+    """Calls whose RPC is out, so that there is a callback to cancel it by, and whose return nobody was told of."""
+    calls: dict[int, list[int]] = defaultdict(list)
+    for event in decoded.events:
+        if event.kind == "register":
+            calls[event.pid].append(event.numbers["call"])
+    found = []
+    for pid, addresses in calls.items():
+        with suppress(MissingError), Memory(pid) as memory:  # a process that has ended waits for nothing
+            for call in addresses:
+                status = call + offsets["status"]
+                if memory.number(status - DONE_BEFORE_STATUS) and memory.number(call + offsets["callback"]):
+                    server = memory.text(memory.number(call + SERVER)).decode("utf-8", "replace")
+                    numbers = {"call": call, "code": memory.code(status)}
+                    found.append(Event(time.clock_gettime_ns(time.CLOCK_MONOTONIC), "open", pid, 0, numbers, server))
+    return tuple(found)
+
+
+REGISTER = Probe(
+    "register", "R", "_ZN10tensorflow20BaseRemoteRendezvous12RegisterCallE",
+    {"owner": "arg0", "call": "arg1", "step": "*(uint64 *)(arg0 + 24)"},
+)  # fmt: skip
+CANCEL = Probe("cancel", "A", ABORT_CALL, {"call": "arg0", "callback": _CALLBACK})
+ABORT = Probe(
+    "abort", "B", "_ZN10tensorflow20BaseRemoteRendezvous10StartAbortE",
+    {"owner": "arg0", "step": "*(uint64 *)(arg0 + 24)", "code": _CODE.format("arg1")},
+)  # fmt: skip
+RUN = Probe("run", "E", "_ZN10tensorflow8GraphMgr12ExecuteAsyncE", {"step": "arg2"})
+PARTS = (
+    # What the master hears of the parts of a step that fail; 1.15 also passes the part's name.
+    Probe(
+        "part", "M", "_ZN10tensorflow13RunManyGraphs8WhenDoneEiRKNS_6StatusE",
+        {"part": "arg1", "code": _CODE.format("arg2")}, needed=False, when=_STATUS.format("arg2"),
+    ),
+    Probe(
+        "part", "N", "_ZN10tensorflow13RunManyGraphs8WhenDoneEiRKSs",
+        {"part": "arg1", "code": _CODE.format("arg3")}, needed=False, when=_STATUS.format("arg3"),
+    ),
+)  # fmt: skip
 
 SET = ProbeSet(
     name="rendezvous",
-    summary="receives from registration to return, and the aborts that miss them (TensorFlow 1.4 to 1.15)",
+    summary="receives that escape their step's abort (TensorFlow 1.4 to 1.15)",
     libraries=("_pywrap_tensorflow_internal.so",),
     probes=(
-        Probe(
-            "register", "R", "_ZN10tensorflow20BaseRemoteRendezvous12RegisterCallE",
-            {"owner": "arg0", "call": "arg1", "step": "*(uint64 *)(arg0 + 24)"},
-        ),
-        Probe("start", "T", "_ZN10tensorflow16GrpcRemoteWorker15RecvTensorAsyncE", {"call": "arg1"}),
-        Probe("return", "D", "_ZN10tensorflow20BaseRemoteRendezvous14DeregisterCallE", {"call": "arg1"}),
-        Probe(
-            "abort", "B", "_ZN10tensorflow20BaseRemoteRendezvous10StartAbortE",
-            {"owner": "arg0", "step": "*(uint64 *)(arg0 + 24)", "code": _STATUS_CODE.format("arg1")},
-        ),
-        Probe(
-            "cancel", "A", ABORT_CALL,
-            {"call": "arg0", "callback": "*(uint64 *)(arg0 + {callback})"}, "str(*(uint64 *)(arg0 + 8))",
-        ),
-        Probe("run", "E", "_ZN10tensorflow8GraphMgr12ExecuteAsyncE", {"step": "arg2"}),
-        # What the master hears of the parts of a step; 1.15 also passes the part's name.
-        Probe(
-            "part", "M", "_ZN10tensorflow13RunManyGraphs8WhenDoneEiRKNS_6StatusE",
-            {"part": "arg1", "code": _STATUS_CODE.format("arg2")}, needed=False,
-        ),
-        Probe(
-            "part", "N", "_ZN10tensorflow13RunManyGraphs8WhenDoneEiRKSs",
-            {"part": "arg1", "code": _STATUS_CODE.format("arg3")}, needed=False,
-        ),
+        msgspec.structs.replace(REGISTER, remember="call"),
+        msgspec.structs.replace(CANCEL, remember="call", when=f"!{_CALLBACK}"),
+        ABORT,
+        RUN,
+        *PARTS,
     ),
     judge=judge_receives,
     offsets=offsets,
     proves="tf-late-recv-after-abort",
-)  # fmt: skip
+    look=look,
+)

@@ -6,7 +6,7 @@ ranks that run other steps never began this one: what a starved, dropped or dead
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 
 from diagnostics.trace.elf import Library
@@ -52,8 +52,8 @@ def judge_steps(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> T
     else:
         verdict, why = TraceVerdict.REFUTED, "the job stands still, and no step is open on any rank"
     return TraceResult(
-        probe_set="steps", verdict=verdict, why=why, seconds=round((scope.ended - scope.began) / 1e9, 3),
-        counts=counted(Counter(event.kind for event in decoded.events)), lost=decoded.lost, unreadable=decoded.bad,
+        probe_set="", verdict=verdict, why=why, seconds=round((scope.ended - scope.began) / 1e9, 3),
+        counts=counted(decoded.counts), lost=decoded.lost, unreadable=decoded.bad,
         ran=tuple(sorted(rank_in(scope, pid) for pid in began.get(latest, ()))), did_not_run=tuple(absent),
     )  # fmt: skip
 
