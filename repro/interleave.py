@@ -29,7 +29,7 @@ import msgspec
 from diagnostics.collect import procfs
 from diagnostics.errors import LastbatchError, MissingError
 from diagnostics.trace import session, sets
-from diagnostics.trace.elf import Library, layout_of
+from diagnostics.trace.elf import Function, Library, layout_of
 from diagnostics.trace.memory import Memory, base_of
 from repro.cluster import Cluster
 
@@ -100,10 +100,7 @@ def _orders(pid: int, frozen: list[int], window: str) -> dict[str, Any]:
     if len(found) < 4 or layout is None:
         raise MissingError(f"{path.name} does not name the functions to hold", "Use a runtime from tf1.4 to tf1.15")
     base = base_of(pid, path)
-    # Behind the first instruction (push %rbp), where a probe may sit already: the kernel would answer for the debugger.
-    address = {
-        symbol: base + function.address + (library.code(function, 1) == b"\x55") for symbol, function in found.items()
-    }
+    address = {symbol: base + function.address + _first(library, function) for symbol, function in found.items()}
     registering = window == "A"
     return {
         "pid": pid, "freeze": frozen, "live": "0",
@@ -113,6 +110,24 @@ def _orders(pid: int, frozen: list[int], window: str) -> dict[str, Any]:
         # 1.15 passes the part's name before the status.
         "status_register": "rcx" if "RKSs" in found[PART].symbol else "rdx",
     }  # fmt: skip
+
+
+FIRST = {b"\x55": 1, b"\x4c\x8d\x54\x24": 5}
+"""Instructions that functions begin with, and their length: push %rbp; lea N(%rsp),%r10."""
+
+
+def _first(library: Library, function: Function) -> int:
+    """Length of the first instruction, where a probe may sit already: the kernel would answer for the debugger.
+
+    Raises:
+        MissingError: it is another one.
+    """
+    code = library.code(function, 4)
+    for begin, length in FIRST.items():
+        if code.startswith(begin):
+            return length
+    said = f"{session.readable(function.symbol)} begins with {code.hex()}"
+    raise MissingError(said, "Use the wheels of tf1.4 to tf1.15")
 
 
 def _is_aborted(pid: int, told: dict[str, Any], held: dict[str, Any]) -> bool:
