@@ -6,7 +6,7 @@ the worker in non-stop mode, and all servers frozen until gdb is there:
 1. the second such step begins: freeze all servers but one (SIGSTOP), so that they do not dispatch their parts of it;
 2. a receive from one of them is held: before it is registered (window A) or after, before it has a cancel callback (B);
 3. the step's input has ended, so another thread aborts the step: wait until it has;
-4. the live server's part of the step fails, so the master cancels all parts: wait until it has;
+4. the live server's part of the step ends, in an error as it needs the input, so the master cancels all parts;
 5. let the receive go on, then thaw the servers.
 """
 
@@ -83,8 +83,7 @@ def force(cluster: Cluster, window: str) -> Forced:
                 os.kill(pid, signal.SIGCONT)
             held = gdb.until("held")
             _wait(lambda: _is_aborted(worker.pid, told, held), "no other thread aborted the step")
-            while not gdb.until("part")["failed"]:
-                pass
+            gdb.until("part")
             gdb.tell(f"thread {held['held']}", "delete", "continue &")
         finally:
             gdb.leave()
@@ -107,8 +106,6 @@ def _orders(pid: int, frozen: list[int], window: str) -> dict[str, Any]:
         "step": address[RUN_STEP], "hold": address[REGISTER_CALL if registering else RECEIVE], "part": address[PART],
         "register": "rsi", "call": 0 if registering else layout.options, "status": layout.status, "window": window,
         "failing": FAILING,
-        # 1.15 passes the part's name before the status.
-        "status_register": "rcx" if "RKSs" in found[PART].symbol else "rdx",
     }  # fmt: skip
 
 

@@ -73,8 +73,7 @@ class PartEnds(gdb.Breakpoint):
 
     def stop(self):
         if STATE["held"]:
-            state = int.from_bytes(memory(register(PLAN["status_register"]), 8), "little")
-            say(part=register("rsi") & 0xFFFFFFFF, failed=bool(state))
+            say(part=register("rsi") & 0xFFFFFFFF)
         return False
 
 

@@ -188,8 +188,8 @@ def sequence(story: Story, receive: Receive, events: tuple[Event, ...], scope: S
             mine = event.pid == receive.pid and abort is not None and event.at == abort.at
             add(event.at, rank, event.tid, f"aborts its receives of the step: {code}", mine)
         elif event.kind == "part" and event.pid == receive.pid and event.at >= receive.registered - BEFORE:
-            number = event.numbers["code"]
-            words = f"fails: {seen.STATUS_WORDS.get(number, number)}" if number else "is done"
+            number = event.numbers.get("code")
+            words = f"fails: {seen.STATUS_WORDS.get(number, number)}" if number else "has ended"
             add(event.at, rank, event.tid, f"master hears: part {event.numbers['part']} {words}")
     add(receive.registered, client, receive.thread, f"registers the receive from {receive.peer}", True)
     vain = "cancels it in vain: there is no callback yet"
