@@ -49,7 +49,7 @@ def forced(
 
 
 @pytest.mark.parametrize("probes", ["rendezvous", "all-receives"])
-@pytest.mark.parametrize(("name", "window"), [("tf1.12", "A"), ("tf1.12", "B"), ("tf1.15", "B")])
+@pytest.mark.parametrize(("name", "window"), [("tf1.12", "A"), ("tf1.12", "B")])
 def test_a_window_that_is_forced_is_the_one_that_the_trace_proves(
     name: str, window: str, probes: str, runtime: Callable[[str], Runtime], tmp_path: Path
 ) -> None:
