@@ -1,8 +1,9 @@
 """A step waits on a queue that nobody fills, because its queue runners were never started, or have ended.
 
 TensorFlow's queue operations wait without a thread: the step's caller waits for a notification, and no thread of the
-process is inside an operation. In a program that feeds its queues, Python threads run `QueueRunner._run` (or native
-ones enqueue). What carries the cause: a local session waits, nothing runs, and there is no such thread.
+process is inside an operation. Only a reader that waits for a file name keeps a thread in `GetNextWorkLocked`. In a
+program that feeds its queues, Python threads run `QueueRunner._run`, or native ones `QueueRunner::Run`. What carries
+the cause: a local session waits, nothing runs, and there is no such thread.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from diagnostics.causes import Case, Cause
 from diagnostics.model import Process, State, Thread
 
 _LOCAL_STEP = ("DirectSession::WaitForNotification",)
+_READER = ("ReaderBase::GetNextWorkLocked",)
 _AT_WORK = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator", "ReaderRead", "PyFunc")
+_NATIVE_RUNNER = ("QueueRunner::Run",)
 _DATASETS = ("DatasetBaseIterator", "PrefetchDataset", "ParallelMapDataset", "IteratorResource")
 
 
@@ -32,6 +35,10 @@ def _examine_process(process: Process) -> Case | None:
     where = [process.rank]
     case.supports(0.7, evidence("a step in the process's own session waits to be notified of its end", "stacks", where))
     others = [thread for thread in process.threads if thread not in stepping]
+    if readers := [thread for thread in others if stack_has(thread, _READER)]:
+        said = "a reader waits for the queue of file names to give it one"
+        case.supports(1.5, evidence(said, "stacks", where))
+        others = [thread for thread in others if thread not in readers]
     if working := next((name for thread in others if (name := stack_mentions(thread, _AT_WORK))), ""):
         case.speaks_against(3.0, evidence(f"a thread is inside an operation: {working}", "stacks", where))
     else:
@@ -49,10 +56,11 @@ def _examine_process(process: Process) -> Case | None:
 
 
 def _is_runner(thread: Thread) -> bool:
-    return any(
+    python = any(
         not frame.native and short(frame) == "_run" and frame.file.endswith("queue_runner_impl.py")
         for frame in thread.frames
     )
+    return python or stack_has(thread, _NATIVE_RUNNER)
 
 
 CAUSE = Cause(
