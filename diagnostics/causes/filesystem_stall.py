@@ -60,4 +60,6 @@ CAUSE = Cause(
         "Copy the input to a local disk before training, or let the client give up (soft, timeo, retrans)",
     ),
     references=("https://man7.org/linux/man-pages/man5/nfs.5.html", "https://docs.kernel.org/filesystems/fuse/fuse.html"),
+    scenario="nfs-like-stall",
+    looks_like=("$ cat /proc/4711/task/4711/wchan", "request_wait_answer"),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diagnostics.collect import procfs
 from diagnostics.errors import MissingError
-from repro.faults import disk_server
+from repro.nodes import disk_server
 
 
 class Disk:

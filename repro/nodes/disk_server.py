@@ -5,8 +5,6 @@ and `answer`. When its input closes, which the kernel does even after `kill -9` 
 One flat directory; the messages are those of linux/fuse.h, 7.31. Standard library only.
 """
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os
@@ -15,8 +13,8 @@ import stat
 import struct
 import sys
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Callable, Mapping
 
 SOURCE = "lastbatch-disk"
 _ROOT = 1
