@@ -31,6 +31,8 @@ def examine(facts: Facts) -> Case | None:
     case.supports(0.8, evidence(said, "stacks", names(inside)))
     if any(process.state in (State.PROGRESSING, State.SLOW) for process in inside):
         case.speaks_against(3.0, evidence("a rank in the collective moves", "two looks", names(inside)))
+    if "barrier" in collective_of(inside[0]):
+        case.speaks_against(1.5, evidence("a barrier is no part of a step", "stacks", names(inside)))
     _look_at_absent(case, outside)
     _look_at_steps(case, inside, outside)
     return case
@@ -65,7 +67,7 @@ def _rests(process: Process) -> bool:
 
 
 def _look_at_steps(case: Case, inside: Sequence[Process], outside: Sequence[Process]) -> None:
-    ahead = [process.flight.steps for process in inside if process.flight]
+    ahead = [p.flight.steps for p in inside if p.flight and any(span.kind == "step" for span in p.flight.open)]
     ended = [process.flight.steps for process in outside if process.flight and process.state is State.FINISHED]
     if ahead and ended and min(ahead) >= max(ended):
         said = f"is in its step {min(ahead) + 1}; the others ended after {max(ended)}"
