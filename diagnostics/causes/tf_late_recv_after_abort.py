@@ -1,10 +1,10 @@
 """A receive that is started while its step is being aborted escapes the abort, and waits for ever.
 
-TensorFlow before 1.13 registers a receive with the step's rendezvous, then starts its RPC, which installs the cancel
-callback. `BaseRemoteRendezvous::StartAbort`, run by the thread whose op failed (end of sequence), cancels what is
-registered: a receive registered just after, or whose callback is not there yet, is missed. It does harm when
-its server never runs the step, because another server's error cancelled that server's RunGraph first. Measured
-with uprobes, see docs/last-batch.md.
+TensorFlow registers a receive with the step's rendezvous, then starts its RPC, which installs the cancel callback.
+`BaseRemoteRendezvous::StartAbort`, run by the thread whose op failed (end of sequence), cancels what is registered:
+a receive registered just after (window A, before 1.13), or whose callback is not there yet (window B, before 2.3), is
+missed. It does harm when its server never runs the step, because another server's error cancelled that server's
+RunGraph first. Measured with uprobes, see docs/last-batch.md and docs/window-b.md.
 """
 
 from __future__ import annotations
@@ -153,10 +153,11 @@ def _look_at_release(case: Case, facts: Facts) -> None:
         case.lacks("TensorFlow's release")
     elif release < (1, 13):
         case.supports(1.0, evidence(f"TensorFlow {said}: both windows of the race are open before 1.13", "versions"))
-    elif release < (2,):
-        case.speaks_against(0.7, evidence(f"TensorFlow {said}: from 1.13 only the narrower window is open", "versions"))
+    elif release < (2, 3):
+        said = f"TensorFlow {said}: from 1.13 to 2.2 only the narrower window is open, which is hit more rarely"
+        case.speaks_against(0.5, evidence(said, "versions"))
     else:
-        case.speaks_against(2.0, evidence(f"TensorFlow {said}: not seen to hang in this way", "versions"))
+        case.speaks_against(2.5, evidence(f"TensorFlow {said}: both windows are closed since 2.3", "versions"))
 
 
 def _look_at_work(case: Case, facts: Facts, clients: tuple[Process, ...]) -> None:
@@ -182,9 +183,9 @@ CAUSE = Cause(
         "Stacks alone look the same for a dead peer, a partition and starved synchronous training; without evidence "
         "that the step had already failed locally this cause is not named."
     ),
-    versions="TensorFlow 1.4 to 1.12 (both windows); 1.13 to 1.15 (narrower window, not seen in 3,900 epoch ends)",
+    versions="TensorFlow 1.4 to 1.12 (both windows of the race); 1.13 to 2.2 (the narrower one; hung on 1.13.2)",
     remedy=(
-        "Upgrade to TensorFlow 1.13 or newer (PR 23580 closes the wider window), better 1.15 or 2.x",
+        "Upgrade to TensorFlow 2.3 or newer, which closes both windows; 1.13 closes only the wider one (PR 23580)",
         "Until then, end each epoch by a step count below the end of the data, so that no error ends it",
         "Or use one parameter server",
         "Or set inter_op_parallelism_threads=1 on tf.train.Server (set on the session it has no effect there)",
