@@ -15,23 +15,23 @@ import platform
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from diagnostics.analyze.merge import main_thread, waits_in
-from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.progress import Limits, is_overdue
 from diagnostics.causes import load as load_causes
-from diagnostics.collect import procfs
+from diagnostics.collect import flight, procfs
 from diagnostics.library import attach
 from diagnostics.model import Process
 from repro import scenarios
-from repro.cluster import Cluster, NodeOrder
+from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.local import local_cluster
-from repro.runtimes import ensure
+from repro.runtimes import Runtime, ensure
 from repro.scenario import Scenario
-from repro.trial import wait_until_ready
+from repro.trial import recorder_of, wait_until_ready
 
 LONG = "1000000"
 NAIVE = {
@@ -73,19 +73,28 @@ def naive_reading(frame: str) -> str:
     return next((family for family, parts in NAIVE.items() if any(part in frame for part in parts)), "unknown")
 
 
+def release_of(runtime: Runtime) -> tuple[int, ...]:
+    return tuple(int(part) for part in runtime.framework_version.split(".")[:3] if part.isdigit())
+
+
 def arms(names: Sequence[str]) -> Iterator[tuple[Scenario, str, str]]:
-    """Scenario, arm and the family that is true of it; those only whose nodes say when they are stuck."""
+    """Scenario, arm and the family that is true of it; not those of which both a hang and none are in keeping."""
     family_of = {cause.id: cause.family for cause in load_causes()}
     for scenario in scenarios.load().values():
         if (names and scenario.name not in names) or "recorder" not in {s.name for s in scenario.settings}:
             continue
         for arm in scenario.arms:
-            expected = scenario.expected(arm.name, (2,), scenario.resolve({}, arm.name))
-            yield scenario, arm.name, family_of[expected.cause] if expected.hang else "none"
+            release = release_of(ensure(scenario.default_runtime))
+            expected = scenario.expected(arm.name, release, scenario.resolve({}, arm.name))
+            if not expected.either:
+                yield scenario, arm.name, family_of[expected.cause] if expected.hang else "none"
 
 
 def wait_until_stuck(cluster: Cluster, hangs: bool, says_so: bool, seconds: float = 60.0) -> None:
-    """Until a rank says so; an arm that never says it is looked at after its ranks have run for a second."""
+    """Until a rank says so; an arm that never says it is looked at after its ranks have run for a second.
+
+    What hangs stands still then: no thread of it is scheduled.
+    """
     began = time.monotonic()
     while time.monotonic() - began < (seconds if says_so else 1.0):
         if any(member.said("stuck") for member in cluster.members):
@@ -100,17 +109,24 @@ def wait_until_stuck(cluster: Cluster, hangs: bool, says_so: bool, seconds: floa
 
 def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool, home: Path) -> Result:
     given = {"recorder": str(recorder).lower()}
-    if truth == "none" and scenario.name not in LOOKALIKES:
-        given |= {"epoch_ends": LONG, "hang_at": LONG}
+    if (truth == "none" or scenario.name in SAY_NOTHING) and scenario.name not in LOOKALIKES:
+        given |= {setting.name: LONG for setting in scenario.settings if setting.name in ("epoch_ends", "hang_at")}
     settings = scenario.resolve(given, arm)
     orders = [NodeOrder(rank, scenario.program, arm, settings) for rank in scenario.ranks(settings)]
     with local_cluster(ensure(scenario.default_runtime), orders, home) as cluster:
         wait_until_ready(cluster)
-        wait_until_stuck(cluster, truth != "none", truth != "none" or scenario.name in LOOKALIKES)
-        if recorder and truth != "none":
-            time.sleep(Limits().floor)  # silence has to be longer than the history allows
+        hangs = truth != "none"
+        if hangs and scenario.name in SAY_NOTHING:
+            wait_until_still(cluster)
+        else:
+            wait_until_stuck(cluster, hangs, hangs or scenario.name in LOOKALIKES)
+        if hangs and scenario.name in NAMED_IN_LOG:
+            wait_for(lambda: any(_log_says(member, NAMED_IN_LOG[scenario.name]) for member in cluster.members))
+        if hangs and recorder:  # silence has to be longer than the history allows
+            wait_for(lambda: any(_is_overdue(member) for member in cluster.members))
         began = time.monotonic()
-        found = attach([member.pid for member in cluster.members])
+        left = cluster.exits()
+        found = attach([member.pid for member in cluster.members if member.rank not in left])
         seconds = time.monotonic() - began
     best = found.diagnosis.findings[0].confidence if found.diagnosis.findings else 0.0
     top = _top_frame(found.collection.processes[0])
@@ -121,6 +137,38 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
 
 
 LOOKALIKES = ("slow-input", "gc-pause", "idle-server")
+SAY_NOTHING = ("last-batch",)
+"""Whose ranks cannot know beforehand where they will hang."""
+NAMED_IN_LOG = dict.fromkeys(("startup", "chief-first"), "still waiting for response")
+"""What TensorFlow writes after 10 s; a user comes later than that."""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 150.0) -> None:
+    began = time.monotonic()
+    while not condition() and time.monotonic() - began < seconds:
+        time.sleep(0.1)
+
+
+def wait_until_still(cluster: Cluster, seconds: float = 300.0) -> None:
+    """Until no rank has used the processor for three seconds."""
+    used = [0.0, time.monotonic()]
+
+    def still() -> bool:
+        now = sum(thread.cpu for member in cluster.members for thread in procfs.sample_threads(member.pid))
+        if now > used[0] + 0.02:
+            used[:] = now, time.monotonic()
+        return time.monotonic() - used[1] > 3
+
+    wait_for(still, seconds)
+
+
+def _log_says(member: Member, words: str) -> bool:
+    return any(words in line for line in procfs.tail(member.directory / "log"))
+
+
+def _is_overdue(member: Member) -> bool:
+    recording = flight.load(recorder_of(member))
+    return recording is not None and is_overdue(recording, Limits())
 
 
 def _top_frame(process: Process) -> str:

@@ -184,6 +184,9 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
         console.print()
     else:
         console.print(f"{outcome.arm}: {outcome.verdict} after {outcome.epoch_ends} epoch ends: {outcome.why}")
+    for rank, counts in outcome.counts.items():
+        told = (f"{number} {what.replace('_', ' ')}" for what, number in counts.items())
+        console.print(f"  {rank}: " + ", ".join(told))
     if outcome.trace:
         console.print(render_trace_result(outcome.trace))
         console.print()
@@ -232,6 +235,7 @@ def document(story: Scenario, outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "as_expected": outcome.as_expected,
                 "epoch_ends": outcome.epoch_ends,
                 "seconds": outcome.seconds,
+                "counts": outcome.counts,
                 "noticing_seconds": outcome.noticing,
                 "collecting_seconds": outcome.collecting,
                 "finding": {

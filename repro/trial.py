@@ -124,6 +124,7 @@ class Outcome(msgspec.Struct, frozen=True):
     collection: Collection | None = None
     diagnosis: Diagnosis | None = None
     trace: TraceResult | None = None
+    counts: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)  # what ranks counted, by rank
 
     @property
     def as_expected(self) -> bool:
@@ -209,7 +210,7 @@ def run_trial(
             ended = time.monotonic()
             history.add(ending.verdict, ending.why)
             collection = _collect(cluster, ending, plan, observer, options)
-            done = epoch_ends_of(cluster.members)
+            done, counts = epoch_ends_of(cluster.members), counts_of(cluster.members)
             attachments = _attachments(cluster.members) if collection else {}
             traced = trace.finish() if trace else None
     finally:
@@ -217,6 +218,7 @@ def run_trial(
     outcome = Outcome(
         arm=plan.arm, runtime=plan.runtime.name, settings=plan.settings, verdict=ending.verdict, why=ending.why,
         epoch_ends=done, seconds=round(ended - began, 2), expected=plan.expected, trace=traced, silent=ending.silent,
+        counts=counts,
     )  # fmt: skip
     return _explained(outcome, plan, collection, attachments, ended) if collection else outcome
 
@@ -300,7 +302,8 @@ def watch(
         observer.progress(sum(f.epoch_ends for f in flights if f), plan.target, seconds)
         if all(member.said("done") for member in trainers):
             return Ending("finished", "every rank has done its work")
-        if ended := cluster.exits():
+        leaving = {member.rank for member in trainers if member.said("done")}
+        if ended := {rank: status for rank, status in cluster.exits().items() if status or rank not in leaving}:
             rank, status = next(iter(ended.items()))
             return Ending("failed", f"{rank} ended with {f'signal {-status}' if status < 0 else f'status {status}'}")
         overdue = any(recording and is_overdue(recording, plan.limits) for recording in flights)
@@ -360,6 +363,16 @@ def targets_of(cluster: Cluster) -> list[Target]:
 def epoch_ends_of(members: tuple[Member, ...]) -> int:
     flights = [flight.load(recorder_of(member), tail=1) for member in members]
     return sum(recording.epoch_ends for recording in flights if recording)
+
+
+def counts_of(members: tuple[Member, ...]) -> dict[str, dict[str, int]]:
+    """What ranks have told of what they counted."""
+    found = {}
+    for member in members:
+        path = member.directory / "counts"
+        if path.exists():
+            found[member.rank] = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+    return found
 
 
 def _attachments(members: tuple[Member, ...]) -> dict[str, bundle.Attachment]:

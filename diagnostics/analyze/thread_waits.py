@@ -9,7 +9,7 @@ import enum
 import os
 import re
 
-from diagnostics.analyze.merge import telling_frames
+from diagnostics.analyze.merge import main_thread, telling_frames
 from diagnostics.model import Frame, Process, Record, Sample, Thread
 
 
@@ -140,3 +140,15 @@ def stood_still(process: Process, tid: int) -> bool:
 
 def _counts(sample: Sample, tid: int) -> tuple[float, int, int] | None:
     return next(((t.cpu, t.voluntary, t.involuntary) for t in sample.threads if t.tid == tid), None)
+
+
+_TEARDOWN = frozenset({"destroy_process_group", "_exit_function", "_shutdown", "shutdown"})
+
+
+def rests(process: Process) -> bool:
+    """Whether its main thread waits for an event or tears down, and not for a lock, its input or a child."""
+    main = main_thread(process)
+    if main is None or not (process.samples and stood_still(process, main.tid)):
+        return False
+    leaving = any(short(frame) in _TEARDOWN for frame in main.frames if not frame.native)
+    return leaving or wait_of(main).waits in (For.NOTIFY, For.JOIN)

@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-import re
-
 from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.tf_sessions import asked_for, is_making_a_session, trained_before
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Process
 
-# TensorFlow 1 says so every 10 s: "CreateSession still waiting for response from worker: /job:ps/replica:0/task:1".
-_WAITING = re.compile(r"still waiting for response from worker: /job:(\w+)/replica:\d+/task:(\d+)")
-
 
 def examine(facts: Facts) -> Case | None:
-    waits = {f"{match[1]}:{match[2]}" for process in facts.processes for match in _said(process)}
+    waits = {rank for process in facts.processes for rank in asked_for(process)}
+    asking = [process for process in facts.processes if is_making_a_session(process)]
     untrained = [process for process in facts.processes if _before_first_step(process)]
-    if not facts.missing_ranks and not waits:
+    if not facts.missing_ranks and not asking:
         return None
     if any(process.flight and process.flight.steps for process in facts.processes):
         return None
     case = Case(prior=-1.5)
-    case.title = f"{', '.join(facts.missing_ranks or sorted(waits))} never came up, and the others wait for it"
+    who = ", ".join(facts.missing_ranks or sorted(waits)) or "a rank"
+    case.title = f"{who} never came up, and the others wait for it"
     if facts.missing_ranks:
         case.supports(1.5, evidence("no process of it is known", "roll call", facts.missing_ranks))
     if waits:
         case.supports(2.0, evidence("the others say that they still wait for it to answer", "log", sorted(waits)))
+    if asking:
+        said = "makes a session, which asks every rank for its devices"
+        case.supports(0.7, evidence(said, "stacks and log", names(asking)))
+        _look_at_past(case, asking)
+        _look_for_silent(case, facts, asking)
     if untrained:
         case.supports(2.0, evidence("has not come to its first step", "recorder", names(untrained)))
-    knocking = [
-        process for process in facts.processes if any(link.state == "SYN_SENT" for link in process.connections)
-    ]
+    knocking = [process for process in facts.processes if any(link.state == "SYN_SENT" for link in process.connections)]
     if knocking:
         case.supports(0.5, evidence("tries to connect, and nobody answers", "TCP_INFO", names(knocking)))
     if waits and facts.missing_ranks and not waits & set(facts.missing_ranks):
         case.speaks_against(1.0, evidence("they wait for another one than is missing", "log", sorted(waits)))
     if not facts.missing_ranks:
-        case.lacks(f"whether {', '.join(sorted(waits))} runs at all: attach to it, or look at its log")
+        case.lacks(f"whether {who} runs at all: attach to it, or look at its log")
     return case
 
 
-def _said(process: Process) -> list[re.Match[str]]:
-    """Of the last lines only: who has come up since then is no longer waited for."""
-    return [match for line in process.log_tail[-15:] if (match := _WAITING.search(line))]
+def _look_at_past(case: Case, asking: list[Process]) -> None:
+    told = [(process, how) for process in asking if (how := trained_before(process))]
+    for process, how in told[:1]:
+        case.speaks_against(3.0, evidence(f"has trained before: {how}", "log", [process.rank]))
+
+
+def _look_for_silent(case: Case, facts: Facts, asking: list[Process]) -> None:
+    """A rank that runs and has no connection to those that ask: it serves nowhere, or elsewhere."""
+    linked = {link.peer for process in asking for link in process.connections} | set(names(asking))
+    apart = [p for p in facts.processes if p.rank not in linked and "child/" not in p.rank and p.pid > 0]
+    if apart and any(process.connections for process in asking):
+        case.supports(1.0, evidence("runs, and has no connection to those that ask", "TCP_INFO", names(apart)))
 
 
 def _before_first_step(process: Process) -> bool:

@@ -13,11 +13,9 @@ from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.facts import Facts, evidence, names
 from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.progress import is_server
-from diagnostics.analyze.thread_waits import For, short, stood_still, wait_of
+from diagnostics.analyze.thread_waits import rests, wait_of
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Process, State
-
-_TEARDOWN = frozenset({"destroy_process_group", "_exit_function", "_shutdown", "shutdown"})
 
 
 def examine(facts: Facts) -> Case | None:
@@ -42,7 +40,7 @@ def _look_at_absent(case: Case, outside: Sequence[Process]) -> None:
     finished = [process for process in outside if process.state is State.FINISHED or process.exit_status == 0]
     left = [process for process in outside if process not in finished]
     dead = [process for process in left if process.state in (State.DEAD, State.UNREACHABLE)]
-    resting = [process for process in left if process not in dead and _rests(process)]
+    resting = [process for process in left if process not in dead and rests(process)]
     working = [process for process in left if process not in (*dead, *resting)]
     if finished:
         said = "has finished its work and does not come to it any more"
@@ -55,15 +53,6 @@ def _look_at_absent(case: Case, outside: Sequence[Process]) -> None:
         case.speaks_against(2.0, evidence("is gone", "processes", names(dead)))
     if working:
         case.speaks_against(2.0, evidence("is elsewhere, and may still come", "stacks", names(working)))
-
-
-def _rests(process: Process) -> bool:
-    """Whether its main thread waits for an event or tears down, and not for a lock, its input or a child."""
-    main = main_thread(process)
-    if main is None or not (process.samples and stood_still(process, main.tid)):
-        return False
-    leaving = any(short(frame) in _TEARDOWN for frame in main.frames if not frame.native)
-    return leaving or wait_of(main).waits in (For.NOTIFY, For.JOIN)
 
 
 def _look_at_steps(case: Case, inside: Sequence[Process], outside: Sequence[Process]) -> None:

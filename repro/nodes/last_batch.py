@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 from repro.nodes import inputs, models
 from repro.nodes.node import start
+from repro.nodes.psrank import wait_for_chief
 from repro.nodes.tfcompat import tf
 
 
@@ -24,15 +25,6 @@ def session_config(node):
     if not node.settings["device_filters"]:
         return None
     return tf.ConfigProto(device_filters=["/job:ps", "/job:worker/task:%d" % node.index])
-
-
-def wait_for_chief(target, config, variables):
-    """The chief initializes the variables; the others look until it has."""
-    missing = tf.report_uninitialized_variables(variables)
-    with tf.Session(target, config=config) as session:
-        while len(session.run(missing)):
-            tf.logging.info("waiting for the chief to initialize %d variables", len(variables))
-            time.sleep(0.2)
 
 
 LARGE = 1 << 18

@@ -77,6 +77,7 @@ SCENARIO = Scenario(
         Setting("device_filters", False, "let a worker see the servers and itself only"),
         Setting("epoch_ends", 3000, "epochs that each worker trains", 1),
         Setting("read_ms", 40, "milliseconds a read takes (arm queue); 0: as prompt as a Dataset", 0, 10_000),
+        Setting("recorder", True, "with the flight recorder in the job"),
         Setting("slow_percent", 0, "so many steps of a hundred, at random, are 20 times slower", 0, 100),
     ),
     runtimes=("tf1.4", "tf1.8", "tf1.12", "tf1.13", "tf1.15", "tf2"),

@@ -29,6 +29,7 @@ SCENARIO = Scenario(
         Setting("batches", 20, "batches an epoch", 1, 100_000),
         Setting("epoch_ends", 100, "epochs that each worker trains", 1),
         Setting("pause_ms", 5, "milliseconds between two steps", 0, 10_000),
+        Setting("recorder", True, "with the flight recorder in the job"),
     ),
     runtimes=("tf2",),
     ranks=ranks,
