@@ -1,6 +1,9 @@
 """Attaches many times to a healthy TensorFlow 2 training job, and compares its losses with those of a job left alone.
 
-python bench/harmless.py --attaches 500
+A hundred attaches go to one job; each such part is kept in a file as soon as it is done, so that a run that was
+interrupted goes on where it was.
+
+    python bench/harmless.py --attaches 500 --keep harmless.jsonl
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from diagnostics.collect import Options, Target, collect, procfs
+from diagnostics.model import Process
 from repro.runtimes import ensure
 
 TRAINING = """
@@ -59,7 +64,20 @@ def losses(home: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def attach_often(attaches: int, home: Path) -> dict[str, object]:
+class Part(msgspec.Struct):
+    """What came of some attaches to one job. Times in seconds."""
+
+    attaches: int
+    without_a_stack: int
+    seconds: float
+    steps: int
+    steps_while_attaching: int
+    exit_status: int
+    same_losses: bool
+    pauses: list[float]
+
+
+def attach_often(attaches: int, home: Path, tell: Callable[[int, Process], None]) -> Part:
     job = start(home / "watched", -1)
     try:
         while len(losses(home / "watched")) < 20:
@@ -68,40 +86,71 @@ def attach_often(attaches: int, home: Path) -> dict[str, object]:
             time.sleep(0.1)
         pauses, without = [], 0
         began, first = time.monotonic(), len(losses(home / "watched"))
-        for _ in range(attaches):
+        for number in range(attaches):
             (process,) = collect([Target(job.pid, "worker:0")], Options(gap=0.0)).processes
             pauses.append(process.pause)
             without += not process.threads
             if procfs.state_of(job.pid) not in ("R", "S", "D"):
                 sys.exit(f"after an attach the job is in state {procfs.state_of(job.pid)!r}")
+            tell(number + 1, process)
         seconds, last = time.monotonic() - began, len(losses(home / "watched"))
         (home / "watched" / "stop").touch()
         status = job.wait(60)
     finally:
         job.kill()
+        job.wait()
     watched = losses(home / "watched")
     left_alone = start(home / "alone", len(watched))
-    left_alone.wait()
+    try:
+        left_alone.wait()
+    finally:
+        left_alone.kill()
+        left_alone.wait()
+    same = watched == losses(home / "alone")
+    return Part(attaches, without, seconds, len(watched), last - first, status, same, pauses)
+
+
+def summary(parts: Sequence[Part]) -> dict[str, object]:
+    pauses = [pause for part in parts for pause in part.pauses]
+    seconds = sum(part.seconds for part in parts)
     return {
-        "attaches": attaches,
-        "without a stack": without,
+        "attaches": sum(part.attaches for part in parts),
+        "jobs": len(parts),
+        "without a stack": sum(part.without_a_stack for part in parts),
         "seconds": round(seconds, 1),
-        "exit status": status,
-        "steps": len(watched),
-        "steps a second while attaching": round((last - first) / seconds, 1),
-        "same losses": watched == losses(home / "alone"),
+        "exit status": max((part.exit_status for part in parts), key=abs),
+        "steps": sum(part.steps for part in parts),
+        "steps a second while attaching": round(sum(part.steps_while_attaching for part in parts) / seconds, 1),
+        "same losses": all(part.same_losses for part in parts),
         "pause median ms": round(1000 * statistics.median(pauses), 1),
         "pause max ms": round(1000 * max(pauses), 1),
     }
 
 
+def kept(path: Path) -> list[Part]:
+    return [msgspec.json.decode(line, type=Part) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--attaches", type=int, default=500)
+    parser.add_argument("--each", type=int, default=100, help="attaches to one job, which is then compared")
+    parser.add_argument("--keep", type=Path, default=Path("harmless.jsonl"), help="what is done; a next call goes on")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lastbatch-harmless-") as home:
-        row = attach_often(arguments.attaches, Path(home))
+    parts = kept(arguments.keep)
+    while (left := arguments.attaches - sum(part.attaches for part in parts)) > 0:
+        before = arguments.attaches - left
+
+        def tell(number: int, process: Process, before: int = before) -> None:
+            said = f"{before + number} of {arguments.attaches}: {process.rung}, stood for {1000 * process.pause:.1f} ms"
+            print(said, file=sys.stderr, flush=True)
+
+        with tempfile.TemporaryDirectory(prefix="lastbatch-harmless-") as home:
+            parts.append(attach_often(min(left, arguments.each), Path(home), tell))
+        with arguments.keep.open("ab") as file:
+            file.write(msgspec.json.encode(parts[-1]) + b"\n")
+    row = summary(parts)
     if arguments.json:
         print(msgspec.json.encode(row).decode())
     else:

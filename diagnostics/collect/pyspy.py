@@ -72,7 +72,7 @@ def read(pid: int, budget: float) -> Reading:
     except RungError:
         if first is None:
             raise
-        return first  # rather a look that may be torn than a job that stands
+        return Reading(first.threads)  # rather a look that may be torn than a job that stands; it may have stood by now
 
 
 def read_without_stopping(pid: int, budget: float) -> Reading:
