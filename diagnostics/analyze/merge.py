@@ -92,7 +92,7 @@ def _join(nodes: Sequence[StackNode], unions: Unions) -> StackNode:
         file=first.file,
         native=first.native,
         ranks=unions.of([node.ranks for node in nodes]),
-        threads=sum(node.threads for node in nodes),
+        threads=sum([node.threads for node in nodes]),
         children=_merge_all([node.children for node in nodes], unions),
     )
 
@@ -101,7 +101,18 @@ Stack = tuple[tuple[Frame, ...], tuple[str, ...], int]
 """Frames, the ranks that have a thread with these, and how many threads."""
 
 
+def _chain(stack: Stack, depth: int) -> Forest:
+    """The rest of a stack that shares it with no other."""
+    frames, ranks, threads = stack
+    nodes: Forest = ()
+    for frame in reversed(frames[depth:]):
+        nodes = (StackNode(frame.function, frame.file, frame.native, ranks, threads, nodes),)
+    return nodes
+
+
 def _tree_of_stacks(stacks: Sequence[Stack], unions: Unions, depth: int = 0) -> Forest:
+    if len(stacks) == 1:
+        return _chain(stacks[0], depth)
     groups: dict[tuple[str, str, bool], list[Stack]] = {}
     for stack in stacks:
         frames = stack[0]
@@ -112,7 +123,7 @@ def _tree_of_stacks(stacks: Sequence[Stack], unions: Unions, depth: int = 0) -> 
         StackNode(
             *key,
             ranks=unions.of([ranks for _, ranks, _ in group]),
-            threads=sum(count for _, _, count in group),
+            threads=sum([count for _, _, count in group]),
             children=_tree_of_stacks(group, unions, depth + 1),
         )
         for key, group in sorted(groups.items())

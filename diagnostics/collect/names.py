@@ -8,6 +8,7 @@ from functools import lru_cache
 from diagnostics.model import Frame
 
 _SKIP = re.compile(r"^(\?\?\?|__futex_|futex_|__internal_syscall|__libc_start_call_main|_start$)")
+_SKIPPED_BEGIN = ("?", "_", "f")
 _VERSION = re.compile(r"@@?[A-Z_]+[\d.]*$")
 
 
@@ -33,4 +34,4 @@ def native_frame(symbol: str, library: str, line: int = 0) -> Frame:
 
 def is_noise(frame: Frame) -> bool:
     """Whether a native frame tells nothing: libc's way from a wait down to the system call."""
-    return frame.native and bool(_SKIP.match(frame.function))
+    return frame.native and frame.function[:1] in _SKIPPED_BEGIN and bool(_SKIP.match(frame.function))
