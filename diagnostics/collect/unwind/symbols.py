@@ -1,7 +1,8 @@
 """Names of functions by address, from an ELF file's symbol tables (man 5 elf). Sorted once for each build id.
 
-The sorted table of a library is kept in a folder of the user's cache, if one is given: 20 bytes a function. Names are
-read from the library itself, and only those that are asked for. 64-bit little-endian files only.
+The sorted table of a library is kept in a folder of the user's cache, if one is given: 20 bytes a function. A library
+without a build id, as TensorFlow 2 has them, is known by its place on the disk and its times. Names are read from the
+library itself, and only those that are asked for. 64-bit little-endian files only.
 """
 
 import bisect
@@ -17,7 +18,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 _MAGIC = b"lbsyms1\n"
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMTAB, _STRTAB, _DYNSYM, _NOTE, _NOBITS = 2, 3, 11, 7, 8
-_FUNC, _IFUNC = 2, 10
+_FUNCTIONS = (2, 10)  # STT_FUNC, STT_GNU_IFUNC
 _NAME_LIMIT = 8192
 MAX_SYMBOLS = 20000000
 DEBUG_FILE = "/usr/lib/debug/.build-id/%s/%s.debug"
@@ -80,12 +81,14 @@ class File(object):
 
     def __init__(self, path: str, cache: str = "") -> None:
         with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
             self._data = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         if self._data[:6] != b"\x7fELF\x02\x01":
             raise NotElf(path)
         self._sections = _sections(self._data)
         self.build_id = _build_id(self._data, self._sections)
-        self._table = self._load(cache)
+        place = "%x-%x-%x-%x" % (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        self._table = self._load(cache, self.build_id or place)
 
     @property
     def is_stripped(self) -> bool:
@@ -106,8 +109,8 @@ class File(object):
         end = self._data.find(b"\0", begin, begin + _NAME_LIMIT)
         return self._data[begin : end if end >= 0 else begin + _NAME_LIMIT].decode("utf-8", "replace")
 
-    def _load(self, cache: str) -> Table:
-        kept = os.path.join(cache, self.build_id + ".syms") if cache and self.build_id else ""
+    def _load(self, cache: str, key: str) -> Table:
+        kept = os.path.join(cache, key + ".syms") if cache else ""
         table = _read_kept(kept, len(self._data)) if kept else None
         if table:
             return table
@@ -145,25 +148,28 @@ def _build_id(data: mmap.mmap, sections: List[_Section]) -> str:
 
 
 def _sorted_table(data: mmap.mmap, sections: List[_Section]) -> Table:
-    starts, sizes, names = array("Q"), array("Q"), array("I")
     # Whatever both tables have is in the larger one; the dynamic one alone is what a stripped library keeps.
     wanted = [s for s in sections if s.kind == _SYMTAB] or [s for s in sections if s.kind == _DYNSYM]
-    for section in wanted:
-        if section.link >= len(sections) or section.size // 24 > MAX_SYMBOLS:
-            raise NotElf("no names")
-        strings = sections[section.link].offset
-        words = memoryview(data[section.offset : section.offset + section.size // 24 * 24]).cast("Q")
-        for head, value, size in zip(words[0::3], words[1::3], words[2::3]):  # noqa: B905 (CPython 3.6)
-            # head: name 32 bits, info 8, other 8, section 16; an undefined one is in section 0
-            if (head >> 32) & 15 in (_FUNC, _IFUNC) and head >> 48 and value:
-                starts.append(value)
-                sizes.append(size)
-                names.append(strings + (head & 0xFFFFFFFF))
-    order = sorted(range(len(starts)), key=starts.__getitem__)
+    if not wanted:
+        return Table(*(memoryview(array(kind)) for kind in "QQI"))
+    section = wanted[0]
+    if section.link >= len(sections) or section.size // 24 > MAX_SYMBOLS:
+        raise NotElf("no names")
+    strings = sections[section.link].offset
+    words = memoryview(data[section.offset : section.offset + section.size // 24 * 24]).cast("Q")
+    heads, values, sizes = (words[column::3].tolist() for column in range(3))
+    # A head is: name 32 bits, info 8 (of which the kind 4), other 8, section 16; an undefined symbol is in section 0.
+    # TensorFlow has more than a million of these, so nothing here is done twice.
+    functions = [
+        index
+        for index, (head, value) in enumerate(zip(heads, values))  # noqa: B905 (CPython 3.6)
+        if value and head >> 32 & 15 in _FUNCTIONS and head >> 48
+    ]
+    functions.sort(key=values.__getitem__)
     return Table(
-        memoryview(array("Q", [starts[index] for index in order])),
-        memoryview(array("Q", [sizes[index] for index in order])),
-        memoryview(array("I", [names[index] for index in order])),
+        memoryview(array("Q", [values[index] for index in functions])),
+        memoryview(array("Q", [sizes[index] for index in functions])),
+        memoryview(array("I", [strings + (heads[index] & 0xFFFFFFFF) for index in functions])),
     )
 
 
