@@ -18,10 +18,9 @@ from diagnostics.analyze.progress import Limits
 from diagnostics.cli_attach import Out, conclude
 from diagnostics.collect import Options, Target, collect, procfs
 from diagnostics.console import BAD_NEWS, OK, Json, command, words
-from diagnostics.discover.scan import all_pids
 from diagnostics.discover.selectors import select
 from diagnostics.errors import MissingError, UsageError
-from diagnostics.watching import wait_for_hang
+from diagnostics.watching import Family, Hang, wait_for_hang
 
 
 class OnHang(str, Enum):
@@ -57,7 +56,7 @@ def watch(
     finally:
         # What we started is not left behind, unless it was to be left standing for a look.
         if started and started.poll() is None and on_hang is not OnHang.exit:
-            _end(tree_of(roots))
+            _end(Family(roots).members())
 
 
 def _start(argv: list[str]) -> subprocess.Popen[bytes]:
@@ -78,30 +77,37 @@ def _watch(
     def has_ended() -> bool:
         return started.poll() is not None if started else not any(map(procfs.exists, roots))
 
-    code = OK
+    code, family = OK, Family(roots)
     while True:
-        hang = wait_for_hang(lambda: tree_of(roots), has_ended, hang_after)
+        hang = wait_for_hang(family, has_ended, hang_after)
         if hang is None:
             return code or _how_it_ended(started)
-        now = time.monotonic()
-        words.print(f"lastbatch: nothing has moved for {hang.seconds(now):.0f} s; collecting")
-        collection = collect([Target(pid) for pid in tree_of(roots)], Options())
+        _tell(hang)
+        collection = collect([Target(pid) for pid in family.members()], Options())
         # What is known from watching is more than two looks tell.
         conclude(
-            collection, Limits(floor=hang_after, unknown_history=min(hang.allowed(hang_after), 60.0)), out, as_json
+            collection, Limits(floor=hang_after, unknown_history=min(hang.job.allowed(hang_after), 60.0)), out, as_json
         )
         code = BAD_NEWS
         if on_hang is OnHang.kill:
-            _end(tree_of(roots))
+            _end(family.members())
         if on_hang is not OnHang.report:
             return code
-        _until_it_moves(roots, hang_after)
+        _until_it_moves(family, hang_after)
 
 
-def _until_it_moves(roots: list[int], patience: float) -> None:
+def _tell(hang: Hang) -> None:
+    now = time.monotonic()
+    words.print(f"lastbatch: nothing has moved for {hang.job.seconds(now):.0f} s; collecting")
+    for pid, quiet in sorted(hang.processes.items(), key=lambda item: item[1].since):
+        before = f", before that for {quiet.longest:.0f} s at most" if quiet.longest else ""
+        words.print(f"  process {pid} has not moved for {quiet.seconds(now):.0f} s{before}")
+
+
+def _until_it_moves(family: Family, patience: float) -> None:
     """A hang is reported once: go on when the job does, or is gone."""
-    before = sum(map(procfs.cpu_of, tree_of(roots)))
-    while any(map(procfs.exists, roots)) and sum(map(procfs.cpu_of, tree_of(roots))) - before < 0.5:
+    before = sum(map(procfs.cpu_of, family.members()))
+    while any(map(procfs.exists, (pids := family.members()))) and sum(map(procfs.cpu_of, pids)) - before < 0.5:
         time.sleep(min(5.0, patience))
 
 
@@ -110,15 +116,6 @@ def _how_it_ended(started: subprocess.Popen[bytes] | None) -> int:
         return OK
     words.print(f"lastbatch: the command ended with {started.returncode}")
     return BAD_NEWS
-
-
-def tree_of(roots: list[int]) -> Mapping[int, int]:
-    """These processes and everything below them, each with its start time."""
-    parents = {pid: procfs.parent_of(pid) for pid in all_pids()}
-    found = {pid for pid in roots if pid in parents}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {pid: procfs.start_time(pid) for pid in sorted(found) if procfs.exists(pid)}
 
 
 def _end(processes: Mapping[int, int], patience: float = 5.0) -> None:

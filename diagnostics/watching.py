@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from diagnostics.collect import procfs
+from diagnostics.discover.scan import all_pids
 from diagnostics.model import Record
 
 MOVING_CPU = 0.05
@@ -21,7 +23,7 @@ MOVING_BYTES = 4096.0
 
 
 class Look(Record, frozen=True):
-    """What a job has used so far, over all its processes. `at` is monotonic; `moved` counts bytes."""
+    """What a process, or all of a job, has used so far. `at` is monotonic; `moved` counts bytes."""
 
     at: float
     cpu: float
@@ -29,7 +31,7 @@ class Look(Record, frozen=True):
 
 
 class Quiet(Record, frozen=True):
-    """How long the job has not moved, and the longest time that it did not before and then went on. Seconds."""
+    """How long nothing has moved, and the longest time that nothing did before and it then went on. Seconds."""
 
     since: float
     longest: float = 0.0
@@ -58,34 +60,77 @@ def has_moved(before: Look, after: Look) -> bool:
     )
 
 
-def look_at(pids: Mapping[int, int]) -> Look:
-    """One look, some tens of microseconds a process; touches none. `pids` with their start times."""
-    cpu, moved = 0.0, 0
+class Hang(NamedTuple):
+    """What was seen until the job was suspected: of all of it, and of each process."""
+
+    job: Quiet
+    processes: Mapping[int, Quiet]
+
+
+class Family:
+    """Some processes and everything below them, kept up to date at the cost of one listing of /proc."""
+
+    def __init__(self, roots: Iterable[int]) -> None:
+        self._known: set[int] = set()
+        self._members: dict[int, int] = {}
+        for pid in roots:
+            self._admit(pid)
+
+    def members(self) -> Mapping[int, int]:
+        """pid -> start time. Who has lost its parent still belongs to them."""
+        pids = set(all_pids())
+        new = pids - self._known
+        self._known = pids
+        parents = {pid: procfs.parent_of(pid) for pid in new - self._members.keys()}
+        while found := [pid for pid, parent in parents.items() if parent in self._members]:
+            for pid in found:
+                del parents[pid]
+                self._admit(pid)
+        self._members = {pid: started for pid, started in self._members.items() if pid in pids}
+        return self._members
+
+    def _admit(self, pid: int) -> None:
+        if procfs.exists(pid):
+            self._members[pid] = procfs.start_time(pid)
+
+
+def look_at(pids: Mapping[int, int]) -> dict[int, Look]:
+    """One look at each, some tens of microseconds; touches none. `pids` with their start times."""
+    looks = {}
     for pid, started in pids.items():
-        if procfs.start_time(pid) == started:
-            cpu += procfs.cpu_of(pid)
+        cpu, since = procfs.cpu_and_start(pid)
+        if since == started:
             text = procfs.read_text(Path(f"/proc/{pid}/io"))
-            moved += sum(int(number) for number in re.findall(r"^[rw]char: (\d+)", text, re.MULTILINE))
-    return Look(time.monotonic(), cpu, moved)
+            moved = sum(int(number) for number in re.findall(r"^[rw]char: (\d+)", text, re.MULTILINE))
+            looks[pid] = Look(time.monotonic(), cpu, moved)
+    return looks
+
+
+def together(looks: Iterable[Look], at: float) -> Look:
+    """Of the whole job."""
+    looks = tuple(looks)
+    return Look(at, sum(look.cpu for look in looks), sum(look.moved for look in looks))
 
 
 def wait_for_hang(
-    pids_of: Callable[[], Mapping[int, int]],
+    family: Family,
     has_ended: Callable[[], bool],
     floor: float,
     progress: Callable[[float, float], None] = lambda quiet, allowed: None,
-) -> Quiet | None:
+) -> Hang | None:
     """Watch until the job has not moved for longer than it may, or has ended (None).
 
-    Looks a twentieth of the allowed time apart, between 0.5 and 5 seconds: more often only when it matters.
+    Looks a twentieth of the allowed time apart, between 1 and 5 seconds: more often only when it matters.
     """
-    quiet = Quiet(time.monotonic())
+    job, processes = Quiet(time.monotonic()), dict[int, Quiet]()
     while not has_ended():
         now = time.monotonic()
-        quiet = quiet.after(look_at(pids_of()))
-        allowed = quiet.allowed(floor)
-        if quiet.seconds(now) > allowed:
-            return quiet
-        progress(quiet.seconds(now), allowed)
-        time.sleep(min(5.0, max(0.5, allowed / 20)))
+        looks = look_at(family.members())
+        job = job.after(together(looks.values(), now))
+        processes = {pid: processes.get(pid, Quiet(now)).after(look) for pid, look in looks.items()}
+        allowed = job.allowed(floor)
+        if job.seconds(now) > allowed:
+            return Hang(job, processes)
+        progress(job.seconds(now), allowed)
+        time.sleep(min(5.0, max(1.0, allowed / 20)))
     return None

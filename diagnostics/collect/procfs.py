@@ -88,14 +88,18 @@ def parent_of(pid: int) -> int:
 
 def cpu_of(pid: int) -> float:
     """Seconds of user and system time of all its threads."""
-    fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))
-    return (int(fields[11]) + int(fields[12])) / _TICK if len(fields) > 12 else 0.0
+    return cpu_and_start(pid)[0]
 
 
 def start_time(pid: int) -> int:
     """In clock ticks since boot: with the pid it names one process, also after the pid is used again."""
+    return cpu_and_start(pid)[1]
+
+
+def cpu_and_start(pid: int) -> tuple[float, int]:
+    """`cpu_of` and `start_time` in one; (0, -1) where there is no such process."""
     fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))
-    return int(fields[19]) if len(fields) > 19 else -1
+    return ((int(fields[11]) + int(fields[12])) / _TICK, int(fields[19])) if len(fields) > 19 else (0.0, -1)
 
 
 def sample_threads(pid: int) -> tuple[ThreadSample, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Answer
+from conftest import Answer, wait_for
 
 from diagnostics import bundle
-from diagnostics.watching import Look, Quiet
+from diagnostics.collect import procfs
+from diagnostics.watching import Family, Look, Quiet
 
 Call = Callable[..., Answer]
 
@@ -59,3 +63,27 @@ def test_what_was_quiet_before_may_be_quiet_again() -> None:
 
 def test_neither_both_nor_none(lastbatch: Call) -> None:
     assert lastbatch("watch").code == 2
+
+
+def test_the_family_has_who_came_later_and_who_lost_its_parent() -> None:
+    """GIVEN a process whose child starts a child and then ends, THEN the grandchild is a member before and after."""
+    grows = "read _; sh -c 'sleep 600 & echo $!; read _'; read _"
+    with subprocess.Popen(["sh", "-c", grows], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as root:
+        assert root.stdin and root.stdout
+        family = Family([root.pid])
+        assert set(family.members()) == {root.pid}
+        grandchild = 0
+        try:
+            root.stdin.write("\n")
+            root.stdin.flush()
+            grandchild = int(root.stdout.readline())
+            assert set(family.members()) == {root.pid, procfs.parent_of(grandchild), grandchild}
+            parent = procfs.parent_of(grandchild)
+            root.stdin.write("\n")
+            root.stdin.flush()
+            wait_for(lambda: procfs.parent_of(grandchild) != parent, 30)
+            assert set(family.members()) == {root.pid, grandchild}
+        finally:
+            root.kill()
+            if grandchild:
+                os.kill(grandchild, signal.SIGKILL)
