@@ -74,9 +74,9 @@ CASES = (
     ),
     *_cases(
         "transformer",
-        {"layers": 2, "heads": 4, "width": 256, "vocabulary": 8000, "sequence": 256, "rows": 16},
-        {"layers": 4, "heads": 4, "width": 256, "vocabulary": 8000, "sequence": 256, "rows": 16},
-        {"layers": 4, "heads": 8, "width": 512, "vocabulary": 16000, "sequence": 256, "rows": 8},
+        {"layers": 4, "heads": 8, "width": 512, "vocabulary": 16000, "sequence": 256, "rows": 4},
+        {"layers": 4, "heads": 8, "width": 768, "vocabulary": 16000, "sequence": 256, "rows": 4},
+        {"layers": 6, "heads": 16, "width": 1024, "vocabulary": 16000, "sequence": 256, "rows": 4},
     ),
     Case("sampled-softmax", "10million", {"vocabulary": 10_000_000, "width": 32, "samples": 8192, "rows": 4096}, 4),
 )
@@ -108,8 +108,9 @@ def peak_bytes(pid: int) -> int:
 def wait_until_done(cluster: LocalCluster) -> None:
     trainers = [member for member in cluster.members if not member.rank.startswith("ps:")]
     while not all(member.said("done") for member in trainers):
-        if exits := cluster.exits():
-            sys.exit(f"a rank ended: {exits}; see its log in {trainers[0].directory.parent}")
+        for rank, status in cluster.exits().items():
+            log = next(member.directory for member in cluster.members if member.rank == rank) / "log"
+            sys.exit(f"{rank} ended with status {status}:\n{log.read_text(errors='replace')[-3000:]}")
         time.sleep(0.2)
 
 

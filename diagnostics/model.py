@@ -100,6 +100,17 @@ class Cgroup(Record, frozen=True):
     frozen: bool = False
 
 
+class Memory(Record, frozen=True):
+    """Of a rank that was ended at its memory limit, in bytes; -1 where it is not known.
+
+    `seen` is what its control group held when it was looked at last, `predicted` what a plan says that the rank needs.
+    """
+
+    limit: int = -1
+    seen: int = -1
+    predicted: int = -1
+
+
 class Link(Record, frozen=True):
     """A network device of the process's network, with its counters (struct rtnl_link_stats64)."""
 
@@ -266,6 +277,7 @@ class Process(Record, frozen=True):
     exit_status: int | None = None  # negative: the signal that ended it
     exit_order: int = -1  # of the ranks that ended, from 0
     out_of_memory: bool = False  # ended by the kernel, at its memory limit
+    memory: Memory = Memory()
     links: tuple[Link, ...] = ()
     running_after: bool | None = None  # looked at once more after the last rung
 

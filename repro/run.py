@@ -23,7 +23,7 @@ from diagnostics.trace import sets
 from diagnostics.trace.terminal import render_trace_result
 from repro import scenarios, workloads
 from repro.cluster.backends import prepare
-from repro.cluster.limits import parse_limits
+from repro.cluster.limits import NodeLimits, parse_limits
 from repro.faults import schedule
 from repro.scenario import Scenario, Settings
 from repro.trial import Outcome, Plan, run_trial
@@ -112,7 +112,7 @@ def run(
     backend: Annotated[Place, typer.Option(help="Processes of this machine, or a container a rank.")] = Place.local,
     limit: Annotated[
         list[str] | None,
-        typer.Option(help="Of a container: cpus=0.5, memory=512 (MiB), cpuset=0; again for more.", metavar="KEY=VALUE"),
+        typer.Option(help="Of a container: cpus=0.5, memory=512 (MiB; or plan), cpuset=0; again.", metavar="KEY=VALUE"),
     ] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Probe the framework's functions, to prove the race.")] = False,
     probes: Annotated[str, typer.Option(help="Probe set of --trace (docs/trace.md).", metavar="NAME")] = "rendezvous",
@@ -141,13 +141,13 @@ def run(
     faults = tuple(schedule.parse(written) for written in fault or ())
     for settings in settings_of.values():
         schedule.check(faults, backend.value, story.ranks(settings))
+    bounds = parse_limits(limit or ())
     for name, settings in settings_of.items():
-        if warning := workloads.too_large(settings, runtime):
-            words.print(f"[yellow]{name}:[/] {warning}", soft_wrap=True)
+        _warn(name, settings, runtime, bounds)
     directory = out or Path("lastbatch-out") / f"{story.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     limits = Limits(floor=hang_after)
     with displayed(runtime) as display:
-        place, ready = prepare(backend.value, runtime, parse_limits(limit or ()), display.stage)
+        place, ready = prepare(backend.value, runtime, bounds, display.stage)
     outcomes: list[Outcome] = []
     for index, (name, settings) in enumerate(settings_of.items()):
         if index and not arm:
@@ -164,6 +164,15 @@ def run(
         page.print(_table(outcomes))
         page.print(*_where_next(outcomes), sep="\n", soft_wrap=True)
     return OK if all(outcome.as_expected for outcome in outcomes) else BAD_NEWS
+
+
+def _warn(arm: str, settings: Settings, runtime: str, bounds: NodeLimits) -> None:
+    """Of memory that is known not to suffice, before anything is started. Raises: UsageError: there is no plan."""
+    by_plan = bounds.memory == "plan"
+    if by_plan and not workloads.memory_needed(settings, runtime):
+        raise UsageError("--limit memory=plan: nobody has planned what this trains", "For example --limit memory=512")
+    for warning in workloads.warnings(settings, runtime, 0 if by_plan else bounds.memory_bytes(0)):
+        words.print(f"[yellow]{arm}:[/] {warning}", soft_wrap=True)
 
 
 def _free(directory: Path) -> Path:

@@ -73,11 +73,12 @@ class Scenario(msgspec.Struct, frozen=True):
         given = {**(self.arm(arm).defaults if arm else {}), **given}
         settings = list(self.settings)
         for model in (setting for setting in self.settings if setting.name == "model"):
-            settings += workloads.find(str(model.parse(given.get("model", str(model.default))))).settings
+            name = str(model.parse(given.get("model", str(model.default))))
+            settings += workloads.WORKLOADS[name].settings if name in workloads.WORKLOADS else ()
         return knobs.resolve(f"scenario {self.name}", settings, given)
 
     @property
     def models(self) -> tuple[workloads.Workload, ...]:
-        """What it can train."""
+        """What it can train that has settings of its own."""
         names = [name for setting in self.settings if setting.name == "model" for name in setting.choices]
-        return tuple(workloads.find(name) for name in names)
+        return tuple(workloads.WORKLOADS[name] for name in names if name in workloads.WORKLOADS)

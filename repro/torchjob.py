@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from repro.scenario import Arm, Expected, Scenario, Setting, Settings
 
 SETTINGS = (
@@ -18,8 +20,21 @@ def workers(settings: Settings) -> tuple[str, ...]:
     return tuple(f"worker:{index}" for index in range(settings["workers"]))
 
 
-def torch_job(name: str, summary: str, story: str, *, stuck: Arm, healthy: Arm, cause: str, why: str) -> Scenario:
-    """A scenario whose `stuck` arm hangs of `cause` in epoch `hang_at`, and whose `healthy` one never does."""
+def torch_job(
+    name: str,
+    summary: str,
+    story: str,
+    *,
+    stuck: Arm,
+    healthy: Arm,
+    cause: str,
+    why: str,
+    more: Sequence[Setting] = (),
+) -> Scenario:
+    """A scenario whose `stuck` arm hangs of `cause` in epoch `hang_at`, and whose `healthy` one never does.
+
+    `more` are settings of its own.
+    """
 
     def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected:
         if arm == stuck.name and settings["epoch_ends"] > settings["hang_at"]:
@@ -33,7 +48,7 @@ def torch_job(name: str, summary: str, story: str, *, stuck: Arm, healthy: Arm, 
         program=name.replace("-", "_"),
         arms=(stuck, healthy),
         default_arms=(stuck.name, healthy.name),
-        settings=SETTINGS,
+        settings=(*SETTINGS, *more),
         runtimes=("torch",),
         ranks=workers,
         expected=expected,

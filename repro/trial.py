@@ -31,6 +31,7 @@ from repro.faults.schedule import Nemesis, Scheduled, check
 from repro.faults.stall_disk import StallDisk
 from repro.runtimes import Runtime
 from repro.scenario import Expected, Scenario, Settings
+from repro.workloads import memory_needed
 
 POLL = 0.5
 """Seconds between two looks at the recorders: a twentieth of what noticing may take, 1 % of a core."""
@@ -86,10 +87,11 @@ class Plan(msgspec.Struct, frozen=True):
         """One for each rank; those that faults need to be different are."""
         absent = {one.fault.target for one in self.faults if isinstance(one.fault, Absent)}
         stalled = {one.fault.target for one in self.faults if isinstance(one.fault, StallDisk)}
+        needed = memory_needed(self.settings, self.runtime.name)
         return [
             NodeOrder(
                 rank, self.scenario.program, self.arm, self.settings, (rank in stalled and self.disk_of(rank)) or None,
-                absent=rank in absent,
+                absent=rank in absent, memory_needed=needed.get(rank, 0),
             )
             for rank in self.scenario.ranks(self.settings)
         ]  # fmt: skip
@@ -341,7 +343,7 @@ def _collect(
             return process
         return msgspec.structs.replace(
             process, exit_status=exits[process.rank], exit_order=order.index(process.rank),
-            out_of_memory=process.rank in starved,
+            out_of_memory=process.rank in starved, memory=starved.get(process.rank, process.memory),
         )  # fmt: skip
 
     return msgspec.structs.replace(collection, processes=tuple(map(with_end, collection.processes)))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence, names
 from diagnostics.causes import Case, Cause
-from diagnostics.model import Process
+from diagnostics.model import Memory, Process
+from diagnostics.report.text import size
 
 
 def _kills(process: Process) -> int:
     groups = [sample.cgroup for sample in process.samples if sample.cgroup]
     return groups[-1].oom_kills if groups else 0
+
+
+def _said(memory: Memory) -> str:
+    """Its numbers, as far as they are known."""
+    known = (("predicted", memory.predicted), ("limit", memory.limit), ("last seen", memory.seen))
+    return ", ".join(f"{size(count)} {name}" for name, count in known if count >= 0)
 
 
 def examine(facts: Facts) -> Case | None:
@@ -21,6 +28,7 @@ def examine(facts: Facts) -> Case | None:
     if ended:
         case.title = f"{', '.join(names(ended))} was ended by the kernel at its memory limit"
         case.supports(5.0, evidence("ended at its memory limit", "cgroup", names(ended)))
+        case.evidence += [evidence(said, "memory", [p.rank]) for p in ended if (said := _said(p.memory))]
     if any(process.exit_status == -9 for process in ended):
         case.supports(0.5, evidence("by SIGKILL", "exit status", names(ended)))
     for process in counted:

@@ -7,12 +7,14 @@ from typing import Any, Protocol
 
 import msgspec
 
+from diagnostics.model import Memory
+
 
 class NodeOrder(msgspec.Struct, frozen=True):
     """One rank to start: the node program and what it is told (see `repro.nodes.node`).
 
     `data` is where it keeps its input files, its own directory unless given. An `absent` rank has an address, but is
-    not started.
+    not started. `memory_needed` is in bytes, the framework included; 0: nobody has planned it.
     """
 
     rank: str
@@ -21,6 +23,7 @@ class NodeOrder(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     data: Path | None = None
     absent: bool = False
+    memory_needed: int = 0
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -57,6 +60,6 @@ class Cluster(Protocol):
         """Exit status of each rank that has ended so far, in the order of their ends; negative: the signal."""
         ...
 
-    def out_of_memory(self) -> tuple[str, ...]:
-        """Ranks that the kernel killed at their memory limit."""
+    def out_of_memory(self) -> dict[str, Memory]:
+        """Ranks that the kernel killed at their memory limit, with what is known of it."""
         ...

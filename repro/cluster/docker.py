@@ -21,7 +21,9 @@ import docker
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
+from diagnostics.collect import cgroup
 from diagnostics.errors import LastbatchError, MissingError
+from diagnostics.model import Cgroup, Memory
 from repro.cluster import Disk, Member, NodeOrder, images, owner
 from repro.cluster.limits import NodeLimits
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
@@ -43,8 +45,11 @@ class DockerCluster:
         self.members: tuple[Member, ...] = ()
         self.disks: dict[str, Disk] = {}
         self.containers: dict[str, str] = {}
+        self.needed: dict[str, int] = {}
+        """Bytes that the plan says each rank takes; 0: there is none."""
         self._lifelines: list[socket.SocketIO] = []
         self._ended: dict[str, dict[str, Any]] = {}
+        self._groups: dict[str, Cgroup] = {}
 
     def exits(self) -> dict[str, int]:
         """See `Cluster`; in the order in which they ended."""
@@ -52,17 +57,27 @@ class DockerCluster:
         ordered = sorted(self._ended.items(), key=lambda item: str(item[1]["FinishedAt"]))
         return {rank: _status(state["ExitCode"]) for rank, state in ordered}
 
-    def out_of_memory(self) -> tuple[str, ...]:
+    def out_of_memory(self) -> dict[str, Memory]:
         """See `Cluster`."""
         self._look()
-        return tuple(rank for rank, state in self._ended.items() if state["OOMKilled"])
+        return {rank: self._memory(rank) for rank, state in self._ended.items() if state["OOMKilled"]}
+
+    def _memory(self, rank: str) -> Memory:
+        group = self._groups.get(rank, Cgroup())
+        return Memory(group.memory_limit, group.memory, self.needed[rank] or -1)
 
     def _look(self) -> None:
+        """Which ranks have ended, and what the others hold: once one has ended its control group is gone."""
         for member in self.members:
-            if member.rank not in self._ended and not Path(f"/proc/{member.pid}/stat").exists():
-                state = self.client.api.inspect_container(self.containers[member.rank])["State"]
-                if not state["Running"]:
-                    self._ended[member.rank] = state
+            if member.rank in self._ended:
+                continue
+            if Path(f"/proc/{member.pid}/stat").exists():
+                if group := cgroup.look(member.pid):
+                    self._groups[member.rank] = group
+                continue
+            state = self.client.api.inspect_container(self.containers[member.rank])["State"]
+            if not state["Running"]:
+                self._ended[member.rank] = state
 
     def create(self, image: str, order: NodeOrder, home: Path, address: str, limits: NodeLimits) -> str:
         """A container that is ready to start; its id."""
@@ -84,7 +99,7 @@ class DockerCluster:
             host_config=api.create_host_config(
                 binds=[f"{path}:{path}:{how}" for path, how in mounts.items()], network_mode=self.network,
                 cap_drop=["ALL"], security_opt=["no-new-privileges"], log_config={"type": "none"},
-                **limits.host_config(),
+                **limits.host_config(order.memory_needed),
             ),
         )  # fmt: skip
         return made["Id"]
@@ -169,6 +184,7 @@ def docker_cluster(
                 os.chown(home, _USER, _USER)
         with ThreadPoolExecutor(8) as pool:
             present = [order for order in orders if not order.absent]
+            cluster.needed = {order.rank: order.memory_needed for order in present}
             made = pool.map(lambda o: cluster.create(image, o, homes[o.rank], addresses[o.rank], limits), present)
             cluster.containers = dict(zip((order.rank for order in present), made, strict=True))
             list(pool.map(lambda o: cluster.start(o.rank, homes[o.rank], addresses[o.rank]), present))

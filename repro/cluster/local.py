@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diagnostics.errors import LastbatchError
+from diagnostics.model import Memory
 from repro.cluster import Disk, Member, NodeOrder, supervisor
 from repro.cluster.ports import lease
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
@@ -58,8 +59,8 @@ class LocalCluster:
             raise LastbatchError("the supervisor of the ranks was killed, and they with it", "Run it again")
         return dict(self._exits)
 
-    def out_of_memory(self) -> tuple[str, ...]:
-        return ()  # processes share this machine's memory: none has a limit of its own
+    def out_of_memory(self) -> dict[str, Memory]:
+        return {}  # processes share this machine's memory: none has a limit of its own
 
 
 def _not_started(message: dict[str, str]) -> LastbatchError:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from repro.cluster import Cluster
-from repro.faults.base import Fault, docker_of
+from repro.faults.base import Fault, docker_of, member_of
 
-_EAT = "x = [b'x' * (1 << 20) for _ in range(4096)]"
+_EAT = "x = []\nwhile True: x.append(b'x' * (1 << 20))"
 
 
 class Oom(Fault, frozen=True):
-    """The limit is set to `spare` MiB above what the rank uses now, and a neighbour in its container takes the rest.
-
-    Of the two the kernel kills the larger one, which is the rank.
+    """The limit becomes `spare` MiB more than the plan says that the rank needs, or than it uses now if that is more. A
+    neighbour in its container takes the rest, and the kernel is told to kill the rank of the two.
     """
 
     name: ClassVar[str] = "oom"
@@ -30,7 +30,8 @@ class Oom(Fault, frozen=True):
         assert containers
         api, identity = containers.client.api, containers.containers[self.target]
         used = int(api.stats(identity, stream=False, one_shot=True)["memory_stats"]["usage"])
-        limit = used + (self.spare << 20)
+        limit = max(containers.needed[self.target], used) + (self.spare << 20)
+        Path(f"/proc/{member_of(cluster, self.target).pid}/oom_score_adj").write_text("1000")
         api.update_container(identity, mem_limit=limit, memswap_limit=limit)
         eater = api.exec_create(identity, ["python3", "-S", "-c", _EAT])["Id"]
         api.exec_start(eater, detach=True)

@@ -6,12 +6,14 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from repro.nodes.node import start
+from repro.nodes.torchmodels import MODELS, OPTIMIZERS
 from repro.nodes.torchrank import join_group
 
 
-def train_step(model, batch):
-    model.zero_grad()
-    model(batch).sum().backward()
+def train_step(model, optimizer, batch):
+    optimizer.zero_grad()
+    model(batch).backward()
+    optimizer.step()
 
 
 def batches_of(node, epoch):
@@ -23,8 +25,10 @@ def batches_of(node, epoch):
 def main():
     node = start()
     join_group(node)
-    model = DistributedDataParallel(torch.nn.Linear(8, 4))
-    batch = torch.ones(2, 8)
+    kind = MODELS[node.settings["model"]]
+    model = DistributedDataParallel(kind(node.settings))
+    optimizer = OPTIMIZERS[node.settings.get("optimizer", "sgd")](model.parameters())
+    generator = torch.Generator().manual_seed(node.index)
     recorder = node.recorder
     node.ready()
     for epoch in range(min(node.settings["epoch_ends"], node.settings["hang_at"] + 1)):
@@ -33,8 +37,9 @@ def main():
             for index in range(batches_of(node, epoch)):
                 if index == node.settings["batches"]:
                     node.stuck()
+                batch = kind.batch(node.settings, generator)
                 recorder.step_begin()
-                train_step(model, batch)
+                train_step(model, optimizer, batch)
                 recorder.step_end(rows=len(batch))
         recorder.epoch_end(epoch)
     node.done()

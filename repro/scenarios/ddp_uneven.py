@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.scenario import Arm
+from repro.scenario import Arm, Setting
 from repro.torchjob import torch_job
 
 SCENARIO = torch_job(
@@ -16,4 +16,11 @@ SCENARIO = torch_job(
     healthy=Arm("join", "the same data within DistributedDataParallel.join()"),
     cause="uneven-inputs",
     why="the other ranks have no batch left, and do not come to that all-reduce",
+    more=(
+        Setting(
+            "model", "linear", "what is trained; it may add settings of its own",
+            choices=("linear", "transformer", "sampled-softmax"),
+        ),
+        Setting("rows", 2, "rows in a batch", 1, 100_000),
+    ),
 )

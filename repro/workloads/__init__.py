@@ -6,7 +6,7 @@ that limits need. The models themselves are in `repro.nodes.models`.
 
 from repro.workloads.inverse import fewest_servers, largest_batch
 from repro.workloads.known import WORKLOADS, complete, find, names, settings_of
-from repro.workloads.memory import idle_bytes, memory_needed, room, too_large
+from repro.workloads.memory import idle_bytes, memory_needed, room, warnings
 from repro.workloads.plan import Edge, Need, Plan, plan
 from repro.workloads.terms import Term
 from repro.workloads.workload import JOB, NUMBERS, Variable, Workload
@@ -31,5 +31,5 @@ __all__ = [
     "plan",
     "room",
     "settings_of",
-    "too_large",
+    "warnings",
 ]

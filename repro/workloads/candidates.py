@@ -7,10 +7,11 @@ is for evaluation.
 
 from __future__ import annotations
 
+import msgspec
+
 from repro.setting import Setting, Settings
-from repro.workloads.states import PRECISIONS
 from repro.workloads.terms import Term, term
-from repro.workloads.workload import ID_BYTES, PACKED, Variable, Workload, optimizer, pull_and_push
+from repro.workloads.workload import Variable, Workload, optimizer, values_of
 
 
 def _parameters(settings: Settings) -> tuple[Term, ...]:
@@ -30,33 +31,16 @@ def _variables(settings: Settings) -> tuple[Variable, ...]:
     )
 
 
-def _values(settings: Settings) -> Settings:
-    return {
-        **settings,
-        "servers": max(settings["ps"], 1),
-        "value_bytes": PRECISIONS[settings["precision"]].activation,
-    }
-
-
 def _operations(settings: Settings) -> Term:
     return term("operations", "292 + 116 * ps", settings)
 
 
-def _softmax_on_worker(settings: Settings) -> tuple[Term, ...]:
-    """While the labels among the candidates are hidden: the scores, what is added to them, and a byte for each that
-    says whether it is one. The softmax and its gradient then take the scores' place, twice at most."""
-    scores = term("scores, and hiding the labels", "rows * samples * (2 * value_bytes + 1)", _values(settings))
-    return (scores, *_around_scores(settings))
-
-
-def _nce_on_worker(settings: Settings) -> tuple[Term, ...]:
-    scores = term("scores and their losses", "2 * rows * samples * value_bytes", _values(settings))
-    return (scores, *_around_scores(settings))
-
-
-def _around_scores(settings: Settings) -> tuple[Term, ...]:
-    values = {**_values(settings), **PACKED, "id_bytes": ID_BYTES}
+def _on_worker(settings: Settings) -> tuple[Term, ...]:
+    """The scores are there twice: sampled softmax hides the labels among them in a copy, and its gradient is cut out of
+    that of all logits; noise contrast holds them beside their losses, and then beside the gradient."""
+    values = values_of(settings)
     return (
+        term("scores, twice", "2 * rows * samples * value_bytes", values),
         term("packed for matmul", "slices * min(depth, rows) * samples * value_bytes", values),
         term("input: as it is kept, row by row, as a batch", "3 * rows * (history + 1) * id_bytes", values),
         term("history, and its gradient", "2 * rows * history * width * value_bytes", values),
@@ -65,41 +49,30 @@ def _around_scores(settings: Settings) -> tuple[Term, ...]:
 
 
 def _on_server(settings: Settings) -> tuple[Term, ...]:
-    values = _values(settings)
+    values = {**values_of(settings), "servers": max(settings["ps"], 1)}
     return (term("full softmax", "2 * evaluated * (vocabulary // servers) * value_bytes", values),)
-
-
-def _settings(samples: int) -> tuple[Setting, ...]:
-    return (
-        Setting("vocabulary", 10_000, "items", 2, 1 << 40),
-        Setting("width", 32, "values in an item's row", 1, 100_000),
-        Setting("history", 4, "items before the one to predict", 1, 100_000),
-        Setting("samples", samples, "candidates that are sampled for a batch", 1, 10_000_000),
-        Setting("correction", True, "subtract the logarithm of how often a candidate is expected"),
-        Setting("evaluated", 8, "rows whose full softmax is computed when training is done (0: none)", 0, 100_000),
-        optimizer("adagrad"),
-    )
 
 
 SAMPLED_SOFTMAX = Workload(
     name="sampled-softmax",
     summary="next-item prediction over a large vocabulary; softmax over the label and sampled candidates",
-    settings=_settings(64),
+    settings=(
+        Setting("vocabulary", 10_000, "items", 2, 1 << 40),
+        Setting("width", 32, "values in an item's row", 1, 100_000),
+        Setting("history", 4, "items before the one to predict", 1, 100_000),
+        Setting("samples", 64, "candidates that are sampled for a batch", 1, 10_000_000),
+        Setting("correction", True, "subtract the logarithm of how often a candidate is expected"),
+        Setting("evaluated", 8, "rows whose full softmax is computed when training is done (0: none)", 0, 100_000),
+        optimizer("adagrad"),
+    ),
     parameters=_parameters,
     variables=_variables,
     operations=_operations,
-    on_worker=_softmax_on_worker,
+    on_worker=_on_worker,
     on_server=_on_server,
-    exchange=pull_and_push,
 )
-NCE = Workload(
+NCE = msgspec.structs.replace(
+    SAMPLED_SOFTMAX,
     name="nce",
     summary="next-item prediction over a large vocabulary; noise-contrastive estimation",
-    settings=_settings(64),
-    parameters=_parameters,
-    variables=_variables,
-    operations=_operations,
-    on_worker=_nce_on_worker,
-    on_server=_on_server,
-    exchange=pull_and_push,
 )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from repro.setting import Setting, Settings
-from repro.workloads.states import PRECISIONS
 from repro.workloads.terms import Term, term
-from repro.workloads.workload import ID_BYTES, PACKED, Variable, Workload, optimizer, pull_and_push
+from repro.workloads.workload import Variable, Workload, optimizer, values_of
 
 
 def _parameters(settings: Settings) -> tuple[Term, ...]:
@@ -46,7 +45,7 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
     """The looked-up rows stay for the first layer's gradient. Beside them are, at the last dense layer, the outputs
     of those before it and two gradients; or, at the end, the gradient of the looked-up rows as a whole and by table.
     """
-    values = {**settings, **PACKED, "value_bytes": PRECISIONS[settings["precision"]].activation, "id_bytes": ID_BYTES}
+    values = values_of(settings)
     return (
         term("input: as it is kept, row by row, as a batch", "3 * rows * (variables + 1) * id_bytes", values),
         term("packed for matmul", "slices * min(depth, hidden) * rows * value_bytes", values),
@@ -57,10 +56,6 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
             values,
         ),
     )
-
-
-def _on_server(settings: Settings) -> tuple[Term, ...]:
-    return ()
 
 
 CTR = Workload(
@@ -78,6 +73,4 @@ CTR = Workload(
     variables=_variables,
     operations=_operations,
     on_worker=_on_worker,
-    on_server=_on_server,
-    exchange=pull_and_push,
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from diagnostics.report.text import size
 from repro.setting import Settings
-from repro.workloads.known import complete, find
+from repro.workloads.known import WORKLOADS, complete
 from repro.workloads.plan import plan
 
 MIB = 1 << 20
@@ -26,12 +27,15 @@ def memory_needed(settings: Settings, runtime: str) -> dict[str, int]:
     """Bytes at the peak by rank, the framework included.
 
     Args:
-        settings: a scenario's; its `model` says which workload. What is missing has the workload's default.
+        settings: a scenario's; its `model` says which workload (without one nothing is known). A job without `ps` has
+            no servers; what else is missing has the workload's default.
         runtime: e.g. `tf1.12`.
     """
-    workload = find(settings["model"])
+    workload = WORKLOADS.get(settings.get("model", ""))
+    if not workload:
+        return {}
     idle = idle_bytes(runtime)
-    return {need.rank: idle + need.bytes for need in plan(workload, complete(workload, settings)).ranks}
+    return {need.rank: idle + need.bytes for need in plan(workload, complete(workload, {"ps": 0, **settings})).ranks}
 
 
 def room() -> int:
@@ -40,16 +44,18 @@ def room() -> int:
     return int(lines["MemAvailable"].split()[0]) * 1024
 
 
-def too_large(settings: Settings, runtime: str) -> str:
-    """A warning where a trial cannot fit this machine, else nothing."""
-    if "model" not in settings:
-        return ""
+def warnings(settings: Settings, runtime: str, limit: int = 0) -> Iterator[str]:
+    """Why a trial will run out of memory, as the plan says: on this machine, or a rank at its `limit` in bytes."""
     needed = memory_needed(settings, runtime)
-    together, there = sum(needed.values()), room()
-    if together <= there:
-        return ""
+    if not needed:
+        return
     rank = max(needed, key=needed.__getitem__)
-    return (
-        f"{size(together)} of memory are needed for {len(needed)} ranks (most for {rank}: {size(needed[rank])}), and "
-        f"this machine has {size(there)} free: expect ranks to be killed. See lastbatch plan {settings['model']}"
-    )
+    together, there = sum(needed.values()), room()
+    where = f"expect ranks to be killed. See lastbatch plan {settings['model']}"
+    if together > there:
+        yield (
+            f"{size(together)} of memory are needed for {len(needed)} ranks (most for {rank}: {size(needed[rank])}), "
+            f"and this machine has {size(there)} free: {where}"
+        )
+    if 0 < limit < needed[rank]:
+        yield f"{rank} needs {size(needed[rank])} of memory, and its limit is {size(limit)}: {where}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from repro.setting import Setting, Settings
-from repro.workloads.states import PRECISIONS
 from repro.workloads.terms import Term, term
-from repro.workloads.workload import PACKED, Variable, Workload, optimizer, pull_and_push
+from repro.workloads.workload import Variable, Workload, optimizer, values_of
 
 KNOWN = {
     "gpt2": {"layers": 12, "heads": 12, "width": 768, "vocabulary": 50257, "sequence": 1024},
@@ -65,10 +64,8 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
     output (3 times 4); besides the softmax of every pair of positions, in every head.
     """
     values = {
-        **settings,
-        **PACKED,
+        **values_of(settings),
         "tokens": settings["rows"] * settings["sequence"],
-        "value_bytes": PRECISIONS[settings["precision"]].activation,
         "kept": 1 if settings["recompute"] else settings["layers"],
     }
     found = [
@@ -89,10 +86,6 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
     return tuple(found)
 
 
-def _on_server(settings: Settings) -> tuple[Term, ...]:
-    return ()
-
-
 TRANSFORMER = Workload(
     name="transformer",
     summary="a GPT: decoder layers with causal attention, next-token loss",
@@ -108,6 +101,4 @@ TRANSFORMER = Workload(
     variables=_variables,
     operations=_operations,
     on_worker=_on_worker,
-    on_server=_on_server,
-    exchange=pull_and_push,
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from repro.setting import Setting, Settings
 from repro.workloads.states import PRECISIONS
 from repro.workloads.terms import Term, term
-from repro.workloads.workload import Exchange, Traffic, Variable, Workload
+from repro.workloads.workload import Exchange, Traffic, Variable, Workload, values_of
 
 
 def _parameters(settings: Settings) -> tuple[Term, ...]:
@@ -22,21 +22,13 @@ def _variables(settings: Settings) -> tuple[Variable, ...]:
     return tuple(Variable(f"w{i}", "weights", (settings["width"], 1)) for i in range(settings["variables"]))
 
 
-def _values(settings: Settings) -> Settings:
-    return {**settings, "value_bytes": PRECISIONS[settings["precision"]].activation}
-
-
 def _operations(settings: Settings) -> Term:
     return term("operations", "5 * variables + 5", settings)
 
 
 def _on_worker(settings: Settings) -> tuple[Term, ...]:
-    values = _values(settings)
+    values = values_of(settings)
     return (term("input: as it is kept, row by row, as a batch", "3 * rows * width * value_bytes", values),)
-
-
-def _on_server(settings: Settings) -> tuple[Term, ...]:
-    return ()
 
 
 def _exchange(settings: Settings, held: Sequence[Variable]) -> Exchange:
@@ -58,6 +50,5 @@ WIDE = Workload(
     variables=_variables,
     operations=_operations,
     on_worker=_on_worker,
-    on_server=_on_server,
     exchange=_exchange,
 )

@@ -55,6 +55,45 @@ class Exchange(msgspec.Struct, frozen=True):
     to_server: Traffic
 
 
+ID_BYTES = 8
+"""Of an int64 id."""
+
+
+PACKED = {"slices": 3, "depth": 256}
+"""Eigen's parallel matmul packs its left side anew: three slices in flight, each about so deep (its caches decide)."""
+
+OPERATION_BYTES = 40 << 10
+"""What TensorFlow 1 takes on a worker for an operation of the graph, in Python, in the runtime and in the copies that
+go to the master and to the optimizer: measured on 1.12, where it is 27 to 50 KiB."""
+
+
+def values_of(settings: Settings) -> Settings:
+    """What the formulas of a step speak of: the settings, and the bytes of a value and of an id."""
+    value_bytes = PRECISIONS[settings["precision"]].activation
+    return {**settings, **PACKED, "value_bytes": value_bytes, "id_bytes": ID_BYTES}
+
+
+def nothing(settings: Settings) -> tuple[Term, ...]:
+    """What a step computes on a server, where it only keeps and updates variables."""
+    return ()
+
+
+def pull_and_push(settings: Settings, held: Sequence[Variable]) -> Exchange:
+    """A worker reads what it needs of the variables, and sends a gradient for all that it read.
+
+    A looked-up variable is read by sending ids, an equal share of them to every server; the gradient's
+    indices are those same ids.
+    """
+    kind = PRECISIONS[settings["precision"]]
+    down, up = Traffic(), Traffic()
+    for variable in held:
+        down += Traffic(1, variable.touched * kind.parameter)
+        up += Traffic(1, variable.touched * kind.gradient)
+        if variable.looked_up is not None:
+            up += Traffic(1, min(variable.looked_up, variable.shape[0]) * ID_BYTES)
+    return Exchange(down, up)
+
+
 class Workload(msgspec.Struct, frozen=True):
     """A model with its formulas. The functions take all settings, those of `JOB` included.
 
@@ -74,8 +113,8 @@ class Workload(msgspec.Struct, frozen=True):
     variables: Callable[[Settings], tuple[Variable, ...]]
     operations: Callable[[Settings], Term]
     on_worker: Callable[[Settings], tuple[Term, ...]]
-    on_server: Callable[[Settings], tuple[Term, ...]]
-    exchange: Callable[[Settings, Sequence[Variable]], Exchange]
+    on_server: Callable[[Settings], tuple[Term, ...]] = nothing
+    exchange: Callable[[Settings, Sequence[Variable]], Exchange] = pull_and_push
 
 
 JOB = (
@@ -94,31 +133,3 @@ NUMBERS = (
 
 def optimizer(default: str) -> Setting:
     return Setting("optimizer", default, "how the parameters are updated", choices=tuple(SLOTS))
-
-
-ID_BYTES = 8
-"""Of an int64 id."""
-
-
-PACKED = {"slices": 3, "depth": 256}
-"""Eigen's parallel matmul packs its left side anew: three slices in flight, each about so deep (its caches decide)."""
-
-OPERATION_BYTES = 40 << 10
-"""What TensorFlow 1 takes on a worker for an operation of the graph, in Python, in the runtime and in the copies that
-go to the master and to the optimizer: measured on 1.12, where it is 27 to 50 KiB."""
-
-
-def pull_and_push(settings: Settings, held: Sequence[Variable]) -> Exchange:
-    """A worker reads what it needs of the variables, and sends a gradient for all that it read.
-
-    A looked-up variable is read by sending ids, an equal share of them to every server; the gradient's
-    indices are those same ids.
-    """
-    kind = PRECISIONS[settings["precision"]]
-    down, up = Traffic(), Traffic()
-    for variable in held:
-        down += Traffic(1, variable.touched * kind.parameter)
-        up += Traffic(1, variable.touched * kind.gradient)
-        if variable.looked_up is not None:
-            up += Traffic(1, min(variable.looked_up, variable.shape[0]) * ID_BYTES)
-    return Exchange(down, up)

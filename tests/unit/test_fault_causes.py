@@ -16,6 +16,7 @@ from diagnostics.model import (
     Diagnosis,
     Event,
     Flight,
+    Memory,
     OpenSpan,
     Process,
     Sample,
@@ -119,8 +120,11 @@ def test_the_first_to_end_is_blamed_not_who_lost_it() -> None:
 
 
 def test_the_same_signal_at_the_memory_limit_is_out_of_memory() -> None:
-    found = verdict(worker(), server(samples=(), exit_status=-9, exit_order=0, out_of_memory=True))
+    memory = Memory(limit=600_000_000, seen=598_000_000, predicted=580_000_000)
+    found = verdict(worker(), server(samples=(), exit_status=-9, exit_order=0, out_of_memory=True, memory=memory))
     assert found.verdict == "out-of-memory"
+    facts = [sight.fact for sight in found.findings[0].evidence]
+    assert "580 MB predicted, 600 MB limit, 598 MB last seen" in facts
 
 
 # --- frozen, throttled, slow

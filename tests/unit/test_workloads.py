@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from diagnostics.errors import UsageError
 from repro import workloads
 from repro.cli import app
+from repro.cluster.limits import parse_limits
 from repro.setting import Setting, resolve
 from repro.workloads.placement import place
 from repro.workloads.terms import term, total
@@ -126,10 +127,32 @@ def test_memory_is_needed_by_every_rank_of_a_scenario_and_includes_the_framework
 
 def test_a_trial_that_cannot_fit_this_machine_is_told_before_it_starts() -> None:
     job = {"workers": 1, "ps": 4, "rows": 1}
-    assert workloads.too_large({**job, "model": "ctr"}, "tf1.12") == ""
-    warning = workloads.too_large({**job, "model": "nce", "vocabulary": 10**12}, "tf1.12")
+    assert not list(workloads.warnings({**job, "model": "ctr"}, "tf1.12"))
+    (warning,) = workloads.warnings({**job, "model": "nce", "vocabulary": 10**12}, "tf1.12")
     assert "5 ranks" in warning and "lastbatch plan nce" in warning
-    assert workloads.too_large({"epoch_ends": 8}, "py3.11") == ""
+    assert not list(workloads.warnings({"epoch_ends": 8}, "py3.11"))
+
+
+def test_a_limit_below_the_plan_is_said_before_the_start() -> None:
+    job = {"workers": 1, "ps": 2, "rows": 1, "model": "ctr", "vocabulary": 100_000}
+    needed = max(workloads.memory_needed(job, "tf1.12").values())
+    (warning,) = workloads.warnings(job, "tf1.12", needed - 1)
+    assert "its limit is" in warning and "lastbatch plan ctr" in warning
+    assert not list(workloads.warnings(job, "tf1.12", needed))
+
+
+def test_a_job_without_servers_is_planned_without_them() -> None:
+    needed = workloads.memory_needed({"workers": 2, "model": "transformer"}, "torch")
+    assert set(needed) == {"worker:0", "worker:1"}
+    assert workloads.memory_needed({"workers": 2, "model": "linear"}, "torch") == {}
+
+
+def test_limits_of_containers_come_from_the_plan() -> None:
+    assert parse_limits(["memory=plan"]).host_config(1000)["mem_limit"] == 1150
+    assert parse_limits(["memory=512"]).host_config(1000)["mem_limit"] == 512 << 20
+    assert parse_limits([]).host_config(1000) == {}
+    result = CliRunner().invoke(app, ["run", "gil-held", "--backend", "docker", "--limit", "memory=plan"])
+    assert result.exit_code == 2 and "memory=512" in result.output
 
 
 def test_a_choice_takes_its_values_only() -> None:

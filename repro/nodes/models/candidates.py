@@ -48,8 +48,11 @@ def score(hidden, weights, biases, labels, candidates, correction):
 
 
 def hide_labels(scores, labels, candidates):
-    hits = tf.cast(tf.equal(labels, tf.expand_dims(candidates[0], 0)), tf.float32)
-    return Scores(scores.true, scores.sampled + HIDE * hits)
+    """The few hits are added to the scores one by one: as a matrix they would take as much memory as those."""
+    hits = tf.where(tf.equal(labels, tf.expand_dims(candidates[0], 0)))
+    hiding = tf.fill([tf.shape(hits)[0]], HIDE)
+    shape = tf.shape(scores.sampled, out_type=tf.int64)
+    return Scores(scores.true, tf.sparse_add(tf.SparseTensor(hits, hiding, shape), scores.sampled))
 
 
 def full_softmax(hidden, weights, biases, labels):
