@@ -54,7 +54,7 @@ def plan(
     settings = resolve(
         f"workload {chosen.name}", workloads.settings_of(chosen), parse_settings(setting or ())
     )
-    _check(settings)
+    workloads.check(settings)
     planned = workloads.plan(chosen, settings)
     fitting = _fitting(chosen, settings, parse_bytes(memory)) if memory else None
     if as_json:
@@ -67,16 +67,7 @@ def plan(
     return BAD_NEWS if fitting and 0 in (fitting["largest_batch"], fitting.get("fewest_servers", 1)) else OK
 
 
-def _check(settings: dict[str, Any]) -> None:
-    if "heads" in settings and settings["width"] % settings["heads"]:
-        raise UsageError(
-            f"width={settings['width']} is not a multiple of heads={settings['heads']}",
-            "Each head has an equal share",
-        )
-
-
 def _document(planned: workloads.Plan) -> dict[str, Any]:
-
     return dict(msgspec.to_builtins(planned))
 
 

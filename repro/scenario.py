@@ -68,14 +68,16 @@ class Scenario(msgspec.Struct, frozen=True):
         """All settings of an arm, with those that were given; where there is a `model`, that workload's too.
 
         Raises:
-            UsageError: an unknown setting or a value that it does not take.
+            UsageError: an unknown setting, a value that it does not take, or values that do not go together.
         """
         given = {**(self.arm(arm).defaults if arm else {}), **given}
         settings = list(self.settings)
         for model in (setting for setting in self.settings if setting.name == "model"):
             name = str(model.parse(given.get("model", str(model.default))))
             settings += workloads.WORKLOADS[name].settings if name in workloads.WORKLOADS else ()
-        return knobs.resolve(f"scenario {self.name}", settings, given)
+        resolved = knobs.resolve(f"scenario {self.name}", settings, given)
+        workloads.check(resolved)
+        return resolved
 
     @property
     def models(self) -> tuple[workloads.Workload, ...]:

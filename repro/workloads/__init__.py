@@ -5,7 +5,7 @@ that limits need. The models themselves are in `repro.nodes.models`.
 """
 
 from repro.workloads.inverse import fewest_servers, largest_batch
-from repro.workloads.known import WORKLOADS, complete, find, names, settings_of
+from repro.workloads.known import WORKLOADS, check, complete, find, names, settings_of
 from repro.workloads.memory import idle_bytes, memory_needed, room, warnings
 from repro.workloads.plan import Edge, Need, Plan, plan
 from repro.workloads.terms import Term
@@ -21,6 +21,7 @@ __all__ = [
     "Term",
     "Variable",
     "Workload",
+    "check",
     "complete",
     "fewest_servers",
     "find",

@@ -50,3 +50,12 @@ def settings_of(workload: Workload) -> tuple[Setting, ...]:
 def complete(workload: Workload, known: Settings) -> Settings:
     """All settings of a plan: those that are known, and the defaults of the rest."""
     return {setting.name: known.get(setting.name, setting.default) for setting in settings_of(workload)}
+
+
+def check(settings: Settings) -> None:
+    """Raises: UsageError: values that do not go together."""
+    if "heads" in settings and settings["width"] % settings["heads"]:
+        raise UsageError(
+            f"width={settings['width']} is not a multiple of heads={settings['heads']}",
+            "Each head has an equal share",
+        )

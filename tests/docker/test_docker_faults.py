@@ -13,6 +13,7 @@ import docker
 import pytest
 from conftest import LASTBATCH, Answer, wait_for
 
+from diagnostics import bundle
 from diagnostics.collect import cgroup, flight
 from repro import scenarios
 from repro.cluster import NodeOrder, owner
@@ -133,3 +134,22 @@ def test_nothing_is_left_of_a_fault_when_the_program_was_killed(
     wait_for(lambda: str(tmp_path) not in Path("/proc/self/mounts").read_text(), 20)
     groups = [path for depth in ("*/docker/*", "*/*") for path in Path("/sys/fs/cgroup").glob(depth)]
     assert not [path for path in groups if any(container["Id"] in path.name for container in mine)]
+
+
+def test_a_rank_at_its_memory_limit_is_named_with_predicted_limit_and_last_seen(
+    image: Image, lastbatch: Call, tmp_path: Path
+) -> None:
+    """A user limits every rank to what the plan says: that suffices until something else takes memory beside one."""
+    image("tf1.12")
+    words = ["run", "last-batch", "--backend", "docker", "--arm", "dataset-article", "--limit", "memory=plan", "--json"]
+    healthy = lastbatch(*words, "--out", "healthy", *settings(epoch_ends=20), "--time-limit", 600)
+    (arm,) = healthy.json["arms"]
+    assert arm["verdict"] == "finished", healthy.err
+    starved = lastbatch(*words, "--out", "starved", *settings(), "--fault", "oom:ps:1,at=worker:0@2")
+    (arm,) = starved.json["arms"]
+    assert arm["verdict"] == "failed" and arm["finding"]["family"] == "out-of-memory", starved.err
+    assert starved.code == 0
+    ended = next(p for p in bundle.read(tmp_path / arm["bundle"]).collection.processes if p.rank == "ps:1")
+    assert ended.memory.limit >= ended.memory.predicted > 100 << 20
+    assert 0 < ended.memory.seen <= ended.memory.limit
+    assert "predicted" in (tmp_path / arm["report"]).read_text()

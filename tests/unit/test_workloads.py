@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 from typer.testing import CliRunner
 
 from diagnostics.errors import UsageError
-from repro import workloads
+from repro import scenarios, workloads
 from repro.cli import app
 from repro.cluster.limits import parse_limits
 from repro.setting import Setting, resolve
@@ -189,3 +189,9 @@ def test_a_wrong_call_is_told_in_one_line(words: list[str], said: str) -> None:
 
 def test_what_fits_nowhere_is_bad_news() -> None:
     assert CliRunner().invoke(app, ["plan", "gpt3", "--memory", "16g"]).exit_code == 1
+
+
+def test_values_that_do_not_go_together_are_refused_before_anything_starts() -> None:
+    with pytest.raises(UsageError, match="not a multiple of heads=2"):
+        scenarios.find("last-batch").resolve({"model": "transformer", "width": "65"})
+    assert CliRunner().invoke(app, ["plan", "gpt2", "--set", "width=65"]).exit_code == 2
