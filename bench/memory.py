@@ -1,7 +1,7 @@
 """Predicted beside measured peak memory of every workload, by role, beyond the idle framework.
 
     python bench/memory.py                     # every workload in three sizes on tf1.12, ten minutes on two quiet cores
-    python bench/memory.py --only ctr          # cases whose name has this in it
+    python bench/memory.py --only "nce|large"  # cases whose name has this regular expression in it
     python bench/memory.py --runtime tf1.15 --json
 
 The peak is the kernel's high-water mark of a rank's resident memory; of several ranks in a role the largest counts. The
@@ -171,7 +171,7 @@ def main() -> None:
     print(heads, file=sys.stderr)
     rows: list[Row] = []
     for case in CASES:
-        if asked.only not in case.name:
+        if not re.search(asked.only, case.name):
             continue
         rows += bench.measure(case, idle)
         for row in rows[-2:]:

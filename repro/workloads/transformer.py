@@ -60,8 +60,10 @@ def _operations(settings: Settings) -> Term:
 
 def _on_worker(settings: Settings) -> tuple[Term, ...]:
     """What a layer keeps for its gradients, in widths a token: each of two norms its centred, normal and
-    scaled input (3), attention q, k, v and the mixed values (4), feed-forward the GELU's input, gate and
-    output (3 times 4); besides the softmax of every pair of positions, in every head.
+    scaled input (3), attention q, k, v, the scaled q and the mixed values (5), feed-forward the GELU's input,
+    gate and output (3 times 4); besides the softmax of every pair of positions, in every head.
+
+    It is fullest at the gradient of the output's weights, where the scores of the whole vocabulary are packed.
     """
     values = {
         **values_of(settings),
@@ -69,13 +71,13 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
         "kept": 1 if settings["recompute"] else settings["layers"],
     }
     found = [
-        term("layers", "kept * tokens * 22 * width * value_bytes", values),
+        term("layers", "kept * tokens * 23 * width * value_bytes", values),
         term(
             "attention (quadratic in the sequence)",
             "kept * rows * heads * sequence**2 * value_bytes",
             values,
         ),
-        term("packed for matmul", "slices * min(depth, width) * tokens * value_bytes", values),
+        term("packed for matmul", "slices * min(depth, tokens) * (vocabulary + width) * value_bytes", values),
         term("embedding and last norm", "4 * tokens * width * value_bytes", values),
         # The loss's gradient takes the scores' place; once they are gone the last layer's gradients need room.
         term("output", "tokens * max(vocabulary, 16 * width) * value_bytes", values),

@@ -136,19 +136,25 @@ def test_nothing_is_left_of_a_fault_when_the_program_was_killed(
     assert not [path for path in groups if any(container["Id"] in path.name for container in mine)]
 
 
+BY_PLAN = ["run", "last-batch", "--backend", "docker", "--arm", "dataset-article", "--limit", "memory=plan", "--json"]
+
+
+def test_a_job_trains_within_the_memory_of_its_plan(image: Image, lastbatch: Call) -> None:
+    image("tf1.12")
+    answer = lastbatch(*BY_PLAN, *settings(epoch_ends=20), "--time-limit", 600)
+    (arm,) = answer.json["arms"]
+    assert arm["verdict"] == "finished" and answer.code == 0, answer.err
+
+
 def test_a_rank_at_its_memory_limit_is_named_with_predicted_limit_and_last_seen(
     image: Image, lastbatch: Call, tmp_path: Path
 ) -> None:
-    """A user limits every rank to what the plan says: that suffices until something else takes memory beside one."""
+    """Something else takes memory beside a rank that had what the plan says."""
     image("tf1.12")
-    words = ["run", "last-batch", "--backend", "docker", "--arm", "dataset-article", "--limit", "memory=plan", "--json"]
-    healthy = lastbatch(*words, "--out", "healthy", *settings(epoch_ends=20), "--time-limit", 600)
-    (arm,) = healthy.json["arms"]
-    assert arm["verdict"] == "finished", healthy.err
-    starved = lastbatch(*words, "--out", "starved", *settings(), "--fault", "oom:ps:1,at=worker:0@2")
-    (arm,) = starved.json["arms"]
-    assert arm["verdict"] == "failed" and arm["finding"]["family"] == "out-of-memory", starved.err
-    assert starved.code == 0
+    answer = lastbatch(*BY_PLAN, *settings(), "--fault", "oom:ps:1,at=worker:0@2", "--time-limit", 600)
+    (arm,) = answer.json["arms"]
+    assert arm["verdict"] == "failed" and arm["finding"]["family"] == "out-of-memory", answer.err
+    assert answer.code == 0
     ended = next(p for p in bundle.read(tmp_path / arm["bundle"]).collection.processes if p.rank == "ps:1")
     assert ended.memory.limit >= ended.memory.predicted > 100 << 20
     assert 0 < ended.memory.seen <= ended.memory.limit
