@@ -75,7 +75,13 @@ def _for_collectives(collection: Collection) -> Iterator[Wait]:
         if process.state is State.HUNG and (name := collective_of(process))
     }
     roles = {_role(rank) for rank in inside}
-    absent = [p.rank for p in collection.processes if _role(p.rank) in roles and p.threads and p.rank not in inside]
+    absent = [
+        process.rank
+        for process in collection.processes
+        if _role(process.rank) in roles
+        and process.rank not in inside
+        and (process.threads or process.state in (State.DEAD, State.FINISHED))
+    ]
     if len(absent) <= _MOST:
         for rank, name in inside.items():
             for other in absent:

@@ -161,7 +161,7 @@ def _threads(collection: Collection) -> list[RenderableType]:
     for process in collection.processes:
         if process.state in (State.HUNG, State.SLOW, State.UNKNOWN):
             for sleep in sleeps.telling(process):
-                if sleep.kind != "mutex" and not sleep.peer:
+                if sleep.kind != "mutex" and sleep.peer in ("", process.rank):
                     together.setdefault((process.rank, sleeps.words(sleep, process, names)), []).append(sleep.tid)
     if not together:
         return []
