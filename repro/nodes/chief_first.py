@@ -39,7 +39,7 @@ def main():
         trained = tf.train.get_or_create_global_step()
     loss = psrank.loss_of(source.batch)
     with tf.control_dependencies([tf.train.GradientDescentOptimizer(0.01).minimize(loss)]):
-        train = tf.assign_add(trained, 1)
+        train = tf.assign_add(trained, 1, use_locking=True)
     barrier = EpochBarrier(workers, workers)
     saver = tf.train.Saver()
 
