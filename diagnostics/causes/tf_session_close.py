@@ -62,7 +62,10 @@ CAUSE = Cause(
         "cause. A session that is being made, not closed, and waits for a rank is `peer-startup` or "
         "`tf-chief-left-first`."
     ),
-    versions="Distributed TensorFlow 1 (seen in 1.9 to 1.12), sessions without device filters",
+    versions=(
+        "Sessions without device filters. Closing: seen in 1.12, reported from 1.9 and 1.10, not in 2.21; Session.reset: "
+        "seen in 1.12 and 2.21"
+    ),
     remedy=(
         "Give every session device filters (the servers and itself): it then knows of no other worker",
         "Let ranks leave together: a barrier after the last step, before anybody ends",
