@@ -63,8 +63,8 @@ CAUSE = Cause(
         "`tf-chief-left-first`."
     ),
     versions=(
-        "Sessions without device filters. Closing: seen in 1.12, reported from 1.9 and 1.10, not in 2.21; Session.reset: "
-        "seen in 1.12 and 2.21"
+        "Sessions without device filters. Closing: seen in 1.12, reported from 1.9 and 1.10, not in 2.21; "
+        "Session.reset: seen in 1.12 and 2.21"
     ),
     remedy=(
         "Give every session device filters (the servers and itself): it then knows of no other worker",
