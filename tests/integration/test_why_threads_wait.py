@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Answer, lacking, wait_for
 
-from diagnostics.collect import procfs
+from diagnostics.collect import asleep, procfs
 from diagnostics.errors import MissingError
 from repro.faults.disk import mounted
 
@@ -36,6 +36,27 @@ int main(void) {
   puts("ready"); fflush(stdout);
   pthread_barrier_wait(&both);
   pthread_mutex_lock(&b);
+}
+"""
+KINDS_OF_MUTEX = """
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+static pthread_mutex_t lock;
+static void *waits(void *x) { pthread_mutex_lock(&lock); return x; }
+int main(int count, char **words) {
+  pthread_mutexattr_t kind;
+  pthread_t thread;
+  pthread_mutexattr_init(&kind);
+  if (!strcmp(words[1], "robust")) pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
+  if (!strcmp(words[1], "inherit")) pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_INHERIT);
+  if (!strcmp(words[1], "recursive")) pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE);
+  if (!strcmp(words[1], "checked")) pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK);
+  pthread_mutex_init(&lock, &kind);
+  pthread_mutex_lock(&lock);
+  pthread_create(&thread, 0, waits, 0);
+  puts("ready"); fflush(stdout);
+  pthread_join(thread, 0);
 }
 """
 SERVES = """
@@ -110,6 +131,17 @@ def test_two_threads_that_hold_each_others_mutex_are_a_circle(lastbatch: Call, t
         edges = {(wait["rank"], wait["on"]) for wait in found["waits"]}
         assert edges == {(f"{name} {process.pid}", f"{name} {other}"), (f"{name} {other}", f"{name} {process.pid}")}
         assert found["verdict"] == "lock-order"
+
+
+def test_every_kind_of_mutex_names_its_holder_and_a_join_names_none(tmp_path: Path) -> None:
+    (tmp_path / "kinds.c").write_text(KINDS_OF_MUTEX)
+    subprocess.run(["gcc", "-O1", "-o", tmp_path / "kinds", tmp_path / "kinds.c", "-lpthread"], check=True)
+    for kind in ("normal", "recursive", "checked", "robust", "inherit"):
+        with running(tmp_path / "kinds", kind) as (process, _):
+            wait_for(lambda pid=process.pid: len(asleep.look_at([pid], {})[pid]) == 2, 30)
+            joins, waits = asleep.look_at([process.pid], {})[process.pid]
+            assert (waits.kind, waits.holder) == ("mutex", process.pid), kind
+            assert (joins.kind, joins.holder) == ("futex", 0), kind
 
 
 def test_who_reads_from_a_connection_waits_for_its_peer(lastbatch: Call) -> None:
