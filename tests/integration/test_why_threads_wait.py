@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,8 +87,7 @@ READS_A_FILE = """
 import signal, sys
 signal.signal(signal.SIGUSR1, lambda *_: None)
 file = open(sys.argv[1], "rb", 0); print("ready", flush=True)
-sys.stdin.readline()
-file.read(1)
+while True: file.seek(0); file.read(1)
 """
 
 
@@ -105,6 +105,13 @@ def running(*argv: object, **options: Any) -> Iterator[tuple[subprocess.Popen[st
 def waits_in(pid: int, call: str) -> Callable[[], bool]:
     """Whether its first thread sleeps in a call whose kernel function has this in its name."""
     return lambda: call in procfs.read_text(Path(f"/proc/{pid}/wchan"))
+
+
+def stands(pid: int, seconds: float = 0.3) -> bool:
+    """Whether the process was not scheduled for a while."""
+    before = procfs.sample_threads(pid)
+    time.sleep(seconds)
+    return procfs.sample_threads(pid) == before
 
 
 def attach(lastbatch: Call, *pids: object) -> Any:
@@ -183,13 +190,10 @@ def test_a_file_that_is_not_answered_is_named_and_its_reader_not_touched(
             argv = (sys.executable, "-c", READS_A_FILE, path)
             # Whoever else has the log open waits for the disk as well when it closes it.
             argv = ("sh", "-c", f'exec "$@" 2>{disk.directory}/log', "sh", *argv)
-            with running(*argv, stdin=subprocess.PIPE) as (reader, _):
+            with running(*argv) as (reader, _):
                 disk.stall()
                 try:
-                    assert reader.stdin
-                    reader.stdin.write("go\n")
-                    reader.stdin.flush()
-                    wait_for(waits_in(reader.pid, "request_wait_answer"), 10)
+                    wait_for(lambda: waits_in(reader.pid, "request_wait_answer")() and stands(reader.pid), 30)
                     if state == "D":
                         reader.send_signal(signal.SIGUSR1)  # the kernel then waits on without listening to signals
                     wait_for(lambda: procfs.state_of(reader.pid) == state, 10)
