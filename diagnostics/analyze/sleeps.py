@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from diagnostics.analyze.thread_waits import For, wait_of
 from diagnostics.model import Collection, Process, Sleep, Thread
+from diagnostics.redact import redact_text
 
 Names = Mapping[tuple[str, int], str]
 """(host, pid) -> rank."""
@@ -43,7 +44,7 @@ def words(sleep: Sleep, process: Process, names: Names) -> str:
         what = "a pipe" if sleep.kind == "pipe" else "a Unix socket"
         return f"{sleep.call} on {what} whose other end {_open_in(process, sleep, names)}"
     if sleep.kind in ("socket", "file"):
-        return f"{sleep.call} on {sleep.what}"
+        return f"{sleep.call} on {what_of(sleep)}"
     if sleep.kind == "futex":
         return f"{_by_stack(process, sleep.tid)} (futex)"
     if sleep.kind == "several":
@@ -51,6 +52,11 @@ def words(sleep: Sleep, process: Process, names: Names) -> str:
     if sleep.kind == "event":
         return f"an event ({sleep.what})"
     return _PLAIN.get(sleep.kind) or f"the system call {sleep.call.removeprefix('call ')}"
+
+
+def what_of(sleep: Sleep) -> str:
+    """`sleep.what`, fit to be shown: a path may have a secret in it."""
+    return redact_text(sleep.what) if sleep.kind == "file" else sleep.what
 
 
 def holder_of_gil(process: Process) -> int:

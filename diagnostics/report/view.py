@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from diagnostics.analyze.sleeps import Names, names_of, telling, words
+from diagnostics.analyze.sleeps import Names, names_of, telling, what_of, words
 from diagnostics.model import Collection, Diagnosis, Evidence, Finding, Flight, OpenSpan, Process, Sleep, State
 from diagnostics.report.text import (
     compact_ranks,
@@ -241,7 +241,7 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
 
 def _slept(sleep: Sleep, process: Process, names: Names) -> dict[str, Any]:
     return {
-        "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": sleep.what, "holder": sleep.holder,
+        "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": what_of(sleep), "holder": sleep.holder,
         "others": list(sleep.others), "peer": sleep.peer, "words": words(sleep, process, names),
     }  # fmt: skip
 

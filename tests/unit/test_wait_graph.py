@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
 from diagnostics.analyze.waits import find_waits
-from diagnostics.model import Collection, Connection, Frame, Process, Sample, Sleep, State, Thread, ThreadSample, Wait
+from diagnostics.model import (
+    Collection,
+    Connection,
+    Diagnosis,
+    Frame,
+    Process,
+    Sample,
+    Sleep,
+    State,
+    Thread,
+    ThreadSample,
+    Wait,
+)
+from diagnostics.report.view import as_json
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
 waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)
@@ -71,3 +86,11 @@ def test_only_a_thread_that_stands_still_waits() -> None:
     runs = Process("worker:0", 1, "a", state=State.HUNG, samples=looks(5, 6), sleeps=(sleep,))
     assert [(w.rank, w.on) for w in find_waits(Collection(0.0, 0.0, (still,)))] == [("worker:0", "worker:1")]
     assert find_waits(Collection(0.0, 0.0, (runs,))) == ()
+
+
+def test_a_secret_in_a_path_is_not_shown() -> None:
+    path = "/data/x?token=ghp_0123456789abcdefghijklmnopqrstuvwxyz (nfs4 of host:/export)"
+    sleep = Sleep(1, "openat", "file", path)
+    process = Process("worker:0", 1, "a", state=State.HUNG, sleeps=(sleep,))
+    shown = json.dumps(as_json(Collection(0.0, 0.0, (process,)), Diagnosis("unknown", "", (), ()), None))
+    assert "openat on /data/" in shown and "ghp_0123456789" not in shown
