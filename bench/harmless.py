@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -139,7 +138,6 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path("harmless.jsonl"), help="what is done; a next call goes on")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the jobs end with this, however it ends
     parts = kept(arguments.keep)
     while (left := arguments.attaches - sum(part.attaches for part in parts)) > 0:
         before = arguments.attaches - left

@@ -2,7 +2,7 @@
 
     python bench/trace.py overhead --runtime tf1.15 --pairs 10 --seconds 10   # steps a second, with probes and without
     python bench/trace.py hangs --runtime tf1.12 --hangs 20 --burst 600       # hang rates, with and without; verdicts
-    python bench/trace.py windows --runtime tf1.15 --arm queue-closed --trials 20 --burst 600   # near misses, and hangs
+    python bench/trace.py windows --runtime tf1.15 --arm queue-closed --set input_on_ps=true --trials 20   # near misses
 
 Needs root and bpftrace. `hangs` and `windows` run whole trials and write each into --log as it ends; called again they
 go on from there, and start none after --burst seconds. All but `overhead` want a machine on which nothing else runs.
@@ -13,12 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,13 @@ from repro import scenarios
 from repro.cluster import Cluster
 from repro.cluster.local import local_cluster
 from repro.experiment import rates
+from repro.run import parse_settings
 from repro.runtimes import ensure
 from repro.trial import Outcome, Plan, recorder_of, run_trial, wait_until_ready
 
 FOREVER = "1000000"
+WARM, WARMING = 20, 60.0
+"""Steps before anything is measured, and the seconds that they may take."""
 STUCK = 2.0
 """Seconds without an event after which a window is thrown away: the job hangs."""
 
@@ -51,10 +55,10 @@ class Quiet:
 
 def plan_of(options: argparse.Namespace, home: str, probes: str) -> Plan:
     story = scenarios.find("last-batch")
+    settings = story.resolve({"epoch_ends": FOREVER, **parse_settings(options.set)}, options.arm)
     return Plan(
-        scenario=story, arm=options.arm, runtime=ensure(options.runtime),
-        settings=story.resolve({"epoch_ends": FOREVER}), time_limit=options.seconds, directory=Path(home) / "trial",
-        probes=probes,
+        scenario=story, arm=options.arm, runtime=ensure(options.runtime), settings=settings,
+        time_limit=options.seconds, directory=Path(home) / "trial", probes=probes,
     )  # fmt: skip
 
 
@@ -66,6 +70,7 @@ class Pace(msgspec.Struct, frozen=True):
 
     steps: float  # a second
     cpu: float
+    events: Mapping[str, float] = {}  # a step, that were remembered or told
 
 
 def overhead(options: argparse.Namespace) -> dict[str, Any]:
@@ -75,8 +80,12 @@ def overhead(options: argparse.Namespace) -> dict[str, Any]:
         print(f"{len(pairs)} of {options.pairs} pairs", file=sys.stderr)
     return {
         "runtime": options.runtime, "arm": options.arm, "probes": options.probes, "window_seconds": options.seconds,
-        "steps_a_second": _ratio([(bare.steps, probed.steps) for bare, probed in pairs]),
+        "set": options.set, "steps_a_second": _ratio([(bare.steps, probed.steps) for bare, probed in pairs]),
         "cpu_seconds_a_step": _ratio([(bare.cpu, probed.cpu) for bare, probed in pairs]),
+        "events_a_step": {
+            kind: round(statistics.mean(probed.events.get(kind, 0.0) for _, probed in pairs), 1)
+            for kind in sorted({kind for _, probed in pairs for kind in probed.events})
+        },
     }  # fmt: skip
 
 
@@ -89,7 +98,7 @@ def _pairs_of_a_job(options: argparse.Namespace, had: int) -> list[tuple[Pace, P
         plan.directory.mkdir()
         with local_cluster(plan.runtime, plan.orders(), plan.directory) as cluster:
             wait_until_ready(cluster)
-            if not _pace(cluster, options.seconds, None):  # the first steps build graphs
+            if not _warmed_up(cluster):
                 return []
             while had + len(found) < options.pairs:
                 order = (None, chosen) if (had + len(found)) % 2 else (chosen, None)
@@ -101,19 +110,29 @@ def _pairs_of_a_job(options: argparse.Namespace, had: int) -> list[tuple[Pace, P
     return found
 
 
+def _warmed_up(cluster: Cluster) -> bool:
+    """Whether it comes to train at all, and does not hang at once. The first steps build graphs."""
+    deadline = time.monotonic() + WARMING
+    while _mark(cluster)[1] < WARM and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return time.monotonic() < deadline
+
+
 def _pace(cluster: Cluster, seconds: float, probes: session.Plan | None) -> Pace | None:
     """None where the job does not go on."""
-    with ExitStack() as stack:
-        if probes:
-            ranks = {member.pid: member.rank for member in cluster.members}
-            stack.enter_context(session.tracing(probes, ranks)).wait_until_attached()
+    ranks = {member.pid: member.rank for member in cluster.members}
+    with session.tracing(probes, ranks) if probes else nullcontext() as trace:
+        if trace:
+            trace.wait_until_attached()
         began, before = _mark(cluster), _cpu()
         time.sleep(seconds)
         ended, after, now = _mark(cluster), _cpu(), time.monotonic()
+        counts = trace.finish().counts if trace else ()
     steps = ended[1] - began[1]
     if now - ended[0] > STUCK or steps < 2:
         return None
-    return Pace(steps / (ended[0] - began[0]), (after - before) / steps)
+    events = {count.what: count.number / steps for count in counts}
+    return Pace(steps / (ended[0] - began[0]), (after - before) / steps, events)
 
 
 def _mark(cluster: Cluster) -> tuple[float, int]:
@@ -147,7 +166,7 @@ def _ratio(pairs: list[tuple[float, float]]) -> dict[str, Any]:
 def trials(options: argparse.Namespace, log: Path, choices: tuple[str, ...]) -> Iterator[list[dict[str, Any]]]:
     """The log's trials of these options; again after each one more, with the next of the probe sets in turn."""
     began = time.monotonic()
-    key = {"what": options.what, "runtime": options.runtime, "arm": options.arm, "seconds": options.seconds}
+    key = {name: getattr(options, name) for name in ("what", "runtime", "arm", "set", "seconds")}
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     rows = [row for row in rows if {name: row.get(name) for name in key} == key and row["probes"] in choices]
     while True:
@@ -199,7 +218,8 @@ def hangs(options: argparse.Namespace) -> dict[str, Any]:
             break
     hung = [row["trace"] for row in arms[1] if row["verdict"] == "hung"]
     return {
-        "runtime": options.runtime, "arm": options.arm, "probes": options.probes, "log": str(options.log),
+        "runtime": options.runtime, "arm": options.arm, "set": options.set, "probes": options.probes,
+        "log": str(options.log),
         "complete": all(count.hits >= options.hangs for count in counts),
         "without": _rate(counts[0]), "with": _rate(counts[1]), "p": _same_rate(*counts),
         "proven": sum(trace["verdict"] == "proven" and trace["named"] for trace in hung), "of": len(hung),
@@ -239,7 +259,8 @@ def windows(options: argparse.Namespace) -> dict[str, Any]:
     traces = [row["trace"] for row in rows]
     count = rates.Count(sum(row["verdict"] == "hung" for row in rows), sum(row["epoch_ends"] for row in rows))
     return {
-        "runtime": options.runtime, "arm": options.arm, "probes": options.probes, "log": str(options.log),
+        "runtime": options.runtime, "arm": options.arm, "set": options.set, "probes": options.probes,
+        "log": str(options.log),
         "trials": len(rows), "trained_seconds": round(sum(row["trained"] for row in rows)), "hangs": _rate(count),
         "proven": [trace["why"] for trace in traces if trace["verdict"] == "proven"],
         **{name: dict(sum((Counter(trace[name]) for trace in traces), Counter())) for name in TOTALS},
@@ -257,6 +278,7 @@ def main() -> int:
     parser.add_argument("what", choices=tuple(DEFAULTS))
     parser.add_argument("--runtime", default="tf1.12")
     parser.add_argument("--arm", default="dataset")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; again for more")
     parser.add_argument("--probes", help="probe set (default: rendezvous; for windows all-receives)")
     parser.add_argument("--seconds", type=float, help="of a window (default 10), of a trial at most (default 120)")
     parser.add_argument("--pairs", type=int, default=10, help="of windows, for overhead")

@@ -143,6 +143,7 @@ class _Gdb:
         self._process = process
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._heard: list[str] = []
+        self._told: list[dict[str, Any]] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -163,16 +164,20 @@ class _Gdb:
         self._to.flush()
 
     def until(self, word: str) -> dict[str, Any]:
-        """The next message that holds this word."""
+        """The first message that holds this word, which may have come while we waited for another."""
         deadline = time.monotonic() + LIMIT
+        if past := next((message for message in self._told if word in message), None):
+            return past
         while (left := deadline - time.monotonic()) > 0:
             try:
                 line = self._lines.get(timeout=left)
             except queue.Empty:
                 break
             self._heard += [line.decode("utf-8", "replace").rstrip()] if b"LWP" not in line else []
-            if (at := line.find(b'{"')) >= 0 and word in (message := json.loads(line[at:])):
-                return dict(message)
+            if (at := line.find(b'{"')) >= 0:
+                self._told.append(message := json.loads(line[at:]))
+                if word in message:
+                    return dict(message)
         raise LastbatchError(f"the interleaving did not come about: gdb did not come to {word!r}; {self._heard[-4:]}")
 
 

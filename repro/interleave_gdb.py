@@ -72,7 +72,7 @@ class PartEnds(gdb.Breakpoint):
     """The master hears that a server's part of the step is over."""
 
     def stop(self):
-        if STATE["held"]:
+        if STATE["armed"]:
             say(part=register("rsi") & 0xFFFFFFFF)
         return False
 

@@ -106,7 +106,9 @@ def main():
     config = session_config(node)
     device = "/job:worker/task:%d" % node.index
     model = models.find(node.settings["model"])
-    with tf.device(device + "/cpu:0"):
+    # Queue runners are threads of the worker, and fill queues of its own.
+    remote = node.settings.get("input_on_ps") and node.arm != "queue"
+    with tf.device(("/job:ps/task:0" if remote else device) + "/cpu:0"):
         source = inputs.SOURCES[node.arm](node, model.features(node.settings))
     step = model.build(source.batch, node, device)
     fetches = [source.rows, step.train]

@@ -35,6 +35,8 @@ def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected
         )
     if release >= (1, 13):
         return Expected(hang=True, cause=CAUSE, either=True, why="from 1.13 only the narrower window is open")
+    if settings["input_on_ps"] and arm != "queue":
+        return Expected(hang=True, cause=CAUSE, either=True, why="the error comes from a server, and later")
     if arm == "dataset-article":
         return Expected(hang=True, cause=CAUSE, either=True, why="its end of sequence is less prompt: hangs are rare")
     if settings["model"] != "wide":
@@ -74,6 +76,7 @@ SCENARIO = Scenario(
         Setting("remainder", 0, "rows in an additional, smaller last batch", 0, 100_000),
         Setting("drop_remainder", False, "drop that smaller last batch"),
         Setting("stop_by_count", False, "end an epoch after its last batch by counting, so that no error ends it"),
+        Setting("input_on_ps", False, "the input lives on server 0, as one that workers share (not for arm queue)"),
         Setting("device_filters", False, "let a worker see the servers and itself only"),
         Setting("epoch_ends", 3000, "epochs that each worker trains", 1),
         Setting("read_ms", 40, "milliseconds a read takes (arm queue); 0: as prompt as a Dataset", 0, 10_000),

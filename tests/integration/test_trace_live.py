@@ -177,3 +177,14 @@ def test_every_release_has_the_functions(runtime: Callable[[str], Runtime]) -> N
         plan = session.plan(probe_set, session.library_of(runtime(name).python, probe_set))
         events = {place.probe.event for place in plan.places}
         assert events == {"register", "start", "return", "abort", "cancel", "run", "part"}, name
+
+
+def test_doctor_says_in_which_runtimes_the_functions_are_found(
+    lastbatch: Callable[..., Answer], runtime: Callable[[str], Runtime]
+) -> None:
+    runtime("tf1.12")
+    runtime("tf2")
+    (check,) = [one for one in lastbatch("doctor", "--json").json["checks"] if one["name"] == "symbols to probe"]
+
+    can, _, cannot = check["found"].partition("; not in ")
+    assert check["ok"] and "tf1.12" in can and "tf2" in cannot
