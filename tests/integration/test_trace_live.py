@@ -158,6 +158,7 @@ def test_without_root_it_says_so(holder: subprocess.Popen[bytes], tracing: None)
 
 AS_NOBODY = """
 import os, sys
+import encodings.idna, pyroute2  # here: nobody may not read where they lie, if that is a home
 from repro import cli
 os.geteuid = lambda real=os.geteuid: (os.seteuid(int(sys.argv[1])), real())[1]
 cli.app(sys.argv[2:])
