@@ -106,18 +106,19 @@ def _server(workload: Workload, settings: Settings, index: int, part: tuple[tupl
     """A server is fullest either when its last and largest variable is initialized or in a step.
 
     TensorFlow makes an initial value first and then copies it: a variable asks for memory that devices and network
-    cards reach, a temporary for any. What arrives in a step is held as the message and as a tensor.
+    cards reach, a temporary for any. Of what arrives in a step each is used when it comes, in the order of the backward
+    pass: the largest alone counts, held as the message and as a tensor.
     """
     held, exchange = part
     kept = _states(held, settings, gradients=False)
     values = {
         "workers": settings["workers"],
-        "sent": exchange.to_server.bytes,
+        "sent": exchange.to_server.largest,
         "largest": max((variable.size for variable in held), default=0),
         "bytes_each": PRECISIONS[settings["precision"]].parameter,
     }
     initial = (term("initial value of the largest, before it is copied", "largest * bytes_each", values),)
-    arrived = term("arrived from the workers, message and tensor", "2 * workers * sent", values)
+    arrived = term("largest that arrives from each worker, message and tensor", "2 * workers * sent", values)
     step = (arrived, *workload.on_server(settings))
     return _need(f"ps:{index}", (*kept, *max(initial, step, key=total)))
 

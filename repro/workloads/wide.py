@@ -34,8 +34,8 @@ def _on_worker(settings: Settings) -> tuple[Term, ...]:
 def _exchange(settings: Settings, held: Sequence[Variable]) -> Exchange:
     value = PRECISIONS[settings["precision"]].activation
     return Exchange(
-        to_worker=Traffic(len(held), len(held) * settings["rows"] * value),
-        to_server=Traffic(1, settings["rows"] * settings["width"] * value),
+        to_worker=Traffic(len(held), len(held) * settings["rows"] * value, settings["rows"] * value),
+        to_server=Traffic.of(settings["rows"] * settings["width"] * value),
     )
 
 

@@ -39,13 +39,22 @@ class Variable(msgspec.Struct, frozen=True):
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """What crosses from one process to another in a step: tensors (each one receive) and their bytes."""
+    """What crosses from one process to another in a step: tensors (each one receive), their bytes, and those of the
+    largest."""
 
     tensors: int = 0
     bytes: int = 0
+    largest: int = 0
 
     def __add__(self, other: Traffic) -> Traffic:
-        return Traffic(self.tensors + other.tensors, self.bytes + other.bytes)
+        return Traffic(
+            self.tensors + other.tensors, self.bytes + other.bytes, max(self.largest, other.largest)
+        )
+
+    @classmethod
+    def of(cls, size: int) -> Traffic:
+        """One tensor of so many bytes."""
+        return cls(1, size, size)
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -87,10 +96,10 @@ def pull_and_push(settings: Settings, held: Sequence[Variable]) -> Exchange:
     kind = PRECISIONS[settings["precision"]]
     down, up = Traffic(), Traffic()
     for variable in held:
-        down += Traffic(1, variable.touched * kind.parameter)
-        up += Traffic(1, variable.touched * kind.gradient)
+        down += Traffic.of(variable.touched * kind.parameter)
+        up += Traffic.of(variable.touched * kind.gradient)
         if variable.looked_up is not None:
-            up += Traffic(1, min(variable.looked_up, variable.shape[0]) * ID_BYTES)
+            up += Traffic.of(min(variable.looked_up, variable.shape[0]) * ID_BYTES)
     return Exchange(down, up)
 
 
