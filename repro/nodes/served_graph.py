@@ -4,7 +4,9 @@ The rank exports the graph and its variables, builds the server, and asks it for
 """
 
 import os
+import shutil
 import subprocess
+import sys
 
 from repro.nodes.node import start
 from repro.nodes.plain import train
@@ -50,6 +52,9 @@ def export(node, path):
 
 
 def build(node):
+    for tool in ("cmake", "cc"):
+        if not shutil.which(tool):
+            sys.exit("%s is not installed: apt-get install cmake build-essential" % tool)
     directory = os.path.join(node.directory, "build")
     subprocess.check_call(["cmake", "-S", SOURCE, "-B", directory, "-DWHEEL=" + WHEEL])
     subprocess.check_call(["cmake", "--build", directory])
