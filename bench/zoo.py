@@ -136,7 +136,7 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
     )  # fmt: skip
 
 
-LOOKALIKES = ("slow-input", "gc-pause", "idle-server")
+LOOKALIKES = ("slow-input", "gc-pause", "idle-server", "long-eval", "big-checkpoint", "first-step-compile")
 SAY_NOTHING = ("last-batch",)
 """Whose ranks cannot know beforehand where they will hang."""
 NAMED_IN_LOG = dict.fromkeys(("startup", "chief-first"), "still waiting for response")

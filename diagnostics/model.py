@@ -132,6 +132,7 @@ class Sample(Record, frozen=True):
     step: int = -1  # recorder's current step, -1 without a recorder
     events: int = -1  # number of recorder events so far
     cgroup: Cgroup | None = None
+    disk_bytes: int = -1  # read from and written to storage so far; -1 where the kernel does not tell
 
     @property
     def cpu(self) -> float:

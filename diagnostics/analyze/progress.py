@@ -22,9 +22,9 @@ class Limits(Record, frozen=True):
 
     `floor`: never before this. `unknown_history`: with too few events to know what is normal (the first step
     builds and compiles). `phase`: inside a save, a barrier or a named phase (evaluation, checkpoint). `busy`: how
-    many times longer a rank that still burns CPU or moves bytes may stay silent. `moving_cpu`, `moving_bytes`: a
-    second, what counts as moving; an idle TensorFlow process with its timers stays well below both. `slower`: so many
-    times its usual step makes a rank slow.
+    many times longer a rank that still burns CPU or moves bytes may stay silent. `moving_cpu`, `moving_bytes` (over
+    sockets), `moving_disk` (bytes of storage): a second, what counts as moving; an idle TensorFlow process with its
+    timers and its log stays well below. `slower`: so many times its usual step makes a rank slow.
     """
 
     floor: float = 4.0
@@ -33,6 +33,7 @@ class Limits(Record, frozen=True):
     busy: float = 20.0
     moving_cpu: float = 0.05
     moving_bytes: float = 512.0
+    moving_disk: float = 262144.0
     slower: float = 5.0
 
 
@@ -122,7 +123,20 @@ def has_moved(samples: Sequence[Sample], limits: Limits) -> str:
     moved = last.socket_bytes - first.socket_bytes
     if moved / seconds > limits.moving_bytes:
         return f"{moved} bytes over its sockets in {seconds:.1f} s"
-    return ""
+    stored = last.disk_bytes - first.disk_bytes
+    if first.disk_bytes >= 0 and stored / seconds > limits.moving_disk:
+        return f"{stored} bytes of storage in {seconds:.1f} s"
+    return "its storage answers" if _storage_answers(first, last) else ""
+
+
+def _storage_answers(first: Sample, last: Sample) -> bool:
+    """Whether a thread in uninterruptible sleep woke in between: a long fsync moves nothing else."""
+    before = {thread.tid: thread for thread in first.threads}
+    return any(
+        "D" in (thread.state, before[thread.tid].state) and thread.voluntary > before[thread.tid].voluntary
+        for thread in last.threads
+        if thread.tid in before
+    )
 
 
 def is_server(rank: str) -> bool:

@@ -91,6 +91,12 @@ def cpu_of(pid: int) -> float:
     return cpu_and_start(pid)[0]
 
 
+def disk_bytes_of(pid: int) -> int:
+    """Bytes that it has had read from storage, and written to it or left to be written; -1 where it is not told."""
+    counts = re.findall(r"^(?:read|write)_bytes: (\d+)$", read_text(Path(f"/proc/{pid}/io")), re.MULTILINE)
+    return sum(map(int, counts)) if counts else -1
+
+
 def start_time(pid: int) -> int:
     """In clock ticks since boot: with the pid it names one process, also after the pid is used again."""
     return cpu_and_start(pid)[1]
@@ -239,5 +245,5 @@ def look(
         log_bytes = 0
     return Sample(
         at=at, threads=sample_threads(pid), socket_bytes=socket_bytes, log_bytes=log_bytes, step=step, events=events,
-        cgroup=group,
+        cgroup=group, disk_bytes=disk_bytes_of(pid),
     )  # fmt: skip

@@ -24,8 +24,11 @@ def flight(gaps: list[float], silence: float, *, inside: str = "step") -> Flight
     )  # fmt: skip
 
 
-def look(at: float, cpu: float = 1.0, moved: int = 0, events: int = 10, state: str = "S") -> Sample:
-    return Sample(at, (ThreadSample(1, "python", state, cpu, 5, 5),), moved, step=1, events=events)
+def look(
+    at: float, cpu: float = 1.0, moved: int = 0, events: int = 10, state: str = "S", woken: int = 5, stored: int = -1
+) -> Sample:
+    thread = ThreadSample(1, "python", state, cpu, woken, 5)
+    return Sample(at, (thread,), moved, step=1, events=events, disk_bytes=stored)
 
 
 def process(recording: Flight | None, *samples: Sample, rank: str = "worker:0", **more: object) -> Process:
@@ -43,6 +46,15 @@ def test_a_long_silence_without_movement_is_a_hang() -> None:
 def test_the_same_silence_with_movement_is_slow() -> None:
     for second in (look(2.0, cpu=1.5), look(2.0, moved=100_000)):
         assert judge(process(flight([0.005] * 100, 6.0), look(1.0), second))[0] is State.SLOW
+
+
+def test_who_writes_a_checkpoint_moves() -> None:
+    """GIVEN bytes that go to the disk, or an fsync that is answered piece by piece, THEN a long silence is no hang."""
+    silent = flight([0.005] * 100, 6.0)
+    assert judge(process(silent, look(1.0, stored=0), look(2.0, stored=1 << 20)))[0] is State.SLOW
+    assert judge(process(silent, look(1.0, state="D"), look(2.0, state="D", woken=9)))[0] is State.SLOW
+    assert judge(process(silent, look(1.0, state="D"), look(2.0, state="D")))[0] is State.HUNG
+    assert judge(process(silent, look(1.0, stored=0), look(2.0, stored=4096)))[0] is State.HUNG, "a line of its log"
 
 
 def test_busy_for_ever_is_a_hang_too() -> None:
