@@ -60,10 +60,11 @@ def _blocked_threads(pid: int) -> set[tuple[str, int]]:
     except OSError:
         return set()
     found = set()
+    may_be_fuse = " - fuse" in read_text(Path(f"/proc/{pid}/mountinfo"), 4 << 20)
     for tid in tasks:
         home = Path(f"/proc/{pid}/task/{tid}")
         state = _stat_fields(read_text(home / "stat"))[0]
-        if state == "D" or (state == "S" and read_text(home / "wchan") == _FUSE_WAIT):
+        if state == "D" or (may_be_fuse and state == "S" and read_text(home / "wchan") == _FUSE_WAIT):
             found.add((tid, _status_number(read_text(home / "status"), "voluntary_ctxt_switches")))
     return found
 
