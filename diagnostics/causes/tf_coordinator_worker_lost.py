@@ -1,0 +1,83 @@
+"""A coordinator of TensorFlow 2 waits for workers that are gone, and keeps their steps until one comes back.
+
+The coordinator has a thread for each worker. What carries the cause: its main thread waits for the scheduled steps, and
+every such thread waits for a worker that has failed, so that nobody takes a step.
+"""
+
+from __future__ import annotations
+
+import os
+
+from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.merge import main_thread
+from diagnostics.analyze.thread_waits import short
+from diagnostics.causes import Case, Cause
+from diagnostics.model import Process, State, Thread
+
+_ASKS_IT = frozenset({"join", "schedule", "fetch"})
+
+
+def examine(facts: Facts) -> Case | None:
+    cases = [case for process in facts.processes if (case := _examine_process(process))]
+    return max(cases, key=lambda case: case.log_odds, default=None)
+
+
+def _examine_process(process: Process) -> Case | None:
+    if process.state is State.FINISHED:
+        return None
+    lost = [thread for thread in process.threads if _passes(thread, "wait_on_failure")]
+    if not lost:
+        return None
+    case = Case(prior=-2.0)
+    where = [process.rank]
+    said = f"threads of the coordinator wait for a worker that has failed to come back: {len(lost)}"
+    case.supports(2.0, evidence(said, "stacks", where))
+    main = main_thread(process)
+    if main and any(_passes(main, name) for name in _ASKS_IT):
+        case.supports(0.7, evidence("the program waits for the steps that it scheduled", "stacks", where))
+    left = [thread for thread in process.threads if _passes(thread, "_process_queue") and thread not in lost]
+    if left:
+        said = f"{len(left)} other workers are there, and take the steps"
+        case.speaks_against(2.0, evidence(said, "stacks", where))
+    else:
+        case.supports(1.0, evidence("no other worker is there that could take a step", "stacks", where))
+    if process.state is State.HUNG:
+        case.supports(1.0, evidence("it is silent for longer than its history allows", "recorder", where))
+    case.lacks("how the worker ended: its own log, or whoever started it")
+    return case
+
+
+def _passes(thread: Thread, function: str) -> bool:
+    return any(
+        not frame.native and short(frame) == function and os.path.basename(frame.file) == "cluster_coordinator.py"
+        for frame in thread.frames
+    )
+
+
+CAUSE = Cause(
+    id="tf-coordinator-worker-lost",
+    family="peer-dead",
+    title="The coordinator waits for workers that are gone: nobody is left to take its steps",
+    examine=examine,
+    not_to_be_taken_for=(
+        "With other workers left the job goes on, and only this one's share is missing. A parameter server that is "
+        "lost ends the coordinator with an error."
+    ),
+    versions="tf.distribute.coordinator.ClusterCoordinator, TensorFlow 2.4 and newer",
+    remedy=(
+        "Start the worker again, at the address that the cluster's specification has for it: the step is done then",
+        "Let whoever runs the job start lost workers again by itself, and watch how many there are",
+        "Poll coordinator.done() with a limit of your own in place of join()",
+    ),
+    references=(
+        "https://www.tensorflow.org/tutorials/distribute/parameter_server_training",
+        "https://www.tensorflow.org/api_docs/python/tf/distribute/coordinator/ClusterCoordinator",
+    ),
+    scenario="ps-strategy",
+    looks_like=(
+        "    wait (threading.py:331)",
+        "    wait_on_failure (tensorflow/python/distribute/coordinator/cluster_coordinator.py:955)",
+        "    _process_closure (tensorflow/python/distribute/coordinator/cluster_coordinator.py)",
+        "    _process_queue (tensorflow/python/distribute/coordinator/cluster_coordinator.py)",
+    ),
+)
