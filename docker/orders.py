@@ -8,9 +8,12 @@ import sys
 
 WORKERS, SERVERS, PORT = 1, 4, 2222
 SETTINGS = {
-    "workers": WORKERS, "ps": SERVERS, "variables": 200, "inter_op": 4, "intra_op": 0, "batches": 1, "rows": 1,
-    "remainder": 0, "drop_remainder": False, "device_filters": False, "epoch_ends": 3000, "slow_percent": 0,
+    "workers": WORKERS, "ps": SERVERS, "model": "wide", "variables": 200, "width": 8, "inter_op": 4, "intra_op": 0,
+    "batches": 1, "rows": 1, "shards": 2, "uneven_shards": False, "seed": 0, "remainder": 0, "drop_remainder": False,
+    "stop_by_count": False, "input_on_ps": False, "device_filters": False, "epoch_ends": 3000, "read_ms": 40,
+    "recorder": True, "slow_percent": 0,
 }  # fmt: skip
+"""The scenario's own defaults; `lastbatch scenarios` tells what they mean."""
 
 
 def orders(rank, given):
@@ -24,6 +27,7 @@ def orders(rank, given):
         "settings": dict(SETTINGS, **given),
         "arm": "dataset",
         "directory": "/home/rank",
+        "data": "/home/rank",
         "runtime": "tf1.12",
         "expected": [
             f"{role}:{index}"

@@ -18,9 +18,9 @@ NODE_ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "GRPC_ENABLE_FORK_SUPPORT": "0",
-        # By itself glibc learns to keep freed tensors of up to 32 MiB in pieces: a peak half as high again as what
-        # is in use, and no limit could be taken from a plan.
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+    # By itself glibc learns to keep freed tensors of up to 32 MiB in pieces: a peak half as high again as what
+    # is in use, and no limit could be taken from a plan.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
 }
 """Given to every node program, wherever it runs; PYTHONPATH comes besides."""
 
