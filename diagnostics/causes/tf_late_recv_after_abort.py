@@ -183,7 +183,10 @@ CAUSE = Cause(
         "Stacks alone look the same for a dead peer, a partition and starved synchronous training; without evidence "
         "that the step had already failed locally this cause is not named."
     ),
-    versions="TensorFlow 1.4 to 1.12 (both windows of the race); 1.13 to 2.2 (the narrower; hung on 1.13.2, 1.15.5)",
+    versions=(
+        "TensorFlow 1.4 to 1.12 (both windows of the race); 1.13 to 2.2 (the narrower one; hung on 1.13.2, and on "
+        "1.15.5 where the input is on a server)"
+    ),
     remedy=(
         "Upgrade to TensorFlow 2.3 or newer, which closes both windows; 1.13 closes only the wider one (PR 23580)",
         "Until then, end each epoch by a step count below the end of the data, so that no error ends it",
