@@ -36,6 +36,11 @@ class Moment(Record, frozen=True):
     what: str
     telling: bool = False  # one of those that make the proof
 
+    @property
+    def when(self) -> str:
+        """`at` for people: `+183.0 µs`, `+11.0 s`."""
+        return f"{self.at:+,.1f} µs" if abs(self.at) < 1e5 else f"{self.at / 1e6:+,.1f} s"
+
 
 class Escaped(Record, frozen=True):
     """A call that an abort did not reach.

@@ -61,7 +61,7 @@ def _lane(lane: Lane, x: float, height: int, absent: bool) -> Iterable[str]:
 def _moment(moment: Moment, y: float, xs: dict[Lane, float], asked: str) -> Iterable[str]:
     x = xs.get((moment.rank, moment.tid)) or xs.get((moment.rank, 0))
     kind = "moment telling" if moment.telling else "moment"
-    yield f'<text class="when" x="{LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{moment.at:+,.1f} µs</text>'
+    yield f'<text class="when" x="{LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{moment.when}</text>'
     if x is None:  # another thread of a rank that has lanes for its threads
         x = next((place for (rank, _), place in xs.items() if rank == moment.rank), float(LEFT))
         kind += " aside"

@@ -46,13 +46,12 @@ def _counts(result: TraceResult) -> str:
 
 def _sequence(result: TraceResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 2))
-    table.add_column("µs", justify="right")
+    table.add_column("when", justify="right", no_wrap=True)
     table.add_column("rank")
     table.add_column("thread")
     table.add_column("what happened", overflow="fold")
     for moment in result.sequence:
         style = "bold" if moment.telling else ""
-        table.add_row(
-            *(Text(cell, style) for cell in (f"{moment.at:+,.1f}", moment.rank, str(moment.tid), moment.what))
-        )
+        cells = (moment.when, moment.rank, str(moment.tid), moment.what)
+        table.add_row(*(Text(cell, style) for cell in cells))
     return table
