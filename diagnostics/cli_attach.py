@@ -24,6 +24,7 @@ from diagnostics.errors import LastbatchError, UsageError
 from diagnostics.model import Collection
 from diagnostics.redact import redact_command
 from diagnostics.report.text import plural
+from diagnostics.trace.late import look_into_memory
 from diagnostics.transport import Fleet, attach_hosts
 
 Targets = Annotated[
@@ -81,7 +82,7 @@ def attach(
             collection = attach_hosts(fleet, targets or [], options, status.update, children)
         else:
             chosen = select(targets or [], children, peers)
-            collection = collect(_targets(chosen), options, chosen.expected, status.update)
+            collection = look_into_memory(collect(_targets(chosen), options, chosen.expected, status.update))
     return conclude(collection, Limits(floor=hang_after), out, as_json)
 
 

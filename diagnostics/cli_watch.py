@@ -20,6 +20,7 @@ from diagnostics.collect import Options, Target, collect, procfs
 from diagnostics.console import BAD_NEWS, OK, Json, command, words
 from diagnostics.discover.selectors import select
 from diagnostics.errors import MissingError, UsageError
+from diagnostics.trace.late import look_into_memory
 from diagnostics.watching import Family, Hang, wait_for_hang
 
 
@@ -83,7 +84,7 @@ def _watch(
         if hang is None:
             return code or _how_it_ended(started)
         _tell(hang)
-        collection = collect([Target(pid) for pid in family.members()], Options())
+        collection = look_into_memory(collect([Target(pid) for pid in family.members()], Options()))
         # What is known from watching is more than two looks tell.
         conclude(
             collection, Limits(floor=hang_after, unknown_history=min(hang.job.allowed(hang_after), 60.0)), out, as_json

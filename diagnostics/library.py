@@ -10,6 +10,7 @@ from diagnostics.analyze.progress import Limits
 from diagnostics.collect import Options, Target, collect
 from diagnostics.discover.selectors import select
 from diagnostics.model import Collection, Diagnosis
+from diagnostics.trace.late import look_into_memory
 
 
 class Attached(NamedTuple):
@@ -47,4 +48,4 @@ def attach(
     collection = collect(
         [Target(member.pid, member.rank) for member in chosen.members], options, chosen.expected, progress
     )
-    return Attached(*diagnose(collection, limits))
+    return Attached(*diagnose(look_into_memory(collection), limits))

@@ -21,6 +21,7 @@ from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, Finding, Process, State
 from diagnostics.report.html import render_html
 from diagnostics.trace import bpftrace, session, sets
+from diagnostics.trace.late import look_into_memory
 from diagnostics.trace.model import TraceResult
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.backends import Backend, Local
@@ -229,7 +230,9 @@ def _explained(
     outcome: Outcome, plan: Plan, collection: Collection, attachments: dict[str, bundle.Attachment], ended: float
 ) -> Outcome:
     """The outcome with its diagnosis, and with bundle and report written."""
-    collection = msgspec.structs.replace(collection, scenario=plan.described(), trace=outcome.trace)
+    collection = msgspec.structs.replace(
+        collection, scenario=plan.described(), trace=outcome.trace or collection.trace
+    )
     collection, diagnosis = diagnose(collection, plan.limits)
     collecting = time.monotonic() - ended
     stem = plan.directory
@@ -336,6 +339,8 @@ def _collect(
     # Before the stacks, which take a while: a rank that ends meanwhile was alive in all the evidence there is.
     exits, starved = cluster.exits(), cluster.out_of_memory()
     collection = add_stacks(observed, options)
+    if not plan.probes:
+        collection = look_into_memory(collection)
     order = list(exits)
 
     def with_end(process: Process) -> Process:

@@ -23,23 +23,36 @@ _MOST = 8
 def find_waits(collection: Collection) -> tuple[Wait, ...]:
     """By framework calls, connections, pipes, children, locks and collectives.
 
-    A client in RunStep waits for the peers that it is connected to; which of them, stacks do not tell. Threads of one
-    rank that wait for each other's locks are `worker:0 thread 4711`.
+    A client in RunStep waits for the peers that it is connected to; which of them, stacks do not tell, but a trace or
+    its memory does. Threads of one rank that wait for each other's locks are `worker:0 thread 4711`.
     """
     names = names_of(collection)
     waiting = [process for process in collection.processes if process.state in _MAY_WAIT]
-    found: dict[tuple[str, str], Wait] = {}
-    for wait in (wait for process in waiting for wait in _of(process, names)):
-        found.setdefault((wait.rank, wait.on), wait)
+    escaped = [wait for process in waiting for wait in _for_escaped(process, collection)]
+    known = {wait.rank for wait in escaped}
+    found: dict[tuple[str, str], Wait] = {(wait.rank, wait.on): wait for wait in escaped}
+    for process in waiting:
+        for wait in (*(() if process.rank in known else _in_steps(process)), *_of(process, names)):
+            found.setdefault((wait.rank, wait.on), wait)
     for wait in _for_collectives(collection):
         found.setdefault((wait.rank, wait.on), wait)
     return tuple(found.values())
 
 
-def _of(process: Process, names: Names) -> Iterator[Wait]:
+def _for_escaped(process: Process, collection: Collection) -> Iterator[Wait]:
+    for call in collection.trace.escaped if collection.trace else ():
+        if call.rank == process.rank and call.peer and not call.came_back:
+            asked = f" of {call.tensor.split(';')[3]}" if call.tensor.count(";") >= 3 else ""
+            yield Wait(call.rank, call.peer, f"a receive{asked} that was aborted in vain, and never came back")
+
+
+def _in_steps(process: Process) -> Iterator[Wait]:
     if any(stack_has(thread, [call]) for thread in process.threads for call in _CLIENT_CALLS):
         for peer, quiet in _peers(process).items():
             yield _in_step(process, peer, quiet)
+
+
+def _of(process: Process, names: Names) -> Iterator[Wait]:
     for sleep in process.sleeps:
         if stood_still(process, sleep.tid):
             yield from _by_sleep(process, sleep, names)

@@ -46,7 +46,7 @@ def examine(facts: Facts) -> Case | None:
 def _look_at_trace(case: Case, trace: TraceResult | None) -> None:
     if trace is None or trace.probe_set not in ("rendezvous", "all-receives"):
         return
-    source = f"live trace ({trace.method})"
+    source = "memory" if trace.method == "memory" else f"live trace ({trace.method})"
     if trace.verdict is TraceVerdict.PROVEN:
         stuck = [call for call in trace.escaped if not call.came_back]
         case.supports(8.0, evidence(f"proven: {trace.why}", source, dict.fromkeys(call.rank for call in stuck)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,8 @@ SERVER = 8
 GAP = 1.0
 """Seconds between the two looks."""
 LARGEST_REGION = 4 << 30
+CHUNK = 16 << 20
+"""Bytes of another process that are held here at a time."""
 PAGE = mmap.PAGESIZE
 _IN_USE = re.compile(rb"[\x40-\xff]+")
 """Highest bytes of the entries of /proc/PID/pagemap for pages that are present (bit 63) or swapped out (62)."""
@@ -96,13 +98,19 @@ class Memory:
     def find(self, word: int) -> Iterator[int]:
         """Addresses of anonymous, writable memory that hold this 8-byte word, aligned."""
         needle = word.to_bytes(8, "little")
-        for start, end in self._used:
-            data = self.read(start, end - start)
-            at = data.find(needle)
-            while at >= 0:
-                if at % 8 == 0:
-                    yield start + at
-                at = data.find(needle, at + 1)
+        for begin, end in self._used:
+            for start in range(begin, end, CHUNK):
+                data = self.read(start, min(CHUNK, end - start))
+                at = data.find(needle)
+                while at >= 0:
+                    if at % 8 == 0:
+                        yield start + at
+                    at = data.find(needle, at + 1)
+
+    @property
+    def used(self) -> int:
+        """Bytes in which something may be found."""
+        return sum(end - start for start, end in self._used)
 
     @cached_property
     def _used(self) -> tuple[tuple[int, int], ...]:
@@ -181,8 +189,12 @@ def session_offset(library: Library) -> int | None:
     return match[1][0] if match else None
 
 
-def judge(plan: Plan, ranks: Mapping[int, str]) -> TraceResult:
+def judge(plan: Plan, ranks: Mapping[int, str], clients: Container[int] | None = None) -> TraceResult:
     """The verdict from two looks at the memory of all processes.
+
+    Args:
+        ranks: process -> rank.
+        clients: those whose receives can hold the job, where that is known. One of a server that escaped holds nobody.
 
     Raises:
         MissingError: memory may not be read, or the library does not name the classes.
@@ -203,7 +215,8 @@ def judge(plan: Plan, ranks: Mapping[int, str]) -> TraceResult:
             time.sleep(GAP)
         looks.append(_look(plan.library, ranks, entries, layout, session_at))
     (calls, served), (again, _) = looks
-    still = {pid: tuple(call for call in calls[pid] if call in again[pid]) for pid in calls}
+    held = {pid: found for pid, found in calls.items() if clients is None or pid in clients}
+    still = {pid: tuple(call for call in found if call in again[pid]) for pid, found in held.items()}
     return _verdict(still, served, ranks, str(plan.library), time.monotonic() - began)
 
 
@@ -251,8 +264,9 @@ def _proof(call: Escaped, code: int) -> str:
 
 
 def _escaped(pid: int, call: OpenCall, served: Served, ranks: Mapping[int, str]) -> Escaped:
-    server = next((number for number, rank in ranks.items() if rank == call.server), None)
-    tables = served.get(server, ()) if server is not None else ()
+    asked = [number for number, rank in ranks.items() if rank == call.server]
+    others = [number for number in served if number != pid]  # any of them, where nobody is known by that name
+    tables = [table for number in asked or others for table in served.get(number, ())]
     mine = next((table for table in tables if table.step in call.words), None)
     return Escaped(
         rank=ranks[pid], window="", step=f"{mine.step:x}" if mine else "", owner="", call=f"{call.address:x}",

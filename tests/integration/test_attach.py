@@ -45,6 +45,20 @@ def test_attach_names_the_cause_and_leaves_the_job_as_it_was(lastbatch: Call, pi
     assert (again.code, again.json["verdict"]) == (1, "rendezvous-abort-race")
 
 
+def test_a_job_that_knows_nothing_of_us_is_proven_by_its_memory(
+    lastbatch: Call, pids: list[int], tmp_path: Path
+) -> None:
+    """GIVEN no recorder and no known role, THEN the receive that escaped is found where it waits."""
+    lastbatch("attach", *pids, "--out", "job.tar.zst")
+    full = bundle.read(tmp_path / "job.tar.zst").collection
+    assert full.trace and (full.trace.verdict.value, full.trace.method) == ("proven", "memory")
+    unprepared = tuple(
+        msgspec.structs.replace(process, flight=None, rank=f"pid:{process.pid}") for process in full.processes
+    )
+    _, diagnosis = diagnose(msgspec.structs.replace(full, processes=unprepared))
+    assert diagnosis.findings[0].cause == CAUSE and diagnosis.findings[0].confidence > 0.5
+
+
 def test_reports_in_every_format(lastbatch: Call, pids: list[int], tmp_path: Path) -> None:
     lastbatch("attach", *pids, "--out", "job.tar.zst")
     for name in ("job.html", "job.md", "job.json"):
@@ -60,6 +74,7 @@ def test_the_same_stacks_without_other_evidence_are_unknown(lastbatch: Call, pid
     full = bundle.read(tmp_path / "job.tar.zst").collection
     bare = msgspec.structs.replace(
         full,
+        trace=None,
         processes=tuple(
             msgspec.structs.replace(process, flight=None, connections=(), samples=process.samples[-1:])
             for process in full.processes
@@ -84,7 +99,7 @@ def test_without_the_end_of_the_input_the_cause_is_not_named(lastbatch: Call, pi
         )
 
     _, diagnosis = diagnose(
-        msgspec.structs.replace(full, processes=tuple(in_the_middle(process) for process in full.processes))
+        msgspec.structs.replace(full, trace=None, processes=tuple(map(in_the_middle, full.processes)))
     )
     assert diagnosis.verdict == "unknown"
     assert diagnosis.findings[0].against
