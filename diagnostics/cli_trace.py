@@ -18,6 +18,7 @@ from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.report.html import render_html
 from diagnostics.trace import bpftrace, memory, session, sets
+from diagnostics.trace.late import STILL
 from diagnostics.trace.model import TraceResult, TraceVerdict
 from diagnostics.trace.probes import ProbeSet
 from diagnostics.trace.terminal import render_trace_result
@@ -53,7 +54,7 @@ def trace(
         result = _instead_of_probes(lack, ranks, probe_set)
     else:
         plan = _plan(ranks, probe_set)
-        result = memory.judge(plan, ranks) if memory_only else _probe(plan, ranks, seconds)
+        result = memory.judge(plan.library, ranks) if memory_only else _probe(plan, ranks, seconds)
     written = _write(out, chosen, result) if out else None
     if as_json:
         print_json({"trace": result, "bundle": str(written) if written else None})
@@ -62,10 +63,6 @@ def trace(
         if written:
             page.print(f"\nEvidence: {written}", soft_wrap=True)
     return BAD_NEWS if result.verdict is TraceVerdict.PROVEN else OK
-
-
-STILL = 0.05
-"""Processor seconds a second below which a process stands still: threads that only wait take a tenth of this."""
 
 
 def _stand_still(ranks: dict[int, str]) -> bool:
@@ -80,7 +77,7 @@ def _instead_of_probes(lack: MissingError, ranks: dict[int, str], probe_set: Pro
     if not _stand_still(ranks):
         raise lack
     try:
-        result = memory.judge(_plan(ranks, probe_set), ranks)
+        result = memory.judge(_plan(ranks, probe_set).library, ranks)
     except MissingError:
         raise lack from None
     words.print(f"{lack.message}: the job stands still, so its memory was read instead", soft_wrap=True)
@@ -114,7 +111,7 @@ def _probe(plan: session.Plan, ranks: dict[int, str], seconds: float) -> TraceRe
             status.update("ending the trace")
         result = running.finish()
     if plan.probe_set.proves and not result.counts:
-        return memory.judge(plan, ranks)
+        return memory.judge(plan.library, ranks)
     return result
 
 

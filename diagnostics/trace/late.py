@@ -48,11 +48,10 @@ def _stands_still(process: Process) -> bool:
 
 
 def _judged(clients: Sequence[Process], processes: Sequence[Process]) -> TraceResult | None:
-    probe_set = sets.find(PROBE_SET)
-    plan = session.plan(probe_set, session.find_library(clients[0].pid, probe_set))
+    library = session.find_library(clients[0].pid, sets.find(PROBE_SET))
     for process in processes:
         with memory.Memory(process.pid) as one:
             if one.used > MOST:
                 return None
     ranks = {process.pid: process.rank for process in processes}
-    return memory.judge(plan, ranks, {process.pid for process in clients})
+    return memory.judge(library, ranks, {process.pid for process in clients})

@@ -10,17 +10,16 @@ from __future__ import annotations
 import mmap
 import re
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from diagnostics.collect import procfs
 from diagnostics.errors import MissingError
-from diagnostics.trace.elf import Layout, Library, layout_of
+from diagnostics.trace.elf import ABORT_CALL, START_CANCEL, Layout, Library, layout_of
 from diagnostics.trace.model import Count, Escaped, TraceResult, TraceVerdict
 from diagnostics.trace.receives import STATUS_WORDS, rank_of
-from diagnostics.trace.session import Plan
 
 CALL_TABLE = "_ZTVN10tensorflow12_GLOBAL__N_117RpcRecvTensorCallE"
 RENDEZVOUS_TABLE = "_ZTVN10tensorflow12_GLOBAL__N_119RpcRemoteRendezvousE"
@@ -95,17 +94,19 @@ class Memory:
     def text(self, address: int, limit: int = 512) -> bytes:
         return self.read(address, limit).split(b"\0", 1)[0]
 
-    def find(self, word: int) -> Iterator[int]:
-        """Addresses of anonymous, writable memory that hold this 8-byte word, aligned."""
-        needle = word.to_bytes(8, "little")
+    def find(self, words: Collection[int]) -> Iterator[tuple[int, int]]:
+        """(address, word) where anonymous, writable memory holds one of these 8-byte words, aligned."""
+        # Without its zeros, of which memory is full: a search skips ahead by a needle's last byte.
+        needles = {word: word.to_bytes(8, "little").rstrip(b"\0") for word in words}
         for begin, end in self._used:
             for start in range(begin, end, CHUNK):
                 data = self.read(start, min(CHUNK, end - start))
-                at = data.find(needle)
-                while at >= 0:
-                    if at % 8 == 0:
-                        yield start + at
-                    at = data.find(needle, at + 1)
+                for word, needle in needles.items():
+                    at = data.find(needle)
+                    while at >= 0:
+                        if at % 8 == 0 and data[at : at + 8] == word.to_bytes(8, "little"):
+                            yield start + at, word
+                        at = data.find(needle, at + 1)
 
     @property
     def used(self) -> int:
@@ -141,20 +142,16 @@ def base_of(pid: int, library: Path) -> int:
     return 0
 
 
-def open_calls(memory: Memory, table: int, layout: Layout) -> tuple[OpenCall, ...]:
-    """Receives that have not returned. One that has keeps its object for the next, without a function to call back."""
-    found = []
-    for address in memory.find(table):
-        done = memory.number(address + layout.status - DONE_BEFORE_STATUS)
-        body = memory.read(address, layout.status)
-        if not done or len(body) < layout.status:
-            continue
-        words = frozenset(int.from_bytes(body[at : at + 8], "little") for at in range(0, len(body), 8))
-        code = memory.code(address + layout.status)
-        server = memory.text(memory.number(address + SERVER)).decode("utf-8", "replace")
-        if rank_of(server):
-            found.append(OpenCall(address, rank_of(server), code, words, _tensor(memory, words)))
-    return tuple(found)
+def open_call(memory: Memory, address: int, layout: Layout) -> OpenCall | None:
+    """The receive there. One that has returned keeps its object for the next, without a function to call back."""
+    done = memory.number(address + layout.status - DONE_BEFORE_STATUS)
+    body = memory.read(address, layout.status)
+    if not done or len(body) < layout.status:
+        return None
+    words = frozenset(int.from_bytes(body[at : at + 8], "little") for at in range(0, len(body), 8))
+    code = memory.code(address + layout.status)
+    server = memory.text(memory.number(address + SERVER)).decode("utf-8", "replace")
+    return OpenCall(address, rank_of(server), code, words, _tensor(memory, words)) if rank_of(server) else None
 
 
 def _tensor(memory: Memory, words: frozenset[int]) -> str:
@@ -168,15 +165,13 @@ def _tensor(memory: Memory, words: frozenset[int]) -> str:
     return ""
 
 
-def tables(memory: Memory, table: int, session_at: int) -> tuple[Table, ...]:
-    """Rendezvous objects. After the session comes the vector of receives that wait for it."""
-    found = []
-    for address in memory.find(table):
-        step = memory.number(address + 24)
-        begin, end = memory.number(address + session_at + 8), memory.number(address + session_at + 16)
-        if step and 0 <= end - begin < 1 << 24:
-            found.append(Table(step, bool(memory.number(address + session_at)), end - begin))
-    return tuple(found)
+def table_at(memory: Memory, address: int, session_at: int) -> Table | None:
+    """The rendezvous object there. After the session comes the vector of receives that wait for it."""
+    step = memory.number(address + 24)
+    begin, end = memory.number(address + session_at + 8), memory.number(address + session_at + 16)
+    if not step or not 0 <= end - begin < 1 << 24:
+        return None
+    return Table(step, bool(memory.number(address + session_at)), end - begin)
 
 
 def session_offset(library: Library) -> int | None:
@@ -189,52 +184,67 @@ def session_offset(library: Library) -> int | None:
     return match[1][0] if match else None
 
 
-def judge(plan: Plan, ranks: Mapping[int, str], clients: Container[int] | None = None) -> TraceResult:
+def judge(path: Path, ranks: Mapping[int, str], clients: Container[int] | None = None) -> TraceResult:
     """The verdict from two looks at the memory of all processes.
 
     Args:
+        path: the library, see `session.find_library`.
         ranks: process -> rank.
         clients: those whose receives can hold the job, where that is known. One of a server that escaped holds nobody.
 
     Raises:
         MissingError: memory may not be read, or the library does not name the classes.
     """
-    library = Library(plan.library)
+    library = Library(path)
+    library.find([CALL_TABLE, RENDEZVOUS_TABLE, IS_INITIALIZED, ABORT_CALL, START_CANCEL])
     layout, session_at = layout_of(library), session_offset(library)
     found = library.find([CALL_TABLE, RENDEZVOUS_TABLE])
     if layout is None or session_at is None or len(found) < 2:
         raise MissingError(
-            f"{plan.library.name} does not name the classes of its receives",
+            f"{path.name} does not name the classes of its receives",
             "It was stripped, or is of a release that keeps them otherwise",
         )
-    entries = {name: function.address + 16 for name, function in found.items()}
     began = time.monotonic()
-    looks = []
-    for attempt in range(2):
-        if attempt:
-            time.sleep(GAP)
-        looks.append(_look(plan.library, ranks, entries, layout, session_at))
-    (calls, served), (again, _) = looks
+    places = _Places(found[CALL_TABLE].address + 16, found[RENDEZVOUS_TABLE].address + 16, layout, session_at)
+    calls, served = _look(path, ranks, places)
     held = {pid: found for pid, found in calls.items() if clients is None or pid in clients}
-    still = {pid: tuple(call for call in found if call in again[pid]) for pid, found in held.items()}
-    return _verdict(still, served, ranks, str(plan.library), time.monotonic() - began)
+    time.sleep(GAP)
+    still = {pid: _still_open(pid, found, layout) for pid, found in held.items()}
+    return _verdict(still, served, ranks, str(path), time.monotonic() - began)
 
 
 Calls = dict[int, tuple[OpenCall, ...]]
 Served = dict[int, tuple[Table, ...]]
 
 
-def _look(
-    library: Path, ranks: Mapping[int, str], entries: Mapping[str, int], layout: Layout, session_at: int
-) -> tuple[Calls, Served]:
+class _Places(NamedTuple):
+    """Where in the library the tables of virtual functions begin, and where in their objects what is read lies."""
+
+    calls: int
+    rendezvous: int
+    layout: Layout
+    session_at: int
+
+
+def _look(library: Path, ranks: Mapping[int, str], places: _Places) -> tuple[Calls, Served]:
+    """One pass over the memory of each process."""
     calls: Calls = {}
     served: Served = {}
     for pid in ranks:
         if base := base_of(pid, library):
             with Memory(pid) as memory:
-                calls[pid] = open_calls(memory, base + entries[CALL_TABLE], layout)
-                served[pid] = tables(memory, base + entries[RENDEZVOUS_TABLE], session_at)
+                found = list(memory.find((base + places.calls, base + places.rendezvous)))
+                here = [address for address, word in found if word == base + places.calls]
+                there = [address for address, word in found if word == base + places.rendezvous]
+                calls[pid] = tuple(filter(None, (open_call(memory, at, places.layout) for at in here)))
+                served[pid] = tuple(filter(None, (table_at(memory, at, places.session_at) for at in there)))
     return calls, served
+
+
+def _still_open(pid: int, calls: Sequence[OpenCall], layout: Layout) -> tuple[OpenCall, ...]:
+    """Those that are as they were."""
+    with Memory(pid) as memory:
+        return tuple(call for call in calls if open_call(memory, call.address, layout) == call)
 
 
 def _verdict(calls: Calls, served: Served, ranks: Mapping[int, str], library: str, seconds: float) -> TraceResult:
@@ -267,7 +277,8 @@ def _escaped(pid: int, call: OpenCall, served: Served, ranks: Mapping[int, str])
     asked = [number for number, rank in ranks.items() if rank == call.server]
     others = [number for number in served if number != pid]  # any of them, where nobody is known by that name
     tables = [table for number in asked or others for table in served.get(number, ())]
-    mine = next((table for table in tables if table.step in call.words), None)
+    of_step = [table for table in tables if table.step in call.words]
+    mine = min(of_step, key=lambda table: table.initialized, default=None)
     return Escaped(
         rank=ranks[pid], window="", step=f"{mine.step:x}" if mine else "", owner="", call=f"{call.address:x}",
         peer=call.server, thread=0, aborted_by=0, distance=0.0, came_back=False,
