@@ -11,6 +11,7 @@ import typer
 
 from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
+from diagnostics.analyze.progress import is_server
 from diagnostics.cli_attach import Targets
 from diagnostics.collect import Options, Target, collect, procfs
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
@@ -54,7 +55,7 @@ def trace(
         result = _instead_of_probes(lack, ranks, probe_set)
     else:
         plan = _plan(ranks, probe_set)
-        result = memory.judge(plan.library, ranks) if memory_only else _probe(plan, ranks, seconds)
+        result = _by_memory(plan.library, ranks) if memory_only else _probe(plan, ranks, seconds)
     written = _write(out, chosen, result) if out else None
     if as_json:
         print_json({"trace": result, "bundle": str(written) if written else None})
@@ -77,11 +78,16 @@ def _instead_of_probes(lack: MissingError, ranks: dict[int, str], probe_set: Pro
     if not _stand_still(ranks):
         raise lack
     try:
-        result = memory.judge(_plan(ranks, probe_set).library, ranks)
+        result = _by_memory(_plan(ranks, probe_set).library, ranks)
     except MissingError:
         raise lack from None
     words.print(f"{lack.message}: the job stands still, so its memory was read instead", soft_wrap=True)
     return result
+
+
+def _by_memory(library: Path, ranks: dict[int, str]) -> TraceResult:
+    """A server's receive that escaped holds nobody, and stays in its memory."""
+    return memory.judge(library, ranks, {pid for pid, rank in ranks.items() if not is_server(rank)})
 
 
 def _plan(ranks: dict[int, str], probe_set: ProbeSet) -> session.Plan:
@@ -111,7 +117,7 @@ def _probe(plan: session.Plan, ranks: dict[int, str], seconds: float) -> TraceRe
             status.update("ending the trace")
         result = running.finish()
     if plan.probe_set.proves and not result.counts:
-        return memory.judge(plan.library, ranks)
+        return _by_memory(plan.library, ranks)
     return result
 
 

@@ -35,8 +35,8 @@ class Remedy(msgspec.Struct, frozen=True):
 _RACE = "tf-late-recv-after-abort"
 
 REMEDIES = (
-    Remedy("upgrade", _RACE, {"runtime": "tf1.15"}, "better 1.15"),
-    Remedy("upgrade-1.13", _RACE, {"runtime": "tf1.13"}, "Upgrade to TensorFlow 1.13"),
+    Remedy("upgrade", _RACE, {"runtime": "tf2"}, "Upgrade to TensorFlow 2.3"),
+    Remedy("upgrade-1.13", _RACE, {"runtime": "tf1.13"}, "1.13 closes"),
     Remedy("stop-by-count", _RACE, {"stop_by_count": "true"}, "by a step count"),
     Remedy("one-server", _RACE, {"ps": "1"}, "one parameter server"),
     Remedy("one-inter-op-thread", _RACE, {"inter_op": "1"}, "inter_op_parallelism_threads=1"),
