@@ -139,6 +139,10 @@ def _storage_answers(first: Sample, last: Sample) -> bool:
     )
 
 
+MAY_BE_STUCK = (State.HUNG, State.SLOW, State.UNKNOWN)
+"""States of a rank that may wait for what does not come."""
+
+
 def is_server(rank: str) -> bool:
     return rank.split(":")[0] in SERVER_ROLES
 

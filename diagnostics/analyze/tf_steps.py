@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, evidence, names, stack_has, stack_mentions
 from diagnostics.analyze.merge import main_thread
-from diagnostics.analyze.progress import is_frozen, is_server, is_stopped
+from diagnostics.analyze.progress import MAY_BE_STUCK, is_frozen, is_server, is_stopped
 from diagnostics.analyze.thread_waits import rests
 from diagnostics.causes import Case
 from diagnostics.model import Process, State
 
 REMOTE_STEP = ("LocalMaster::RunStep", "GrpcRemoteMaster::RunStep")
 _IN_OPERATION = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator")
-_MAY_BE_STUCK = (State.HUNG, State.SLOW, State.UNKNOWN)
 _SAYS_THAT_IT_MEETS = re.compile(
     r"barrier|rendezvous|wait_?(for|until|on)_?(all|every|others|peers|workers|chief)|(all|everyone)_?(done|arrived|here)"
 )
@@ -28,7 +27,7 @@ class Roles:
         self.servers = tuple(p for p in processes if serves(p))
         workers = [p for p in processes if p not in self.servers]
         self.in_step = tuple(p for p in workers if any(in_remote_step(p)))
-        self.clients = tuple(p for p in self.in_step if p.state in _MAY_BE_STUCK)
+        self.clients = tuple(p for p in self.in_step if p.state in MAY_BE_STUCK)
         self.others = tuple(p for p in workers if p not in self.clients)
 
 

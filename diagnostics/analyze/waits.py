@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from diagnostics.analyze.collectives import collective_of
-from diagnostics.analyze.facts import stack_has
-from diagnostics.analyze.progress import silence_of
+from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.sleeps import Names, holder_of_gil, names_of, words
+from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.analyze.thread_waits import For, stood_still, waits_of
 from diagnostics.model import Collection, Process, Sleep, State, Wait
 
-_CLIENT_CALLS = ("LocalMaster::RunStep", "GrpcRemoteMaster::RunStep")
-_MAY_WAIT = (State.HUNG, State.SLOW, State.UNKNOWN)
 _MOST = 8
 """Of one kind for one rank: what is behind a pipe that many have open is not to be found that way."""
 
@@ -27,7 +25,7 @@ def find_waits(collection: Collection) -> tuple[Wait, ...]:
     its memory does. Threads of one rank that wait for each other's locks are `worker:0 thread 4711`.
     """
     names = names_of(collection)
-    waiting = [process for process in collection.processes if process.state in _MAY_WAIT]
+    waiting = [process for process in collection.processes if process.state in MAY_BE_STUCK]
     escaped = [wait for process in waiting for wait in _for_escaped(process, collection)]
     known = {wait.rank for wait in escaped}
     found: dict[tuple[str, str], Wait] = {(wait.rank, wait.on): wait for wait in escaped}
@@ -47,7 +45,7 @@ def _for_escaped(process: Process, collection: Collection) -> Iterator[Wait]:
 
 
 def _in_steps(process: Process) -> Iterator[Wait]:
-    if any(stack_has(thread, [call]) for thread in process.threads for call in _CLIENT_CALLS):
+    if in_remote_step(process):
         for peer, quiet in _peers(process).items():
             yield _in_step(process, peer, quiet)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -44,6 +44,11 @@ class Case:
     @property
     def confidence(self) -> float:
         return 1 / (1 + math.exp(-self.log_odds))
+
+
+def likeliest(cases: Iterable[Case | None]) -> Case | None:
+    """Of several ranks or groups that may have the cause the one with the best case, None where none has one."""
+    return max((case for case in cases if case), key=lambda case: case.log_odds, default=None)
 
 
 class Cause(msgspec.Struct, frozen=True):

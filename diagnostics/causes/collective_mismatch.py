@@ -12,17 +12,15 @@ from itertools import groupby
 
 from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.causes import Case, Cause
+from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Collective, State
 
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
 
 
 def examine(facts: Facts) -> Case | None:
-    cases = [case for table in _groups(facts).values() if len(table) > 1 and (case := _examine_group(table))]
-    if by_stacks := _examine_stacks(facts):
-        cases.append(by_stacks)
-    return max(cases, key=lambda case: case.log_odds, default=None)
+    groups = [table for table in _groups(facts).values() if len(table) > 1]
+    return likeliest((*map(_examine_group, groups), _examine_stacks(facts)))
 
 
 def _examine_stacks(facts: Facts) -> Case | None:

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from diagnostics.analyze.facts import Facts, evidence, names
 from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.thread_waits import short
-from diagnostics.causes import Case, Cause
+from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process, State, Thread
 
 
 def examine(facts: Facts) -> Case | None:
-    cases = [case for process in facts.processes if (case := _examine_process(process, facts))]
-    return max(cases, key=lambda case: case.log_odds, default=None)
+    return likeliest(_examine_process(process, facts) for process in facts.processes)
 
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:

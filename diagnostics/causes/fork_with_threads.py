@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence
 from diagnostics.analyze.thread_waits import For, ThreadWait, short, stood_still, waits_of
-from diagnostics.causes import Case, Cause
+from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process, State
 
 _FORKS = frozenset({"fork", "_launch", "_after_fork", "os_fork", "os_fork_impl", "_fork", "fork_exec"})
 
 
 def examine(facts: Facts) -> Case | None:
-    cases = [case for process in facts.processes if (case := _examine_process(process, facts))]
-    return max(cases, key=lambda case: case.log_odds, default=None)
+    return likeliest(_examine_process(process, facts) for process in facts.processes)
 
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:

@@ -12,7 +12,7 @@ from diagnostics.analyze.facts import Facts, evidence
 from diagnostics.analyze.merge import telling_frames
 from diagnostics.analyze.progress import Limits, has_moved
 from diagnostics.analyze.thread_waits import For, ThreadWait, waits_of
-from diagnostics.causes import Case, Cause
+from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process
 
 _BLOCKING = (For.WORLD, For.LOCK, For.TIME, For.CHILD, For.JOIN, For.NOTIFY)
@@ -21,8 +21,7 @@ _LETS_GO = ("lock_PyThread_acquire_lock", "acquire_timed", "rlock_acquire", "tim
 
 
 def examine(facts: Facts) -> Case | None:
-    cases = [case for process in facts.processes if (case := _examine_process(process))]
-    return max(cases, key=lambda case: case.log_odds, default=None)
+    return likeliest(_examine_process(process) for process in facts.processes)
 
 
 def _examine_process(process: Process) -> Case | None:

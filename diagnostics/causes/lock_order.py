@@ -10,15 +10,14 @@ from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, evidence
 from diagnostics.analyze.thread_waits import For, ThreadWait, stood_still, waits_of
-from diagnostics.causes import Case, Cause
+from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process, State
 
 _CANNOT_HOLD = (For.NOTIFY, For.JOIN)
 
 
 def examine(facts: Facts) -> Case | None:
-    cases = [case for process in facts.processes if (case := _examine_process(process))]
-    return max(cases, key=lambda case: case.log_odds, default=None)
+    return likeliest(_examine_process(process) for process in facts.processes)
 
 
 def _examine_process(process: Process) -> Case | None:

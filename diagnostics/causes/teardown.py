@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.collectives import collective_of
+from diagnostics.analyze.collectives import collective_of, look_at_absent
 from diagnostics.analyze.facts import Facts, evidence, names
 from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.progress import is_server
-from diagnostics.analyze.thread_waits import For, short, stood_still, wait_of
+from diagnostics.analyze.thread_waits import short
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Process, State
 
@@ -31,7 +31,7 @@ def examine(facts: Facts) -> Case | None:
     case.supports(1.0, evidence(f"waits {where} for the other ranks", "stacks", names(inside)))
     if any(process.state in (State.PROGRESSING, State.SLOW) for process in inside):
         case.speaks_against(3.0, evidence("one of them moves", "two looks", names(inside)))
-    _look_at_absent(case, outside)
+    look_at_absent(case, outside, 2.5)
     _look_at_ends(case, inside)
     return case
 
@@ -39,31 +39,6 @@ def examine(facts: Facts) -> Case | None:
 def _takes_apart(process: Process) -> bool:
     main = main_thread(process)
     return any(short(frame) in _TAKES_APART for frame in (main.frames if main else ()) if not frame.native)
-
-
-def _look_at_absent(case: Case, outside: Sequence[Process]) -> None:
-    finished = [process for process in outside if process.state is State.FINISHED or process.exit_status == 0]
-    gone = [p for p in outside if p not in finished and p.state in (State.DEAD, State.UNREACHABLE)]
-    resting = [process for process in outside if process not in (*finished, *gone) and _rests(process)]
-    working = [process for process in outside if process not in (*finished, *gone, *resting)]
-    if finished:
-        said = "has finished its work, and does not come there any more"
-        case.supports(2.5, evidence(said, "recorder", names(finished)))
-    if resting:
-        at = wait_of(thread).at if (thread := main_thread(resting[0])) else ""
-        said = f"stands still outside of any collective, with nothing of its own to wait for: {at}"
-        case.supports(2.0, evidence(said, "stacks", names(resting)))
-    if gone:
-        case.speaks_against(2.0, evidence("is gone, and had not finished as far as is known", "processes", names(gone)))
-    if working:
-        case.speaks_against(2.5, evidence("is elsewhere, and may still come", "stacks", names(working)))
-
-
-def _rests(process: Process) -> bool:
-    main = main_thread(process)
-    if main is None or not (process.samples and stood_still(process, main.tid)):
-        return False
-    return wait_of(main).waits in (For.NOTIFY, For.JOIN)
 
 
 def _look_at_ends(case: Case, inside: Sequence[Process]) -> None:

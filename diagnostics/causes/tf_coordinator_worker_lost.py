@@ -11,15 +11,14 @@ import os
 from diagnostics.analyze.facts import Facts, evidence
 from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.thread_waits import short
-from diagnostics.causes import Case, Cause
+from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process, State, Thread
 
 _ASKS_IT = frozenset({"join", "schedule", "fetch"})
 
 
 def examine(facts: Facts) -> Case | None:
-    cases = [case for process in facts.processes if (case := _examine_process(process))]
-    return max(cases, key=lambda case: case.log_odds, default=None)
+    return likeliest(_examine_process(process) for process in facts.processes)
 
 
 def _examine_process(process: Process) -> Case | None:

@@ -10,22 +10,19 @@ RunGraph first. Measured with uprobes, see docs/last-batch.md and docs/window-b.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence, input_end, names, stack_mentions
-from diagnostics.analyze.progress import is_frozen, is_server, is_stopped
+from diagnostics.analyze.progress import MAY_BE_STUCK, is_frozen, is_server, is_stopped
+from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Connection, Process, State
 from diagnostics.trace.model import TraceResult, TraceVerdict
 
-_IN_STEP = ("LocalMaster::RunStep",)
-_IN_STEP_REMOTE = ("GrpcRemoteMaster::RunStep",)
 _WORKING = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator", "QueueBase::")
-_MAY_BE_STUCK = (State.HUNG, State.SLOW, State.UNKNOWN)
 _QUIET = 1.0  # seconds
 
 
 def examine(facts: Facts) -> Case | None:
-    in_step = facts.ranks_in(*_IN_STEP) + facts.ranks_in(*_IN_STEP_REMOTE)
     # One that trains on is in RunStep most of the time, and often at the end of its input.
-    clients = tuple(process for process in in_step if process.state in _MAY_BE_STUCK)
+    clients = tuple(process for process in facts.processes if process.state in MAY_BE_STUCK and in_remote_step(process))
     trace = facts.collection.trace
     if not clients and not (trace and trace.verdict is TraceVerdict.PROVEN):
         return None

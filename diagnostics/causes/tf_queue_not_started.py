@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence, stack_has, stack_mentions
 from diagnostics.analyze.thread_waits import short
-from diagnostics.causes import Case, Cause
+from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process, State, Thread
 
 _LOCAL_STEP = ("DirectSession::WaitForNotification",)
@@ -21,8 +21,7 @@ _DATASETS = ("DatasetBaseIterator", "PrefetchDataset", "ParallelMapDataset", "It
 
 
 def examine(facts: Facts) -> Case | None:
-    cases = [case for process in facts.processes if (case := _examine_process(process))]
-    return max(cases, key=lambda case: case.log_odds, default=None)
+    return likeliest(_examine_process(process) for process in facts.processes)
 
 
 def _examine_process(process: Process) -> Case | None:

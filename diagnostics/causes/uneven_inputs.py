@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.collectives import collective_of
+from diagnostics.analyze.collectives import collective_of, look_at_absent
 from diagnostics.analyze.facts import Facts, evidence, names
-from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.progress import is_server
-from diagnostics.analyze.thread_waits import rests, wait_of
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Process, State
 
@@ -31,28 +29,9 @@ def examine(facts: Facts) -> Case | None:
         case.speaks_against(3.0, evidence("a rank in the collective moves", "two looks", names(inside)))
     if "barrier" in collective_of(inside[0]):
         case.speaks_against(1.5, evidence("a barrier is no part of a step", "stacks", names(inside)))
-    _look_at_absent(case, outside)
+    look_at_absent(case, outside, 3.0)
     _look_at_steps(case, inside, outside)
     return case
-
-
-def _look_at_absent(case: Case, outside: Sequence[Process]) -> None:
-    finished = [process for process in outside if process.state is State.FINISHED or process.exit_status == 0]
-    left = [process for process in outside if process not in finished]
-    dead = [process for process in left if process.state in (State.DEAD, State.UNREACHABLE)]
-    resting = [process for process in left if process not in dead and rests(process)]
-    working = [process for process in left if process not in (*dead, *resting)]
-    if finished:
-        said = "has finished its work and does not come to it any more"
-        case.supports(3.0, evidence(said, "recorder", names(finished)))
-    if resting:
-        at = wait_of(thread).at if (thread := main_thread(resting[0])) else ""
-        said = f"stands still outside of any collective, with nothing of its own to wait for: {at}"
-        case.supports(1.9, evidence(said, "stacks", names(resting)))
-    if dead:
-        case.speaks_against(2.0, evidence("is gone", "processes", names(dead)))
-    if working:
-        case.speaks_against(2.0, evidence("is elsewhere, and may still come", "stacks", names(working)))
 
 
 def _look_at_steps(case: Case, inside: Sequence[Process], outside: Sequence[Process]) -> None:

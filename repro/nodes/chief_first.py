@@ -12,16 +12,6 @@ from repro.nodes.node import start
 from repro.nodes.tfcompat import tf
 
 
-def train_epoch(node, session, train):
-    """Number of steps that all workers have done together by the end of it."""
-    for _ in range(node.settings["batches"]):
-        node.recorder.step_begin()
-        done = session.run(train)
-        node.recorder.step_end(rows=1)
-        psrank.pause(node)
-    return int(done)
-
-
 def evaluate(node, server, loss, source):
     """In a session of its own, as an evaluation has that was written apart from the training."""
     with tf.Session(server.target, config=psrank.filters(node) if node.arm == "filtered" else None) as session:
@@ -54,10 +44,7 @@ def main():
     with tf.Session(server.target, config=psrank.filters(node)) as session:
         barrier.wait_for_all(session, chief, lambda: None)
         for epoch in range(settings["hang_at"] if leaves else settings["epoch_ends"]):
-            recorder.epoch_begin(epoch)
-            source.start(session, settings["batches"])
-            steps = train_epoch(node, session, train)
-            recorder.epoch_end(epoch)
+            steps = int(psrank.train_epoch(node, session, source, train, epoch))
         if node.arm == "last":
             barrier.wait_for_all(session, chief, lambda: save(session))
         elif chief:

@@ -81,3 +81,17 @@ def loss_of(batch):
 
 def pause(node):
     time.sleep(node.settings["step_ms"] / 1000.0)
+
+
+def train_epoch(node, session, source, train, epoch):
+    """One epoch of the rank's own rows; what its last step returned."""
+    recorder, batches = node.recorder, node.settings["batches"]
+    recorder.epoch_begin(epoch)
+    source.start(session, batches)
+    for _ in range(batches):
+        recorder.step_begin()
+        done = session.run(train)
+        recorder.step_end(rows=1)
+        pause(node)
+    recorder.epoch_end(epoch)
+    return done

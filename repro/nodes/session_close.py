@@ -5,19 +5,6 @@ from repro.nodes.node import start
 from repro.nodes.tfcompat import tf
 
 
-def train_epochs(node, session, source, train):
-    recorder, settings = node.recorder, node.settings
-    for epoch in range(min(settings["epoch_ends"], settings["hang_at"] + 1)):
-        recorder.epoch_begin(epoch)
-        source.start(session, settings["batches"])
-        for _ in range(settings["batches"]):
-            recorder.step_begin()
-            session.run(train)
-            recorder.step_end(rows=1)
-            psrank.pause(node)
-        recorder.epoch_end(epoch)
-
-
 def close(node, session, target):
     with node.recorder.barrier("close"):
         if node.arm == "reset":
@@ -35,7 +22,8 @@ def main():
         psrank.share_variables(node, server)
     filtered = psrank.filters(node) if node.arm == "filtered" else None
     session = tf.Session(server.target, config=filtered)
-    train_epochs(node, session, source, train)
+    for epoch in range(min(node.settings["epoch_ends"], node.settings["hang_at"] + 1)):
+        psrank.train_epoch(node, session, source, train, epoch)
     if node.index:
         session.close()
         if node.arm == "there":

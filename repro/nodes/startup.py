@@ -24,7 +24,7 @@ def move(node):
 
 def main():
     node = start()
-    settings, recorder = node.settings, node.recorder
+    settings = node.settings
     if node.role == "ps" and node.index == settings["ps"] - 1:
         if node.arm == "other-port":
             move(node)
@@ -36,18 +36,11 @@ def main():
     train = tf.train.GradientDescentOptimizer(0.01).minimize(psrank.loss_of(source.batch))
     if node.arm != "late":
         node.stuck()
-    with recorder.phase("connect"):  # waits until every rank is there
+    with node.recorder.phase("connect"):  # waits until every rank is there
         psrank.share_variables(node, server)
     with tf.Session(server.target) as session:
         for epoch in range(settings["epoch_ends"]):
-            recorder.epoch_begin(epoch)
-            source.start(session, settings["batches"])
-            for _ in range(settings["batches"]):
-                recorder.step_begin()
-                session.run(train)
-                recorder.step_end(rows=1)
-                psrank.pause(node)
-            recorder.epoch_end(epoch)
+            psrank.train_epoch(node, session, source, train, epoch)
     node.done()
 
 
