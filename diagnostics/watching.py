@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from diagnostics.collect import procfs
+from diagnostics.collect.kernel import text_of
 from diagnostics.discover.scan import all_pids
 from diagnostics.model import Record
 
@@ -100,7 +100,7 @@ def look_at(pids: Mapping[int, int]) -> dict[int, Look]:
     for pid, started in pids.items():
         cpu, since = procfs.cpu_and_start(pid)
         if since == started:
-            text = procfs.read_text(Path(f"/proc/{pid}/io"))
+            text = text_of(f"/proc/{pid}/io")
             moved = sum(int(number) for number in re.findall(r"^[rw]char: (\d+)", text, re.MULTILINE))
             looks[pid] = Look(time.monotonic(), cpu, moved)
     return looks

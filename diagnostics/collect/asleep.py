@@ -2,7 +2,7 @@
 
 Reads /proc/PID/task/TID/syscall, fd, fdinfo, mountinfo (man 5 proc), the words that the arguments point to, and the
 kernel's table of Unix sockets (man 7 sock_diag). Stops nobody and asks no file system. Goes along to other hosts, so:
-the standard library alone, CPython 3.6 and later, and no import of ours.
+the standard library and `kernel` alone, CPython 3.6 and later.
 """
 
 import os
@@ -10,6 +10,8 @@ import re
 import socket
 import struct
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+from diagnostics.collect.kernel import sock_diag, stat_fields, text_of
 
 # Numbers from asm/unistd_64.h and asm-generic/unistd.h.
 _CALLS = {
@@ -120,15 +122,15 @@ class _Process(object):
 
     def _thread(self, tid: int) -> Optional[Tuple[Asleep, Optional[_File]]]:
         home = "/proc/%d/task/%d/" % (self._pid, tid)
-        said = _text(home + "syscall")
+        said = text_of(home + "syscall")
         words = said.split()
-        if len(words) < 7 or not words[0].isdigit() or _state(home + "stat") not in ("S", "D", "I"):
+        if len(words) < 7 or not words[0].isdigit() or stat_fields(home + "stat")[0] not in ("S", "D", "I"):
             return None
         call = self._calls.get(int(words[0]), "call %s" % words[0])
         arguments = [int(word, 16) for word in words[1:7]]
         row, file = self._explained(tid, call, arguments)
         # What the arguments point to counts only if the thread was in the call all the time.
-        return (row, file) if _text(home + "syscall") == said else None
+        return (row, file) if text_of(home + "syscall") == said else None
 
     def _explained(self, tid: int, call: str, arguments: List[int]) -> Tuple[Asleep, Optional[_File]]:
         if call == "futex":
@@ -159,14 +161,14 @@ class _Process(object):
         if self._threads is None:
             self._threads = {}
             for name in os.listdir("/proc/%d/task" % self._pid):
-                match = re.search(r"^NSpid:.*?(\d+)$", _text("/proc/%d/task/%s/status" % (self._pid, name)), re.M)
+                match = re.search(r"^NSpid:.*?(\d+)$", text_of("/proc/%d/task/%s/status" % (self._pid, name)), re.M)
                 self._threads[int(match.group(1)) if match else int(name)] = int(name)
         return self._threads
 
     def _child(self, tid: int, call: str, arguments: List[int]) -> Asleep:
         children = []
         for name in os.listdir("/proc/%d/task" % self._pid):
-            children += [int(word) for word in _text("/proc/%d/task/%s/children" % (self._pid, name)).split()]
+            children += [int(word) for word in text_of("/proc/%d/task/%s/children" % (self._pid, name)).split()]
         wanted = arguments[1] if call == "waitid" else arguments[0] & 0xFFFFFFFF
         one = [child for child in children if child == wanted]
         return Asleep(tid, call, "child", "" if one else "any", 0, tuple(one or sorted(children)))
@@ -190,7 +192,7 @@ class _Process(object):
                 if data[fd // 8] >> fd % 8 & 1
             ][:_MOST_FILES]
         if call.startswith("epoll_"):
-            info = _text("/proc/%d/fdinfo/%d" % (self._pid, arguments[0] & 0xFFFFFFFF))
+            info = text_of("/proc/%d/fdinfo/%d" % (self._pid, arguments[0] & 0xFFFFFFFF))
             asked = [
                 (int(fd), int(events, 16)) for fd, events in re.findall(r"^tfd:\s*(\d+) events:\s*(\w+)", info, re.M)
             ]
@@ -215,13 +217,13 @@ class _Process(object):
             return _File("event", link[11:].strip("[]"))
         if link.startswith(("/dev/pts/", "/dev/tty")):
             return _File("terminal", link)
-        match = re.search(r"^mnt_id:\s*(\d+)", _text("/proc/%d/fdinfo/%d" % (self._pid, fd)), re.M)
+        match = re.search(r"^mnt_id:\s*(\d+)", text_of("/proc/%d/fdinfo/%d" % (self._pid, fd)), re.M)
         return _File("file", link + self._file_system(link, match.group(1) if match else ""))
 
     def _file_system(self, path: str, mount: str = "") -> str:
         """` (nfs4 of server:/export)`: by the mount's number, else by the longest mount point above the path."""
         if self._mounts is None:
-            self._mounts = mounts_in(_text("/proc/%d/mountinfo" % self._pid, 4 << 20))
+            self._mounts = mounts_in(text_of("/proc/%d/mountinfo" % self._pid, 4 << 20))
         found = [one for one in self._mounts if one.number == mount]
         if not found and path.startswith("/"):
             found = sorted((one for one in self._mounts if is_below(path, one.point)), key=lambda one: len(one.point))
@@ -300,7 +302,7 @@ def _other_ends(files: Iterable[_File]) -> Dict[Tuple[int, bool], Tuple[int, ...
         if link.startswith("socket"):
             found.setdefault((back[inode], False), set()).add(pid)
             continue
-        match = re.search(r"^flags:\s*(\d+)", _text("/proc/%d/fdinfo/%s" % (pid, fd)), re.M)
+        match = re.search(r"^flags:\s*(\d+)", text_of("/proc/%d/fdinfo/%s" % (pid, fd)), re.M)
         access = int(match.group(1), 8) & 3 if match else os.O_RDWR
         for readers in (False, True):
             if (inode, readers) in pipes and access in (os.O_RDWR, os.O_RDONLY if readers else os.O_WRONLY):
@@ -332,34 +334,14 @@ def _unix_peers() -> Dict[int, int]:
     found: Dict[int, int] = {}
     request = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, 4, 0xFFFFFFFF, 0xFFFFFFFF)
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as kernel:
-            kernel.settimeout(5)
-            kernel.send(struct.pack("=IHHII", 16 + len(request), 20, 0x301, 1, 0) + request)
-            while True:
-                data = kernel.recv(1 << 18)
-                while len(data) >= 16:
-                    length, kind = struct.unpack_from("=IH", data)
-                    if kind in (2, 3) or length < 32:
-                        return found
-                    (inode,) = struct.unpack_from("=I", data, 20)
-                    at = 32
-                    while at + 8 <= length:
-                        size, name = struct.unpack_from("=HH", data, at)
-                        if name == 2:
-                            found[inode] = struct.unpack_from("=I", data, at + 4)[0]
-                        at += max((size + 3) & ~3, 4)
-                    data = data[(length + 3) & ~3 :]
+        for answer in sock_diag(request):
+            (inode,) = struct.unpack_from("=I", answer, 4)
+            at = 16
+            while at + 8 <= len(answer):
+                size, name = struct.unpack_from("=HH", answer, at)
+                if name == 2:
+                    found[inode] = struct.unpack_from("=I", answer, at + 4)[0]
+                at += max((size + 3) & ~3, 4)
     except (OSError, struct.error):
-        return found
-
-
-def _text(path: str, limit: int = 1 << 20) -> str:
-    try:
-        with open(path, "rb") as file:
-            return file.read(limit).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def _state(path: str) -> str:
-    return (_text(path).rpartition(")")[2].split() or [""])[0]
+        pass
+    return found

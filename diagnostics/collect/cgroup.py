@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diagnostics.collect.procfs import read_text
+from diagnostics.collect.kernel import text_of
 from diagnostics.model import Cgroup
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -25,7 +25,7 @@ def look(pid: int) -> Cgroup | None:
 def _groups(pid: int) -> dict[str, str]:
     """Controller -> path of the group; "" is version 2's."""
     found = {}
-    for line in read_text(Path(f"/proc/{pid}/cgroup")).splitlines():
+    for line in text_of(f"/proc/{pid}/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         for name in controllers.split(","):
             found[name] = path
@@ -34,7 +34,7 @@ def _groups(pid: int) -> dict[str, str]:
 
 def _version_1(homes: dict[str, Path]) -> Cgroup:
     def of(controller: str, name: str) -> str:
-        return read_text(homes[controller] / name) if controller in homes else ""
+        return text_of(homes[controller] / name) if controller in homes else ""
 
     events, stat = _table(of("memory", "memory.oom_control")), _table(of("cpu", "cpu.stat"))
     quota, period = _number(of("cpu", "cpu.cfs_quota_us")), _number(of("cpu", "cpu.cfs_period_us"))
@@ -52,18 +52,18 @@ def _version_1(homes: dict[str, Path]) -> Cgroup:
 
 
 def _version_2(home: Path) -> Cgroup:
-    events, stat = _table(read_text(home / "memory.events")), _table(read_text(home / "cpu.stat"))
-    quota, _, period = read_text(home / "cpu.max").strip().partition(" ")
+    events, stat = _table(text_of(home / "memory.events")), _table(text_of(home / "cpu.stat"))
+    quota, _, period = text_of(home / "cpu.max").strip().partition(" ")
     waited = stat.get("throttled_usec", -1)
     return Cgroup(
-        memory=_number(read_text(home / "memory.current")),
-        memory_limit=_limit(_number(read_text(home / "memory.max"))),
+        memory=_number(text_of(home / "memory.current")),
+        memory_limit=_limit(_number(text_of(home / "memory.max"))),
         oom_kills=events.get("oom_kill", -1),
         cpus=int(quota) / int(period) if quota.isdigit() and period.isdigit() else -1.0,
         periods=stat.get("nr_periods", -1),
         throttled=stat.get("nr_throttled", -1),
         throttled_seconds=waited / 1e6 if waited >= 0 else -1.0,
-        frozen=_table(read_text(home / "cgroup.events")).get("frozen", 0) == 1,
+        frozen=_table(text_of(home / "cgroup.events")).get("frozen", 0) == 1,
     )
 
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
-from diagnostics.collect import namespaces, procfs
+from diagnostics.collect import namespaces
 from diagnostics.collect.asleep import Mount, is_below, mounts_in
+from diagnostics.collect.kernel import text_of
 
 REMOTE = (
     "nfs", "cifs", "smb3", "fuse", "lustre", "ceph", "gpfs", "beegfs", "9p", "afs", "glusterfs", "wekafs", "orangefs",
@@ -30,7 +30,7 @@ _TRY = "import sys; open(sys.argv[1], 'rb').read(1)"
 def answering(pid: int, paths: Iterable[str]) -> tuple[str, ...]:
     """Those of the paths, which are the process's own, whose file system is a local one or answers."""
     wanted = tuple(paths)
-    mounts = mounts_in(procfs.read_text(Path(f"/proc/{pid}/mountinfo"), 4 << 20))
+    mounts = mounts_in(text_of(f"/proc/{pid}/mountinfo", 4 << 20))
     if not any(mount.kind.startswith(REMOTE) for mount in mounts):
         return wanted
     return tuple(path for path in wanted if _answers(pid, path, mounts))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from diagnostics.collect import procfs
+from diagnostics.collect.kernel import text_of
 
 _CLONE_NEW = {"mnt": 0x00020000, "net": 0x40000000, "pid": 0x20000000}
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -92,6 +92,6 @@ def inner_ids(pid: int) -> dict[int, int]:
     """Thread number within the process's own namespace -> thread number here."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        if match := re.search(r"^NSpid:.*?(\d+)$", procfs.read_text(task / "status"), re.MULTILINE):
+        if match := re.search(r"^NSpid:.*?(\d+)$", text_of(task / "status"), re.MULTILINE):
             found[int(match[1])] = int(task.name)
     return found

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from diagnostics.collect.kernel import stat_fields, text_of
 from diagnostics.model import Cgroup, Sample, ThreadSample, Versions
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -20,15 +21,6 @@ _FRAMEWORK_LIB = re.compile(r"(.*/(?:site|dist)-packages)/(?:tensorflow|torch)/"
 _PYTHON_LIB = re.compile(r"libpython(\d+\.\d+)|/bin/python(\d+\.\d+)")
 
 
-def read_text(path: Path, limit: int = 1 << 20) -> str:
-    """The file's text, "" where it is gone or may not be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(limit).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def exists(pid: int) -> bool:
     """Whether there is such a process that is not a zombie."""
     return state_of(pid) not in ("", "Z", "X")
@@ -36,7 +28,7 @@ def exists(pid: int) -> bool:
 
 def state_of(pid: int) -> str:
     """The main thread's state letter, "" where there is no such process."""
-    return _stat_fields(read_text(Path(f"/proc/{pid}/stat")))[0]
+    return stat_fields(f"/proc/{pid}/stat")[0]
 
 
 def settled_state(pid: int, patience: float = 0.05) -> str:
@@ -60,12 +52,12 @@ def _blocked_threads(pid: int) -> set[tuple[str, int]]:
     except OSError:
         return set()
     found = set()
-    may_be_fuse = " - fuse" in read_text(Path(f"/proc/{pid}/mountinfo"), 4 << 20)
+    may_be_fuse = " - fuse" in text_of(f"/proc/{pid}/mountinfo", 4 << 20)
     for tid in tasks:
         home = Path(f"/proc/{pid}/task/{tid}")
-        state = _stat_fields(read_text(home / "stat"))[0]
-        if state == "D" or (may_be_fuse and state == "S" and read_text(home / "wchan") == _FUSE_WAIT):
-            found.add((tid, _status_number(read_text(home / "status"), "voluntary_ctxt_switches")))
+        state = stat_fields(home / "stat")[0]
+        if state == "D" or (may_be_fuse and state == "S" and text_of(home / "wchan") == _FUSE_WAIT):
+            found.add((tid, _status_number(text_of(home / "status"), "voluntary_ctxt_switches")))
     return found
 
 
@@ -76,14 +68,9 @@ def uid_of(pid: int) -> int:
         return -1
 
 
-def _stat_fields(stat: str) -> list[str]:
-    """Fields from the third on: the second, the name, may hold spaces and brackets."""
-    return stat.rpartition(")")[2].split() or [""]
-
-
 def parent_of(pid: int) -> int:
     """The parent's pid, 0 where there is none."""
-    fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))
+    fields = stat_fields(f"/proc/{pid}/stat")
     return int(fields[1]) if len(fields) > 1 else 0
 
 
@@ -94,7 +81,7 @@ def cpu_of(pid: int) -> float:
 
 def disk_bytes_of(pid: int) -> int:
     """Bytes that it has had read from storage, and written to it or left to be written; -1 where it is not told."""
-    counts = re.findall(r"^(?:read|write)_bytes: (\d+)$", read_text(Path(f"/proc/{pid}/io")), re.MULTILINE)
+    counts = re.findall(r"^(?:read|write)_bytes: (\d+)$", text_of(f"/proc/{pid}/io"), re.MULTILINE)
     return sum(map(int, counts)) if counts else -1
 
 
@@ -105,7 +92,7 @@ def start_time(pid: int) -> int:
 
 def cpu_and_start(pid: int) -> tuple[float, int]:
     """`cpu_of` and `start_time` in one; (0, -1) where there is no such process."""
-    fields = _stat_fields(read_text(Path(f"/proc/{pid}/stat")))
+    fields = stat_fields(f"/proc/{pid}/stat")
     return ((int(fields[11]) + int(fields[12])) / _TICK, int(fields[19])) if len(fields) > 19 else (0.0, -1)
 
 
@@ -117,16 +104,16 @@ def sample_threads(pid: int) -> tuple[ThreadSample, ...]:
         return ()
     for tid in tids:
         home = Path(f"/proc/{pid}/task/{tid}")
-        fields = _stat_fields(read_text(home / "stat"))
+        fields = stat_fields(home / "stat")
         if len(fields) < 13:
             continue  # ended in between
-        status = read_text(home / "status")
-        wchan = read_text(home / "wchan")
-        called = read_text(home / "syscall").split()
+        status = text_of(home / "status")
+        wchan = text_of(home / "wchan")
+        called = text_of(home / "syscall").split()
         samples.append(
             ThreadSample(
                 tid=tid,
-                name=read_text(home / "comm").rstrip("\n"),
+                name=text_of(home / "comm").rstrip("\n"),
                 state=fields[0],
                 cpu=(int(fields[11]) + int(fields[12])) / _TICK,
                 voluntary=_status_number(status, "voluntary_ctxt_switches"),
@@ -144,7 +131,7 @@ def _status_number(status: str, key: str) -> int:
 
 
 def command_of(pid: int) -> tuple[str, ...]:
-    text = read_text(Path(f"/proc/{pid}/cmdline"))
+    text = text_of(f"/proc/{pid}/cmdline")
     return tuple(text.rstrip("\0").split("\0")) if text else ()
 
 
@@ -154,7 +141,7 @@ def mapped_files(pid: int, shared: bool = False) -> tuple[str, ...]:
     `shared`: only those that it writes to for others to see, as a recorder does; libraries are none of them.
     """
     found: dict[str, None] = {}
-    for line in read_text(Path(f"/proc/{pid}/maps"), 16 << 20).splitlines():
+    for line in text_of(f"/proc/{pid}/maps", 16 << 20).splitlines():
         fields = line.split(None, 5)
         if len(fields) == 6 and fields[5].startswith("/") and (not shared or fields[1].startswith("rw-s")):
             found.setdefault(fields[5].removesuffix(" (deleted)"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from diagnostics.collect import flight, mounts, procfs
+from diagnostics.collect.kernel import text_of
 from diagnostics.collect.sockets import Sockets, sockets_of
 from diagnostics.discover.claims import KEYS, Claim, claim_of
 from diagnostics.model import Record
@@ -72,7 +72,7 @@ def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
         parent=procfs.parent_of(pid),
         uid=procfs.uid_of(pid),
         command=command,
-        claim=claim_of(environ_of(pid), command, procfs.read_text(Path(f"/proc/{pid}/cgroup"))),
+        claim=claim_of(environ_of(pid), command, text_of(f"/proc/{pid}/cgroup")),
         framework=next((name.strip("/") for name in _FRAMEWORKS if any(name in path for path in mapped)), ""),
         recorder_rank=recording.rank if recording else "",
         listens=sockets.listens,
@@ -82,5 +82,5 @@ def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
 
 def environ_of(pid: int) -> dict[str, str]:
     """The variables that say where a process belongs, and no others."""
-    pairs = (item.partition("=") for item in procfs.read_text(Path(f"/proc/{pid}/environ"), 4 << 20).split("\0"))
+    pairs = (item.partition("=") for item in text_of(f"/proc/{pid}/environ", 4 << 20).split("\0"))
     return {name: value for name, _, value in pairs if name in KEYS}

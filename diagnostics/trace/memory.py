@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from diagnostics.collect import procfs
+from diagnostics.collect.kernel import text_of
 from diagnostics.errors import MissingError
 from diagnostics.trace.elf import ABORT_CALL, START_CANCEL, Layout, Library, layout_of
 from diagnostics.trace.model import Count, Escaped, TraceResult, TraceVerdict
@@ -125,7 +125,7 @@ class Memory:
         return tuple(runs)
 
     def _regions(self) -> Iterator[tuple[int, int]]:
-        for line in procfs.read_text(Path(f"/proc/{self.pid}/maps"), 16 << 20).splitlines():
+        for line in text_of(f"/proc/{self.pid}/maps", 16 << 20).splitlines():
             fields = line.split(None, 5)
             if fields[1].startswith("rw") and (len(fields) < 6 or fields[5].startswith("[heap]")):
                 start, end = (int(part, 16) for part in fields[0].split("-"))
@@ -135,7 +135,7 @@ class Memory:
 
 def base_of(pid: int, library: Path) -> int:
     """Where the library begins in the process, 0 where it is not mapped."""
-    for line in procfs.read_text(Path(f"/proc/{pid}/maps"), 16 << 20).splitlines():
+    for line in text_of(f"/proc/{pid}/maps", 16 << 20).splitlines():
         fields = line.split(None, 5)
         if len(fields) == 6 and fields[2] == "00000000" and Path(fields[5]).name == library.name:
             return int(fields[0].split("-")[0], 16)

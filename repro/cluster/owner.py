@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 
 from diagnostics.collect import procfs
+from diagnostics.collect.kernel import text_of
 
 
 def here() -> str:
@@ -26,4 +26,4 @@ def is_gone(owner: str) -> bool:
 
 
 def _boot() -> str:
-    return procfs.read_text(Path("/proc/sys/kernel/random/boot_id")).strip().replace("-", "")[:16] or "unknown"
+    return text_of("/proc/sys/kernel/random/boot_id").strip().replace("-", "")[:16] or "unknown"

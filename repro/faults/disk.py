@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from diagnostics.collect import procfs
+from diagnostics.collect.kernel import text_of
 from diagnostics.errors import MissingError
 from repro.nodes import disk_server
 
@@ -59,7 +60,7 @@ def mounted(directory: Path) -> Iterator[Disk]:
 def sweep() -> tuple[str, ...]:
     """Unmount disks that nobody serves any more; where they were."""
     gone = []
-    for line in procfs.read_text(Path("/proc/self/mounts")).splitlines():
+    for line in text_of("/proc/self/mounts").splitlines():
         source, directory = line.split()[:2]
         name, _, pid = source.partition(":")
         if name == disk_server.SOURCE and not _serves(int(pid)):

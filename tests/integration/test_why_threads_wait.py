@@ -16,6 +16,7 @@ import pytest
 from conftest import Answer, lacking, wait_for
 
 from diagnostics.collect import asleep, procfs
+from diagnostics.collect.kernel import text_of
 from diagnostics.errors import MissingError
 from repro.faults.disk import mounted
 
@@ -104,7 +105,7 @@ def running(*argv: object, **options: Any) -> Iterator[tuple[subprocess.Popen[st
 
 def waits_in(pid: int, call: str) -> Callable[[], bool]:
     """Whether its first thread sleeps in a call whose kernel function has this in its name."""
-    return lambda: call in procfs.read_text(Path(f"/proc/{pid}/wchan"))
+    return lambda: call in text_of(f"/proc/{pid}/wchan")
 
 
 def stands(pid: int, seconds: float = 0.3) -> bool:
@@ -129,7 +130,7 @@ def test_two_threads_that_hold_each_others_mutex_are_a_circle(lastbatch: Call, t
     subprocess.run(["gcc", "-O1", "-o", tmp_path / "deadlock", tmp_path / "deadlock.c", "-lpthread"], check=True)
     with running(tmp_path / "deadlock") as (process, _):
         (other,) = {int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
-        wait_for(lambda: "futex" in procfs.read_text(Path(f"/proc/{process.pid}/task/{other}/wchan")), 10)
+        wait_for(lambda: "futex" in text_of(f"/proc/{process.pid}/task/{other}/wchan"), 10)
         wait_for(waits_in(process.pid, "futex"), 10)
         found = attach(lastbatch, process.pid)
         held = {row["tid"]: row["holder"] for row in rank_of(found, process.pid)["waits_for"]}
