@@ -19,13 +19,6 @@ class Facts:
         self.collection = collection
         self.processes = collection.processes
 
-    def ranks_in(self, *functions: str) -> tuple[Process, ...]:
-        """Processes with a thread whose stack passes through each of these native or Python functions.
-
-        A name matches whole or as the tail of a qualified one: `LocalMaster::RunStep`.
-        """
-        return tuple(process for process in self.processes if any(stack_has(t, functions) for t in process.threads))
-
     @cached_property
     def servers(self) -> tuple[Process, ...]:
         return tuple(process for process in self.processes if is_server(process.rank))
@@ -56,6 +49,10 @@ class Facts:
 
 
 def stack_has(thread: Thread, functions: Iterable[str]) -> bool:
+    """Whether the stack passes through each of these functions, native or Python.
+
+    A name matches whole or as the tail of a qualified one: `LocalMaster::RunStep`.
+    """
     names = [frame.function for frame in thread.frames]
     return all(any(name == wanted or name.endswith("::" + wanted) for name in names) for wanted in functions)
 

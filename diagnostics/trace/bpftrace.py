@@ -94,7 +94,6 @@ class Tracer:
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._dropped = False
-        self._attached = threading.Event()
         self._words: list[str] = []
         self.began = self.ended = 0
 

@@ -55,7 +55,6 @@ class Table(NamedTuple):
 
     step: int
     initialized: bool
-    deferred: int  # receives of others that wait for it to be
 
 
 class Memory:
@@ -166,12 +165,12 @@ def _tensor(memory: Memory, words: frozenset[int]) -> str:
 
 
 def table_at(memory: Memory, address: int, session_at: int) -> Table | None:
-    """The rendezvous object there. After the session comes the vector of receives that wait for it."""
+    """The rendezvous object there, None where none can be: after the session comes a vector, which has an order."""
     step = memory.number(address + 24)
     begin, end = memory.number(address + session_at + 8), memory.number(address + session_at + 16)
     if not step or not 0 <= end - begin < 1 << 24:
         return None
-    return Table(step, bool(memory.number(address + session_at)), end - begin)
+    return Table(step, bool(memory.number(address + session_at)))
 
 
 def session_offset(library: Library) -> int | None:

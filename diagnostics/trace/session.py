@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -126,7 +126,3 @@ def tracing(chosen: Plan, ranks: Mapping[int, str]) -> Iterator[Session]:
     program = bpftrace.script(chosen.library, chosen.places, tuple(ranks), chosen.offsets)
     with Tracer(program) as tracer:
         yield Session(chosen, ranks, tracer)
-
-
-def ranks_of(pids: Sequence[int], known: Mapping[int, str]) -> dict[int, str]:
-    return {pid: known.get(pid) or f"pid:{pid}" for pid in pids}
