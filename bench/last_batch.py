@@ -103,22 +103,22 @@ def _line(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="rows whose name has this in it")
+    parser.add_argument("--only", default="", help="the row of this name, else those that have it in theirs")
     parser.add_argument("--trials", type=int, help="instead of each row's own number")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
+    exactly = [row for row in ROWS if row.name == chosen.only]
     found = []
+    if not chosen.json:
+        print(f"{'':44}  hung  named failed      epoch ends  s: training/noticing/collecting (median)")
     with tempfile.TemporaryDirectory() as home:
-        for row in ROWS:
-            if chosen.only in row.name:
-                wanted = row._replace(trials=chosen.trials or row.trials)
-                found.append(summary(wanted, measure(wanted, Path(home))))
+        for row in exactly or [row for row in ROWS if chosen.only in row.name]:
+            wanted = row._replace(trials=chosen.trials or row.trials)
+            found.append(summary(wanted, measure(wanted, Path(home))))
+            if not chosen.json:
+                print(_line(found[-1]), flush=True)
     if chosen.json:
         print(json.dumps(found, indent=2))
-        return
-    print(f"{'':44}  hung  named failed      epoch ends  s: training/noticing/collecting (median)")
-    for one in found:
-        print(_line(one))
 
 
 if __name__ == "__main__":
