@@ -4,7 +4,8 @@ Every arm of every scenario runs with no recorder in the job and is attached to 
 it is stuck (a healthy arm: while it trains, a look-alike: while it looks stuck). With `--recorder` the job carries one.
 Prints a confusion matrix over families, calibration, times, and what the top frame of the main thread alone would say.
 
-    python bench/zoo.py --seeds 5 --json zoo.json
+    python bench/zoo.py --seeds 5 --log zoo.jsonl            # goes on where it was stopped; several may share the file
+    python bench/zoo.py --seeds 5 --log zoo.jsonl --table    # of what the file holds
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from diagnostics.analyze.merge import main_thread, waits_in
 from diagnostics.analyze.progress import Limits, is_overdue
 from diagnostics.causes import load as load_causes
 from diagnostics.collect import flight, procfs
+from diagnostics.errors import LastbatchError
 from diagnostics.library import attach
 from diagnostics.model import Process
 from repro import scenarios
@@ -48,6 +50,7 @@ class Result(msgspec.Struct, frozen=True):
     scenario: str
     arm: str
     seed: int
+    recorder: bool
     truth: str
     verdict: str
     confidence: float
@@ -131,8 +134,8 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
     best = found.diagnosis.findings[0].confidence if found.diagnosis.findings else 0.0
     top = _top_frame(found.collection.processes[0])
     return Result(
-        scenario.name, arm, seed, truth, found.diagnosis.verdict, best, naive_reading(top), top, round(seconds, 2),
-        len(found.collection.processes),
+        scenario.name, arm, seed, recorder, truth, found.diagnosis.verdict, best, naive_reading(top), top,
+        round(seconds, 2), len(found.collection.processes),
     )  # fmt: skip
 
 
@@ -210,20 +213,33 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", help="all, if none is named")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each arm")
     parser.add_argument("--recorder", action="store_true", help="with the flight recorder in the job")
-    parser.add_argument("--json", type=Path, help="where to write every run")
+    parser.add_argument("--log", type=Path, help="a file of one JSON line a run; what it holds is not run again")
+    parser.add_argument("--table", action="store_true", help="run nothing, print what --log holds")
     options = parser.parse_args()
-    results: list[Result] = []
-    for scenario, arm, truth in arms(options.scenarios):
-        for seed in range(options.seeds):
-            with tempfile.TemporaryDirectory() as home:
-                result = run_one(scenario, arm, truth, seed, options.recorder, Path(home) / "job")
+    results = [one for one in read(options.log) if one.recorder == options.recorder] if options.log else []
+    had = {(one.scenario, one.arm, one.seed) for one in results}
+    for seed in range(0 if options.table else options.seeds):
+        for scenario, arm, truth in arms(options.scenarios):
+            if (scenario.name, arm, seed) in had:
+                continue
+            try:
+                with tempfile.TemporaryDirectory() as home:
+                    result = run_one(scenario, arm, truth, seed, options.recorder, Path(home) / "job")
+            except LastbatchError as error:  # it did not come up: the next call tries it again
+                print(f"failed {scenario.name}/{arm}: {error}", flush=True)
+                continue
             results.append(result)
             said = f"{result.outcome:6} {scenario.name}/{arm}: {truth} -> {result.verdict} ({result.confidence:.0%})"
             print(f"{said} {result.seconds:.1f} s; top frame {result.top_frame}", flush=True)
+            if options.log:
+                with options.log.open("ab") as file:
+                    file.write(msgspec.json.encode(result) + b"\n")
     print("\n" + report(results))
     print(f"\n{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+
+
+def read(log: Path) -> list[Result]:
+    return [msgspec.json.decode(line, type=Result) for line in log.read_bytes().splitlines()] if log.exists() else []
 
 
 if __name__ == "__main__":

@@ -81,9 +81,13 @@ def _telling(probe: Probe, offsets: Mapping[str, int]) -> str:
 
 def _remembering(probe: Probe, offsets: Mapping[str, int]) -> str:
     """bpftrace prints its maps when it ends."""
-    numbers = _values(probe, offsets)
-    key, values = numbers[probe.remember], ", ".join(["nsecs", "tid", *numbers.values()])
-    return f"@{probe.letter}[pid, {key}] = ({values}); @{probe.letter}n = count();"
+    numbers, name = _values(probe, offsets), f"@{probe.letter}"
+    key = ", ".join(["pid", *(numbers[each] for each in probe.remember)])
+    keep = f"{name}[{key}] = ({', '.join(['nsecs', 'tid', *numbers.values()])});"
+    if probe.first_of:
+        value = numbers[probe.first_of]
+        keep = f"if ({name}_[{key}] != {value}) {{ {name}_[{key}] = {value}; {keep} }}"
+    return f"{keep} {name}n = count();"
 
 
 class Tracer:

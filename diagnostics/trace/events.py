@@ -16,7 +16,7 @@ from diagnostics.trace.probes import Probe
 KEYS = 1 << 15
 """Calls that a probe remembers; a job has fewer receives under way."""
 _LOST = re.compile(r"^Lost (\d+) events")
-_REMEMBERED = re.compile(r"^@(\w)\[(\d+), -?\d+\]: \(([-\d, ]+)\)$")
+_REMEMBERED = re.compile(r"^@(\w)\[(\d+)(?:, -?\d+)+\]: \(([-\d, ]+)\)$")
 _HITS = re.compile(r"^@(\w)n: (\d+)$")
 _WORD = (1 << 64) - 1
 

@@ -46,8 +46,8 @@ def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -
         near_misses=near_misses(story, scope),
         gaps=seen.gaps(story.receives),
         sequence=sequence(story, first, decoded.events, scope) if first else (),
-        ran=_ran(story, first.step, scope) if first else (),
-        did_not_run=_did_not_run(story, first.step, scope) if first else (),
+        ran=_ranks(story, first, scope, True) if first else (),
+        did_not_run=_ranks(story, first, scope, False) if first else (),
     )
 
 
@@ -88,7 +88,7 @@ def _proof(story: Story, receive: Receive, scope: Scope) -> str:
     peer = receive.peer or "its server"
     end = {
         False: f"and {peer}, which it asks, never ran the step",
-        None: f"and {peer}, which it asks, was not traced",
+        None: f"and whether {peer}, which it asks, ran the step was not traced",
     }[ran]
     return f"a receive of {where} {how}, was sent all the same and never came back; {end}"
 
@@ -99,15 +99,12 @@ def _pid_of(rank: str, scope: Scope) -> int | None:
 
 def _peer_ran(story: Story, receive: Receive, scope: Scope) -> bool | None:
     pid = _pid_of(receive.peer, scope)
-    return None if pid is None else receive.step in story.runs.get(pid, ())
+    return None if pid is None else story.ran(pid, receive)
 
 
-def _ran(story: Story, step: int, scope: Scope) -> tuple[str, ...]:
-    return tuple(sorted(seen.rank_in(scope, pid) for pid, steps in story.runs.items() if step in steps))
-
-
-def _did_not_run(story: Story, step: int, scope: Scope) -> tuple[str, ...]:
-    return tuple(sorted(seen.rank_in(scope, pid) for pid, steps in story.runs.items() if steps and step not in steps))
+def _ranks(story: Story, receive: Receive, scope: Scope, ran: bool) -> tuple[str, ...]:
+    """Of those that ran any step: which ran that of the receive, or did not."""
+    return tuple(sorted(seen.rank_in(scope, pid) for pid in story.runs if story.ran(pid, receive) is ran))
 
 
 def _escaped(story: Story, receive: Receive, scope: Scope) -> Escaped:

@@ -21,8 +21,9 @@ class Probe(msgspec.Struct, frozen=True):
     the set derives; `text` is one that yields a string, `when` a condition. A set works without those that are not
     `needed`.
 
-    One that is to `remember` tells of no call: for each value of that number the kernel keeps the last call, and says
-    them when the trace ends. That costs a third of an event that is told, and wakes nobody.
+    One that is to `remember` tells of no call: for each value of those numbers the kernel keeps the last call, or the
+    `first_of` each value of another number, and says them when the trace ends. That costs a third of an event that is
+    told, and wakes nobody.
     """
 
     event: str
@@ -32,7 +33,8 @@ class Probe(msgspec.Struct, frozen=True):
     text: str = ""
     needed: bool = True
     when: str = ""
-    remember: str = ""
+    remember: tuple[str, ...] = ()
+    first_of: str = ""
 
 
 class Scope(msgspec.Struct, frozen=True):

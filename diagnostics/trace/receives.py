@@ -19,6 +19,12 @@ STATUS_WORDS = {
 }  # fmt: skip
 
 
+SLOTS = 256
+"""Steps of a process that the kernel remembers, by the number's lowest byte. Numbers are random."""
+STEP = 50_000_000
+"""Nanoseconds from the beginning of a step's parts to the registration of its receives, at most."""
+
+
 @dataclass
 class Receive:
     """One use of a call object; objects are used again after their return. Times in nanoseconds, 0: not seen."""
@@ -64,7 +70,8 @@ class Story:
 
     receives: tuple[Receive, ...]
     aborts: Mapping[tuple[int, int], tuple[Event, ...]]  # by process and rendezvous
-    runs: Mapping[int, frozenset[int]]  # steps that each process ran
+    runs: Mapping[int, Mapping[int, int]]  # of each process: steps that it ran, and when it began the last time
+    slots: Mapping[tuple[int, int], int]  # where the kernel keeps only one step a slot: when the last one began
     parts: tuple[Event, ...]  # ends of a step's parts, as the master hears of them
 
     def abort_of(self, receive: Receive) -> Event | None:
@@ -77,13 +84,21 @@ class Story:
         own = [abort for abort in aborts if abort.tid == receive.cancelled_by]
         return own[-1] if own else min(aborts, key=lambda abort: abort.at, default=None)
 
+    def ran(self, pid: int, receive: Receive) -> bool | None:
+        """Whether a process ran a receive's step; None if another step has taken its place since, or may have."""
+        if receive.step in self.runs.get(pid, {}):
+            return True
+        taken = self.slots.get((pid, receive.step % SLOTS), 0)
+        return None if taken > receive.registered - STEP else False
+
 
 def follow(events: Iterable[Event], options: int) -> Story:
     """Pair the events. `options` is the distance from a call object to the options that its start is given."""
     live: dict[tuple[int, int], Receive] = {}
     receives: list[Receive] = []
     aborts: dict[tuple[int, int], list[Event]] = defaultdict(list)
-    runs: dict[int, set[int]] = defaultdict(set)
+    runs: dict[int, dict[int, int]] = defaultdict(dict)
+    slots: dict[tuple[int, int], int] = {}
     parts: list[Event] = []
     for event in events:
         numbers = event.numbers
@@ -94,7 +109,9 @@ def follow(events: Iterable[Event], options: int) -> Story:
         elif event.kind == "abort":
             aborts[event.pid, numbers["owner"]].append(event)
         elif event.kind == "run":
-            runs[event.pid].add(numbers["step"])
+            runs[event.pid][numbers["step"]] = event.at
+            if "slot" in numbers:
+                slots[event.pid, numbers["slot"]] = event.at
         elif event.kind == "part":
             parts.append(event)
         elif found := live.get((event.pid, numbers["call"] - (options if event.kind == "start" else 0))):
@@ -102,7 +119,8 @@ def follow(events: Iterable[Event], options: int) -> Story:
     return Story(
         tuple(receives),
         {key: tuple(value) for key, value in aborts.items()},
-        {pid: frozenset(steps) for pid, steps in runs.items()},
+        runs,
+        slots,
         tuple(parts),
     )
 

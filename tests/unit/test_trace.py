@@ -17,7 +17,7 @@ from diagnostics.trace.events import KEYS, Event, decode
 from diagnostics.trace.judge import judge_receives
 from diagnostics.trace.model import Count, TraceResult, TraceVerdict
 from diagnostics.trace.probes import Probe, Scope
-from diagnostics.trace.receives import rank_of
+from diagnostics.trace.receives import SLOTS, rank_of
 from diagnostics.trace.sequence import draw_sequence
 
 WORKER, SERVER, OTHER = 100, 201, 202
@@ -109,13 +109,14 @@ def judged_at_the_end(*lines: str, still_open: Sequence[Event]) -> TraceResult:
 
 def last(window: Sequence[str]) -> list[str]:
     """The same without the start, which is not probed."""
-    return [remembered(line, CALL) if line[0] in "RA" else line for line in window if line[0] != "T"]
+    slot = {"E": lambda line: f"{line} {int(line.split()[4], 16) % SLOTS:x}"}
+    return [remembered(slot.get(line[0], str)(line), CALL) for line in window if line[0] != "T"]
 
 
 @pytest.mark.parametrize(("window", "letter"), [(WINDOW_A, "A"), (WINDOW_B, "B")])
 def test_what_the_kernel_remembers_proves_the_same(window: list[str], letter: str) -> None:
     lines = [line.removesuffix(f" {DEVICE}") for line in window]
-    result = judged_at_the_end(*RUN_ELSEWHERE, *last(lines), "@Rn: 40", still_open=[seen_open()])
+    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines]), "@Rn: 40", still_open=[seen_open()])
 
     assert result.verdict is TraceVerdict.PROVEN, result.why
     (escaped,) = result.escaped
@@ -140,6 +141,16 @@ def test_a_call_that_is_open_and_was_never_cancelled_in_vain_refutes_the_race() 
 def test_a_cancellation_of_the_object_before_it_was_used_again_is_not_this_receives() -> None:
     lines = [remembered(cancel(-900, RECEIVER, False).removesuffix(f" {DEVICE}"), CALL), remembered(register(0), CALL)]
     assert judged_at_the_end(*lines, still_open=[seen_open()]).verdict is TraceVerdict.REFUTED
+
+
+def test_whether_a_server_ran_the_step_is_not_known_where_another_step_has_taken_its_place() -> None:
+    lines = [text.removesuffix(f" {DEVICE}") for text in WINDOW_A]
+    later = line("E", 800, OTHER, 16, STEP + SLOTS)
+    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines, later]), still_open=[seen_open()])
+
+    assert result.verdict is TraceVerdict.PROVEN
+    assert result.why.endswith("whether ps:1, which it asks, ran the step was not traced")
+    assert result.escaped[0].peer_ran is None and result.did_not_run == ()
 
 
 def test_a_table_that_is_full_has_lost_something() -> None:
@@ -262,11 +273,18 @@ def test_processes_that_were_not_named_say_nothing() -> None:
 
 
 def test_a_probe_with_a_condition_tells_only_of_the_processes_that_were_named() -> None:
-    probe = Probe("cancel", "A", "f", {"call": "arg0"}, when="!*(uint64 *)(arg0 + {callback})", remember="call")
+    probe = Probe("cancel", "A", "f", {"call": "arg0"}, when="!*(uint64 *)(arg0 + {callback})", remember=("call",))
     program = bpftrace.script(Path("/x.so"), [Place(probe, Function("f", 1, 1, 1))], [7, 8], {"callback": 80})
 
     assert "/(pid == 7 || pid == 8) && !*(uint64 *)(arg0 + 80)/" in program
     assert "@A[pid, (uint64)(arg0)] = (nsecs, tid, (uint64)(arg0));" in program and "printf" not in program[30:]
+
+
+def test_the_first_call_of_each_step_is_kept_and_no_later_one() -> None:
+    probe = Probe("abort", "B", "f", {"owner": "arg0", "step": "arg1"}, remember=("owner",), first_of="step")
+    program = bpftrace.script(Path("/x.so"), [Place(probe, Function("f", 1, 1, 1))], [7], {})
+
+    assert "if (@B_[pid, (uint64)(arg0)] != (uint64)(arg1)) { @B_[pid, (uint64)(arg0)] = (uint64)(arg1); @B[" in program
 
 
 def test_an_unknown_probe_set_names_those_there_are() -> None:

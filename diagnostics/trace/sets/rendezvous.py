@@ -5,7 +5,8 @@ does nothing as it has no callback yet: window A (closed in 1.13 by a look at th
 the RPC starts and sets the callback; an abort in between cancels as much in vain: window B.
 
 A step has hundreds of receives, and each is probed once only: the kernel remembers who registered it, and which
-cancellations found no callback. Which of them are open is read from the calls themselves at the end.
+cancellations found no callback. Which of them are open is read from the calls themselves at the end. Nothing is told
+while the job runs: each line would wake its reader, which takes processor time from the job.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 
-import msgspec
+from msgspec.structs import replace
 
 from diagnostics.errors import MissingError
 from diagnostics.trace.elf import ABORT_CALL, Library, layout_of
@@ -23,6 +24,7 @@ from diagnostics.trace.events import Decoded, Event
 from diagnostics.trace.judge import judge_receives
 from diagnostics.trace.memory import DONE_BEFORE_STATUS, SERVER, Memory
 from diagnostics.trace.probes import Probe, ProbeSet, Scope
+from diagnostics.trace.receives import SLOTS
 
 _STATUS = "*(uint64 *)({})"  # nothing where it is OK
 _CODE = f"*(uint32 *)({_STATUS})"
@@ -66,11 +68,11 @@ PARTS = (
     # What the master hears of the parts of a step that fail.
     Probe(
         "part", "M", "_ZN10tensorflow13RunManyGraphs8WhenDoneEiRKNS_6StatusE",
-        {"part": "arg1", "code": _CODE.format("arg2")}, needed=False, when=_STATUS.format("arg2"),
+        {"master": "arg0", "part": "arg1", "code": _CODE.format("arg2")}, needed=False, when=_STATUS.format("arg2"),
     ),
     Probe(
         # In 1.15 the error is in the response, and not in this status.
-        "part", "N", "_ZN10tensorflow13RunManyGraphs8WhenDoneEiRKSs", {"part": "arg1"}, needed=False,
+        "part", "N", "_ZN10tensorflow13RunManyGraphs8WhenDoneEiRKSs", {"master": "arg0", "part": "arg1"}, needed=False,
     ),
 )  # fmt: skip
 
@@ -79,11 +81,12 @@ SET = ProbeSet(
     summary="receives that escape their step's abort (TensorFlow 1.4 to 1.15)",
     libraries=("_pywrap_tensorflow_internal.so",),
     probes=(
-        msgspec.structs.replace(REGISTER, remember="call"),
-        msgspec.structs.replace(CANCEL, remember="call", when=f"!{_CALLBACK}"),
-        ABORT,
-        RUN,
-        *PARTS,
+        replace(REGISTER, remember=("call",)),
+        replace(CANCEL, remember=("call",), when=f"!{_CALLBACK}"),
+        # Only the first of a step cancels. A step that hangs keeps its rendezvous, and its master, where they are.
+        replace(ABORT, remember=("owner",), first_of="step"),
+        replace(RUN, numbers={**RUN.numbers, "slot": f"arg2 & {SLOTS - 1}"}, remember=("slot",)),
+        *(replace(part, remember=("master", "part")) for part in PARTS),
     ),
     judge=judge_receives,
     offsets=offsets,
