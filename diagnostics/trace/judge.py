@@ -26,7 +26,7 @@ def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -
     """The verdict of the probe sets about receives."""
     story = seen.follow(decoded.events, offsets["options"])
     escaped = [receive for receive in story.receives if receive.window]
-    stuck = [receive for receive in escaped if receive.open and _settled(receive.registered, scope)]
+    stuck = [receive for receive in escaped if receive.open and _settled(receive.began, scope)]
     # An escape does harm where its server never ran the step: those first.
     stuck.sort(key=lambda receive: _peer_ran(story, receive, scope) is not False)
     verdict, why = _verdict(story, stuck, decoded, scope)
@@ -42,7 +42,7 @@ def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -
         unreadable=decoded.bad,
         escaped=tuple(_escaped(story, receive, scope) for receive in (*stuck, *came_back)),
         escaped_total=counted(Counter(receive.window for receive in escaped)),
-        tallies=tallies(story, scope) if decoded.counts.get("start") else (),  # else only the last receives are known
+        tallies=tallies(story, scope) if decoded.counts.get("return") else (),  # else those that are open
         near_misses=near_misses(story, scope),
         gaps=seen.gaps(story.receives),
         sequence=sequence(story, first, decoded.events, scope) if first else (),
@@ -56,9 +56,9 @@ def _settled(since: int, scope: Scope) -> bool:
 
 
 def _verdict(story: Story, stuck: list[Receive], decoded: Decoded, scope: Scope) -> tuple[TraceVerdict, str]:
-    if not story.receives:
+    if not story.latest:
         return TraceVerdict.NOT_SEEN, "no receive was started: the job stood still already, or none crosses processes"
-    if not _settled(max(receive.registered for receive in story.receives), scope):
+    if not _settled(story.latest, scope):
         left = f"; {len(stuck)} that escaped have not come back, and do not hold it" if stuck else ""
         return TraceVerdict.NOT_SEEN, f"the job still starts receives: it does not stand still{left}"
     if decoded.lost:
@@ -80,9 +80,10 @@ def _verdict(story: Story, stuck: list[Receive], decoded: Decoded, scope: Scope)
 def _proof(story: Story, receive: Receive, scope: Scope) -> str:
     where = seen.rank_in(scope, receive.pid)
     apart = seen.distance(story, receive)
+    after = "after its registration" if receive.registered else "before it was sent"
     how = {
         "A": f"was registered {apart:.1f} µs after its step's abort",
-        "B": f"was aborted {apart:.1f} µs after its registration, before it had a cancel callback",
+        "B": f"was aborted {apart:.1f} µs {after}, before it had a cancel callback",
     }[receive.window]
     ran = _peer_ran(story, receive, scope)
     peer = receive.peer or "its server"
@@ -184,13 +185,14 @@ def sequence(story: Story, receive: Receive, events: tuple[Event, ...], scope: S
             code = seen.STATUS_WORDS.get(event.numbers["code"], str(event.numbers["code"]))
             mine = event.pid == receive.pid and abort is not None and event.at == abort.at
             add(event.at, rank, event.tid, f"aborts its receives of the step: {code}", mine)
-        elif event.kind == "part" and event.pid == receive.pid and event.at >= receive.registered - BEFORE:
+        elif event.kind == "part" and event.pid == receive.pid and event.at >= receive.began - BEFORE:
             number = event.numbers.get("code")
             words = f"fails: {seen.STATUS_WORDS.get(number, number)}" if number else "has ended"
             add(event.at, rank, event.tid, f"master hears: part {event.numbers['part']} {words}")
-    add(receive.registered, client, receive.thread, f"registers the receive from {receive.peer}", True)
-    vain = "cancels it in vain: there is no callback yet"
-    add(receive.cancelled, client, receive.cancelled_by, vain, True)
+    if receive.registered:
+        add(receive.registered, client, receive.thread, f"registers the receive from {receive.peer}", True)
+    its = "it" if receive.registered else f"the receive from {receive.peer}"
+    add(receive.cancelled, client, receive.cancelled_by, f"cancels {its} in vain: there is no callback yet", True)
     if receive.started:
         add(receive.started, client, receive.thread, "sends it all the same", True)
     else:

@@ -46,7 +46,8 @@ class Escaped(Record, frozen=True):
     """A call that an abort did not reach.
 
     `window` is `A` (registered after the abort) or `B` (aborted before its cancel callback was there).
-    `distance` lies between abort and registration (A), or registration and abort (B), in microseconds.
+    `distance` lies between abort and registration (A), or registration and abort (B), in microseconds; for B, where
+    registrations were not probed, between abort and sending.
     """
 
     rank: str

@@ -19,15 +19,18 @@ STATUS_WORDS = {
 }  # fmt: skip
 
 
-SLOTS = 256
-"""Steps of a process that the kernel remembers, by the number's lowest byte. Numbers are random."""
-STEP = 50_000_000
-"""Nanoseconds from the beginning of a step's parts to the registration of its receives, at most."""
+SLOTS = 512
+"""Steps of a process that the kernel remembers, by the number's lowest bits. Numbers are random."""
+STEP = 20_000_000
+"""Nanoseconds from the beginning of a step's parts to that of its receives, at most."""
 
 
 @dataclass
 class Receive:
-    """One use of a call object; objects are used again after their return. Times in nanoseconds, 0: not seen."""
+    """One use of a call object; objects are used again after their return. Times in nanoseconds, 0: not seen.
+
+    Where registrations are not probed, `thread` is the one that started it, which is the same.
+    """
 
     pid: int
     call: int
@@ -54,6 +57,11 @@ class Receive:
         return "B" if not self.callback and (self.cancelled <= self.sent or not self.returned) else ""
 
     @property
+    def began(self) -> int:
+        """The first that was seen of it."""
+        return min(at for at in (self.registered, self.cancelled, self.started, self.seen_open) if at)
+
+    @property
     def sent(self) -> int:
         """When its RPC was, or by when: 0 where that was not seen."""
         return self.started or self.seen_open
@@ -68,7 +76,8 @@ class Receive:
 class Story:
     """All receives and aborts that were seen."""
 
-    receives: tuple[Receive, ...]
+    receives: tuple[Receive, ...]  # where registrations are not probed, those that are open at the end
+    latest: int  # when the last receive began, of all
     aborts: Mapping[tuple[int, int], tuple[Event, ...]]  # by process and rendezvous
     runs: Mapping[int, Mapping[int, int]]  # of each process: steps that it ran, and when it began the last time
     slots: Mapping[tuple[int, int], int]  # where the kernel keeps only one step a slot: when the last one began
@@ -89,12 +98,14 @@ class Story:
         if receive.step in self.runs.get(pid, {}):
             return True
         taken = self.slots.get((pid, receive.step % SLOTS), 0)
-        return None if taken > receive.registered - STEP else False
+        return None if taken > receive.began - STEP else False
 
 
 def follow(events: Iterable[Event], options: int) -> Story:
     """Pair the events. `options` is the distance from a call object to the options that its start is given."""
     live: dict[tuple[int, int], Receive] = {}
+    vain: dict[tuple[int, int], Event] = {}
+    latest = 0
     receives: list[Receive] = []
     aborts: dict[tuple[int, int], list[Event]] = defaultdict(list)
     runs: dict[int, dict[int, int]] = defaultdict(dict)
@@ -114,15 +125,35 @@ def follow(events: Iterable[Event], options: int) -> Story:
                 slots[event.pid, numbers["slot"]] = event.at
         elif event.kind == "part":
             parts.append(event)
-        elif found := live.get((event.pid, numbers["call"] - (options if event.kind == "start" else 0))):
-            _note(found, event)
+        else:
+            call = numbers["call"] - (options if event.kind == "start" else 0)
+            known = live.get((event.pid, call))
+            if event.kind == "start" and not (known and known.registered):
+                live[event.pid, call] = Receive(event.pid, call, 0, 0, 0, event.tid, started=event.at)
+            elif event.kind == "cancel" and not known:
+                vain[event.pid, call] = event
+            elif known:
+                _note(known, event)
+                if event.kind == "open" and not known.registered:
+                    _complete(known, event, vain.get((event.pid, call)))
+                    receives.append(known)
+        if event.kind in ("register", "start"):
+            latest = event.at
     return Story(
         tuple(receives),
+        latest,
         {key: tuple(value) for key, value in aborts.items()},
         runs,
         slots,
         tuple(parts),
     )
+
+
+def _complete(receive: Receive, look: Event, cancel: Event | None) -> None:
+    """What is known at the end only. A cancellation in vain is of this use of the object if its status is one."""
+    receive.owner, receive.step = look.numbers["owner"], look.numbers["step"]
+    if cancel and look.numbers["code"]:
+        _note(receive, cancel)
 
 
 def _note(receive: Receive, event: Event) -> None:
@@ -134,7 +165,7 @@ def _note(receive: Receive, event: Event) -> None:
     elif event.kind == "return":
         receive.returned = receive.returned or event.at
     elif event.kind == "open":
-        receive.seen_open, receive.peer = event.at, rank_of(event.text)
+        receive.seen_open, receive.peer = event.at, event.text
 
 
 def rank_of(device: str) -> str:
@@ -146,10 +177,12 @@ def rank_of(device: str) -> str:
 def distance(story: Story, receive: Receive) -> float:
     """Microseconds between abort and registration (A) or registration and cancellation (B).
 
+    Where registrations are not probed, for B: between cancellation and start.
     A registration in window A counts from when it found the abort: it may have waited for the lock before.
     """
     if receive.window == "B":
-        return (receive.cancelled - receive.registered) / 1000
+        other = receive.registered or receive.started
+        return abs(receive.cancelled - other) / 1000
     abort = story.abort_of(receive)
     return (receive.cancelled - abort.at) / 1000 if abort else 0.0
 
@@ -159,7 +192,7 @@ def gaps(receives: Iterable[Receive]) -> tuple[Count, ...]:
     counts = Counter(
         1 << max(0, ((receive.started - receive.registered) // 1000).bit_length())
         for receive in receives
-        if receive.started
+        if receive.started and receive.registered
     )
     return tuple(Count(f"<{most}", counts[most]) for most in sorted(counts))
 

@@ -97,33 +97,33 @@ def remembered(line: str, key: int) -> str:
 
 
 def seen_open(call: int = CALL, code: int = 11) -> Event:
-    return Event(us(9e6), "open", WORKER, 0, {"call": call, "code": code}, DEVICE)
+    return Event(us(9e6), "open", WORKER, 0, {"call": call, "code": code, "step": STEP, "owner": OWNER}, "ps:1")
 
 
 def judged_at_the_end(*lines: str, still_open: Sequence[Event]) -> TraceResult:
     """As the set `rendezvous` does: most of the calls come from what the kernel remembers, and a look at them."""
     decoded = decode(lines, sets.find("rendezvous").probes)
     decoded = decoded._replace(events=(*decoded.events, *still_open))
-    return judge_receives(decoded, Scope(RANKS, us(-1e6), us(30e6)), {"options": 0})
+    return judge_receives(decoded, Scope(RANKS, us(-1e6), us(30e6)), {"options": OPTIONS})
 
 
 def last(window: Sequence[str]) -> list[str]:
-    """The same without the start, which is not probed."""
+    """The same without the registration, which is not probed."""
     slot = {"E": lambda line: f"{line} {int(line.split()[4], 16) % SLOTS:x}"}
-    return [remembered(slot.get(line[0], str)(line), CALL) for line in window if line[0] != "T"]
+    return [remembered(slot.get(line[0], str)(line), CALL) for line in window if line[0] != "R"]
 
 
 @pytest.mark.parametrize(("window", "letter"), [(WINDOW_A, "A"), (WINDOW_B, "B")])
 def test_what_the_kernel_remembers_proves_the_same(window: list[str], letter: str) -> None:
     lines = [line.removesuffix(f" {DEVICE}") for line in window]
-    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines]), "@Rn: 40", still_open=[seen_open()])
+    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines]), "@Tn: 40", still_open=[seen_open()])
 
     assert result.verdict is TraceVerdict.PROVEN, result.why
     (escaped,) = result.escaped
     assert (escaped.window, escaped.peer, escaped.thread, escaped.aborted_by) == (letter, "ps:1", RECEIVER, ABORTER)
     assert escaped.peer_ran is False and result.did_not_run == ("ps:1",)
-    assert Count("register", 40) in result.counts
-    assert result.sequence[-1].what.startswith("sent it all the same")
+    assert Count("start", 40) in result.counts
+    assert result.sequence[-1].what.startswith("sends it all the same")
     assert 'class="sent"' in draw_sequence(result)
 
 
@@ -133,14 +133,14 @@ def test_a_call_that_is_not_open_at_the_end_did_not_escape() -> None:
 
 
 def test_a_call_that_is_open_and_was_never_cancelled_in_vain_refutes_the_race() -> None:
-    result = judged_at_the_end(remembered(register(0), CALL), still_open=[seen_open(code=0)])
+    result = judged_at_the_end(remembered(start(0), CALL), still_open=[seen_open(code=0)])
 
     assert result.verdict is TraceVerdict.REFUTED and "1 receives open to ps:1" in result.why
 
 
 def test_a_cancellation_of_the_object_before_it_was_used_again_is_not_this_receives() -> None:
-    lines = [remembered(cancel(-900, RECEIVER, False).removesuffix(f" {DEVICE}"), CALL), remembered(register(0), CALL)]
-    assert judged_at_the_end(*lines, still_open=[seen_open()]).verdict is TraceVerdict.REFUTED
+    lines = [remembered(cancel(-900, RECEIVER, False).removesuffix(f" {DEVICE}"), CALL), remembered(start(0), CALL)]
+    assert judged_at_the_end(*lines, still_open=[seen_open(code=0)]).verdict is TraceVerdict.REFUTED
 
 
 def test_whether_a_server_ran_the_step_is_not_known_where_another_step_has_taken_its_place() -> None:
@@ -154,14 +154,14 @@ def test_whether_a_server_ran_the_step_is_not_known_where_another_step_has_taken
 
 
 def test_a_table_that_is_full_has_lost_something() -> None:
-    lines = (remembered(register(0, CALL + 8 * number), CALL + 8 * number) for number in range(KEYS))
+    lines = (remembered(start(0, CALL + 8 * number), CALL + 8 * number) for number in range(KEYS))
     assert decode(lines, sets.find("rendezvous").probes).lost == 1
 
 
 def test_numbers_that_bpftrace_prints_with_a_sign_are_read_without() -> None:
     big = (1 << 64) - 3
-    (event,) = decode([remembered(line("R", 0, WORKER, 1, OWNER, CALL, big), CALL)], sets.find("rendezvous").probes)[0]
-    assert event.numbers == {"owner": OWNER, "call": CALL, "step": big} and event.at == us(0)
+    (event,) = decode([remembered(line("B", 0, WORKER, 1, OWNER, big, 11), CALL)], sets.find("rendezvous").probes)[0]
+    assert event.numbers == {"owner": OWNER, "step": big, "code": 11} and event.at == us(0)
 
 
 def test_a_registration_that_waited_for_the_lock_is_still_after_the_abort() -> None:
@@ -318,7 +318,7 @@ def test_what_was_stripped_leaves_the_exported_ones(tmp_path: Path) -> None:
 
 
 def test_a_library_without_the_functions_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"does not name tensorflow::BaseRemoteRendezvous::RegisterCall.*stripped"):
+    with pytest.raises(MissingError, match=r"does not name tensorflow::CallOptions::SetCancelCallback.*stripped"):
         session.plan(sets.find("rendezvous"), compiled(tmp_path))
 
 

@@ -4,9 +4,10 @@
 does nothing as it has no callback yet: window A (closed in 1.13 by a look at the status before it is sent). Then
 the RPC starts and sets the callback; an abort in between cancels as much in vain: window B.
 
-A step has hundreds of receives, and each is probed once only: the kernel remembers who registered it, and which
-cancellations found no callback. Which of them are open is read from the calls themselves at the end. Nothing is told
-while the job runs: each line would wake its reader, which takes processor time from the job.
+A step has hundreds of receives, and each is probed once only, where it installs its callback: a probe in between would
+widen window A by its own two microseconds, and the job would hang twice as often. The kernel remembers who sent each,
+and which cancellations found no callback. Which of them are open, and in which step, is read from the calls themselves
+at the end. Nothing is told while the job runs: a line would wake its reader, which takes processor time from the job.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from diagnostics.errors import MissingError
-from diagnostics.trace.elf import ABORT_CALL, Library, layout_of
+from diagnostics.trace.elf import ABORT_CALL, Layout, Library, layout_of
 from diagnostics.trace.events import Decoded, Event
 from diagnostics.trace.judge import judge_receives
-from diagnostics.trace.memory import DONE_BEFORE_STATUS, SERVER, Memory
+from diagnostics.trace.memory import Memory, open_call
 from diagnostics.trace.probes import Probe, ProbeSet, Scope
 from diagnostics.trace.receives import SLOTS
 
@@ -38,19 +39,26 @@ def offsets(library: Library) -> Mapping[str, int] | None:
 
 def look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> tuple[Event, ...]:
     """Calls whose RPC is out, so that there is a callback to cancel it by, and whose return nobody was told of."""
+    layout = Layout(offsets["status"], offsets["options"], offsets["callback"] - offsets["options"])
     calls: dict[int, list[int]] = defaultdict(list)
+    owners: dict[int, dict[int, int]] = defaultdict(dict)  # step -> rendezvous, where it was aborted
     for event in decoded.events:
-        if event.kind == "register":
-            calls[event.pid].append(event.numbers["call"])
+        if event.kind == "start":
+            calls[event.pid].append(event.numbers["call"] - layout.options)
+        elif event.kind == "abort":
+            owners[event.pid][event.numbers["step"]] = event.numbers["owner"]
+        elif event.kind == "run":
+            owners[event.pid].setdefault(event.numbers["step"], 0)
     found = []
     for pid, addresses in calls.items():
         with suppress(MissingError), Memory(pid) as memory:  # a process that has ended waits for nothing
-            for call in addresses:
-                status = call + offsets["status"]
-                if memory.number(status - DONE_BEFORE_STATUS) and memory.number(call + offsets["callback"]):
-                    server = memory.text(memory.number(call + SERVER)).decode("utf-8", "replace")
-                    numbers = {"call": call, "code": memory.code(status)}
-                    found.append(Event(time.clock_gettime_ns(time.CLOCK_MONOTONIC), "open", pid, 0, numbers, server))
+            for address in addresses:
+                call = open_call(memory, address, layout)
+                if call and memory.number(address + offsets["callback"]):
+                    step = next((step for step in reversed(owners[pid]) if step in call.words), 0)
+                    numbers = {"call": address, "code": call.status, "step": step, "owner": owners[pid].get(step, 0)}
+                    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+                    found.append(Event(now, "open", pid, 0, numbers, call.server))
     return tuple(found)
 
 
@@ -58,6 +66,7 @@ REGISTER = Probe(
     "register", "R", "_ZN10tensorflow20BaseRemoteRendezvous12RegisterCallE",
     {"owner": "arg0", "call": "arg1", "step": "*(uint64 *)(arg0 + 24)"},
 )  # fmt: skip
+SEND = Probe("start", "T", "_ZN10tensorflow11CallOptions17SetCancelCallbackE", {"call": "arg0"})
 CANCEL = Probe("cancel", "A", ABORT_CALL, {"call": "arg0", "callback": _CALLBACK})
 ABORT = Probe(
     "abort", "B", "_ZN10tensorflow20BaseRemoteRendezvous10StartAbortE",
@@ -81,7 +90,7 @@ SET = ProbeSet(
     summary="receives that escape their step's abort (TensorFlow 1.4 to 1.15)",
     libraries=("_pywrap_tensorflow_internal.so",),
     probes=(
-        replace(REGISTER, remember=("call",)),
+        replace(SEND, remember=("call",)),
         replace(CANCEL, remember=("call",), when=f"!{_CALLBACK}"),
         # Only the first of a step cancels. A step that hangs keeps its rendezvous, and its master, where they are.
         replace(ABORT, remember=("owner",), first_of="step"),
