@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from diagnostics.errors import LastbatchError, MissingError
+from diagnostics.trace.elf import Function
 from diagnostics.trace.events import KEYS
 from diagnostics.trace.probes import Probe
 
@@ -33,10 +34,10 @@ PR_SET_PDEATHSIG = 1
 
 
 class Place(NamedTuple):
-    """A probe, and the address in the library that it is put on."""
+    """A probe and the function that it is put on."""
 
     probe: Probe
-    address: int
+    function: Function
 
 
 def lacking() -> MissingError | None:
@@ -60,10 +61,10 @@ def script(library: Path, places: Iterable[Place], pids: Sequence[int], offsets:
     """The program for bpftrace. Other processes that have the library mapped hit the probes too, and say nothing."""
     only = " || ".join(f"pid == {pid}" for pid in pids)
     lines = ['BEGIN { printf("attached\\n"); }']
-    for probe, address in places:
+    for probe, function in places:
         chosen = f"({only}) && {probe.when.format_map(offsets)}" if probe.when else only
         body = _remembering(probe, offsets) if probe.remember else _telling(probe, offsets)
-        lines.append(f'uprobe:"{library}":{address:#x} /{chosen}/ {{ {body} }}')
+        lines.append(f'uprobe:"{library}":{function.address:#x} /{chosen}/ {{ {body} }}')
     return "\n".join(lines) + "\n"
 
 

@@ -19,8 +19,7 @@ class Probe(msgspec.Struct, frozen=True):
     `symbol` is how its mangled name begins: what follows are the arguments, which differ between releases. `numbers`
     are expressions of the probe language (`arg0` is `this`) by name, with {placeholders} for offsets that
     the set derives; `text` is one that yields a string, `when` a condition. A set works without those that are not
-    `needed`. `behind` is a pattern of machine code (a regular expression): the probe is put on what follows its
-    last occurrence, and not on the function's first instruction.
+    `needed`.
 
     One that is to `remember` tells of no call: for each value of those numbers the kernel keeps the last call, or the
     `first_of` each value of another number, and says them when the trace ends. That costs a third of an event that is
@@ -36,7 +35,6 @@ class Probe(msgspec.Struct, frozen=True):
     when: str = ""
     remember: tuple[str, ...] = ()
     first_of: str = ""
-    behind: bytes = b""
 
 
 class Scope(msgspec.Struct, frozen=True):

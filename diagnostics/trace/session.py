@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ from diagnostics.collect import procfs
 from diagnostics.errors import MissingError
 from diagnostics.trace import bpftrace
 from diagnostics.trace.bpftrace import Place, Tracer
-from diagnostics.trace.elf import Function, Library
+from diagnostics.trace.elf import Library
 from diagnostics.trace.events import decode
 from diagnostics.trace.model import TraceResult
-from diagnostics.trace.probes import Probe, ProbeSet, Scope
+from diagnostics.trace.probes import ProbeSet, Scope
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -75,24 +74,13 @@ def plan(probe_set: ProbeSet, path: Path) -> Plan:
             f"It was stripped, or is of another release. Probe set {probe_set.name} is for {probe_set.summary}",
         )
     offsets = probe_set.offsets(library)
-    spots = [_spot(probe, library, found[probe.symbol]) for probe in probe_set.probes if probe.symbol in found]
-    if offsets is None or not all(spots):
+    if offsets is None:
         raise MissingError(
             f"the code of {path.name} does not have the form that probe set {probe_set.name} knows",
             "It reads where a call keeps its callback from the code of the release's own wheels",
         )
-    return Plan(probe_set, path, tuple(spot for spot in spots if spot), offsets)
-
-
-def _spot(probe: Probe, library: Library, function: Function) -> Place | None:
-    """None where the function's code is not what the probe is to be put behind."""
-    distance = 0
-    if probe.behind:
-        ends = [match.end() for match in re.finditer(probe.behind, library.code(function), re.DOTALL)]
-        if not ends:
-            return None
-        distance = ends[-1]
-    return Place(probe, function.address + distance)
+    places = tuple(Place(probe, found[probe.symbol]) for probe in probe_set.probes if probe.symbol in found)
+    return Plan(probe_set, path, places, offsets)
 
 
 def readable(symbol: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.trace import bpftrace, session, sets
 from diagnostics.trace.bpftrace import Place
-from diagnostics.trace.elf import Library
+from diagnostics.trace.elf import Function, Library
 from diagnostics.trace.events import KEYS, Event, decode
 from diagnostics.trace.judge import judge_receives
 from diagnostics.trace.model import Count, TraceResult, TraceVerdict
@@ -266,7 +266,7 @@ def test_a_rank_cannot_put_markup_into_the_drawing() -> None:
 
 
 def test_processes_that_were_not_named_say_nothing() -> None:
-    places = [Place(PROBES[0], 0x1234)]
+    places = [Place(PROBES[0], Function(PROBES[0].symbol, 0x1234, 0x1234, 10))]
     program = bpftrace.script(Path("/lib/x.so"), places, [7, 8], {})
 
     assert 'uprobe:"/lib/x.so":0x1234 /pid == 7 || pid == 8/' in program
@@ -274,7 +274,7 @@ def test_processes_that_were_not_named_say_nothing() -> None:
 
 def test_a_probe_with_a_condition_tells_only_of_the_processes_that_were_named() -> None:
     probe = Probe("cancel", "A", "f", {"call": "arg0"}, when="!*(uint64 *)(arg0 + {callback})", remember=("call",))
-    program = bpftrace.script(Path("/x.so"), [Place(probe, 1)], [7, 8], {"callback": 80})
+    program = bpftrace.script(Path("/x.so"), [Place(probe, Function("f", 1, 1, 1))], [7, 8], {"callback": 80})
 
     assert "/(pid == 7 || pid == 8) && !*(uint64 *)(arg0 + 80)/" in program
     assert "@A[pid, (uint64)(arg0)] = (nsecs, tid, (uint64)(arg0));" in program and "printf" not in program[30:]
@@ -282,7 +282,7 @@ def test_a_probe_with_a_condition_tells_only_of_the_processes_that_were_named() 
 
 def test_the_first_call_of_each_step_is_kept_and_no_later_one() -> None:
     probe = Probe("abort", "B", "f", {"owner": "arg0", "step": "arg1"}, remember=("owner",), first_of="step")
-    program = bpftrace.script(Path("/x.so"), [Place(probe, 1)], [7], {})
+    program = bpftrace.script(Path("/x.so"), [Place(probe, Function("f", 1, 1, 1))], [7], {})
 
     assert "if (@B_[pid, (uint64)(arg0)] != (uint64)(arg1)) { @B_[pid, (uint64)(arg0)] = (uint64)(arg1); @B[" in program
 
