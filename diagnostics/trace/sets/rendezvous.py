@@ -4,10 +4,10 @@
 does nothing as it has no callback yet: window A (closed in 1.13 by a look at the status before it is sent). Then
 the RPC starts and sets the callback; an abort in between cancels as much in vain: window B.
 
-A step has hundreds of receives, and each is probed once only, where it installs its callback: a probe in between would
-widen window A by its own two microseconds, and the job would hang twice as often. The kernel remembers who sent each,
-and which cancellations found no callback. Which of them are open, and in which step, is read from the calls themselves
-at the end. Nothing is told while the job runs: a line would wake its reader, which takes processor time from the job.
+A step has hundreds of receives, and each is probed once only, where it installs its callback: a probe at the registration
+makes the job hang twice as often. The kernel remembers who sent each, and which cancellations found no callback. Which
+of them are open, and in which step, is read from the calls themselves at the end. Nothing is told while the job runs: a
+line would wake its reader, which takes processor time from the job.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from diagnostics.errors import MissingError
 from diagnostics.trace.elf import ABORT_CALL, Layout, Library, layout_of
 from diagnostics.trace.events import Decoded, Event
 from diagnostics.trace.judge import judge_receives
-from diagnostics.trace.memory import Memory, open_call
+from diagnostics.trace.memory import CALL_TABLE, PAGE, Memory, open_call
 from diagnostics.trace.probes import Probe, ProbeSet, Scope
 from diagnostics.trace.receives import SLOTS
 
@@ -33,8 +33,8 @@ _CALLBACK = "*(uint64 *)(arg0 + {callback})"
 
 
 def offsets(library: Library) -> Mapping[str, int] | None:
-    layout = layout_of(library)
-    return layout.named() if layout else None
+    layout, table = layout_of(library), library.find([CALL_TABLE]).get(CALL_TABLE)
+    return {**layout.named(), "table": (table.address + 16) % PAGE} if layout and table else None
 
 
 def look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> tuple[Event, ...]:
@@ -66,7 +66,11 @@ REGISTER = Probe(
     "register", "R", "_ZN10tensorflow20BaseRemoteRendezvous12RegisterCallE",
     {"owner": "arg0", "call": "arg1", "step": "*(uint64 *)(arg0 + 24)"},
 )  # fmt: skip
-SEND = Probe("start", "T", "_ZN10tensorflow11CallOptions17SetCancelCallbackE", {"call": "arg0"})
+SEND = Probe(
+    "start", "T", "_ZN10tensorflow11CallOptions17SetCancelCallbackE", {"call": "arg0"},
+    # The options of a receive only, not of other RPCs: its table of virtual functions lies so far into a page.
+    when=f"(*(uint64 *)(arg0 - {{options}}) & {PAGE - 1}) == {{table}}",
+)  # fmt: skip
 CANCEL = Probe("cancel", "A", ABORT_CALL, {"call": "arg0", "callback": _CALLBACK})
 ABORT = Probe(
     "abort", "B", "_ZN10tensorflow20BaseRemoteRendezvous10StartAbortE",
