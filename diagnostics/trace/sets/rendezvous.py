@@ -4,10 +4,10 @@
 does nothing as it has no callback yet: window A (closed in 1.13 by a look at the status before it is sent). Then
 the RPC starts and sets the callback; an abort in between cancels as much in vain: window B.
 
-A step has hundreds of receives, and each is probed once only, where it installs its callback: a probe at the registration
-makes the job hang twice as often. The kernel remembers who sent each, and which cancellations found no callback. Which
-of them are open, and in which step, is read from the calls themselves at the end. Nothing is told while the job runs: a
-line would wake its reader, which takes processor time from the job.
+A step has hundreds of receives, and each is probed once only, where it installs its callback: a probe where it is
+registered makes the job hang twice as often. The kernel remembers who sent each, and which cancellations found no
+callback. Which of them are open, and in which step, is read from the calls themselves at the end. Nothing is told while
+the job runs: a line would wake its reader, which takes processor time from the job.
 """
 
 from __future__ import annotations
