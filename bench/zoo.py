@@ -129,7 +129,10 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
             wait_for(lambda: any(_is_overdue(member) for member in cluster.members))
         began = time.monotonic()
         left = cluster.exits()
-        found = attach([member.pid for member in cluster.members if member.rank not in left])
+        there = [member.pid for member in cluster.members if member.rank not in left]
+        if not there:
+            raise LastbatchError(f"every rank has ended: {left}")
+        found = attach(there)
         seconds = time.monotonic() - began
     best = found.diagnosis.findings[0].confidence if found.diagnosis.findings else 0.0
     top = _top_frame(found.collection.processes[0])

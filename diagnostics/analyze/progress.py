@@ -153,6 +153,12 @@ def is_stopped(process: Process) -> bool:
     return bool(letters) and letters <= {"T", "t"}
 
 
+def _comes_and_goes(process: Process) -> bool:
+    """A rank's child, or a process without a name that had ended before it was looked at."""
+    seen = process.flight or any(sample.threads for sample in process.samples)
+    return process.rank.startswith("child/") or (process.rank.startswith("pid:") and not seen)
+
+
 def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
     """The state of one rank, and why."""
     flight = process.flight
@@ -169,6 +175,8 @@ def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
     gone = not letters or letters <= {"Z", "X"}
     if leaving and (gone or leaving.value >= 0):
         return State.FINISHED, "its recorder says that it has exited" if gone else "its recorder says that it is done"
+    if gone and _comes_and_goes(process):
+        return State.FINISHED, "it has ended, as children do; if somebody waits for it, that is who is stuck"
     if gone:
         return State.DEAD, process.why_not or "its process is gone"
     if is_stopped(process):

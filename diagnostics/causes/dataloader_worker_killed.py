@@ -38,10 +38,10 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
 
 
 def _look_at_workers(case: Case, process: Process, children: Sequence[Process]) -> None:
-    unread = [child for child in children if not child.threads and child.state is not State.DEAD]
+    unread = [child for child in children if not child.threads and child.state is not State.FINISHED]
     workers = [child for child in children if (thread := main_thread(child)) and _passes(thread, "_worker_loop")]
     busy = [child for child in workers if not _waits_for_work(child)]
-    dead = [child for child in children if child.state is State.DEAD]
+    dead = [child for child in children if child.state is State.FINISHED]
     if busy:
         said = "a worker is at work on a batch, or stuck in it"
         case.speaks_against(3.0, evidence(said, "stacks", names(busy)))

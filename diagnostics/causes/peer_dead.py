@@ -40,6 +40,9 @@ def examine(facts: Facts) -> Case | None:
     waiting = [process.rank for process in facts.processes if process.state in (State.HUNG, State.IDLE, State.SLOW)]
     if waiting:
         case.supports(0.3, evidence("left behind", "processes", waiting))
+    going_on = [process.rank for process in facts.processes if process.state is State.PROGRESSING]
+    if going_on and not waiting:
+        case.speaks_against(3.0, evidence("the others go on without it", "processes", going_on))
     return case
 
 

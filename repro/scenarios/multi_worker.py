@@ -32,6 +32,7 @@ SCENARIO = Scenario(
         Setting("recorder", True, "with the flight recorder in the job"),
     ),
     runtimes=("tf2",),
+    default_runtime="tf2",
     ranks=ranks,
     expected=expected,
 )

@@ -27,6 +27,11 @@ def test_a_cause_is_whole(cause: Cause) -> None:
     assert not cause.scenario or scenarios.find(cause.scenario)
 
 
+def test_a_scenario_runs_on_its_default_runtime() -> None:
+    for scenario in scenarios.load().values():
+        assert scenario.default_runtime in scenario.runtimes, scenario.name
+
+
 def test_what_a_scenario_expects_is_a_known_cause() -> None:
     known = {cause.id for cause in load()}
     for scenario in scenarios.load().values():

@@ -119,6 +119,24 @@ def test_the_first_to_end_is_blamed_not_who_lost_it() -> None:
     assert found.findings[0].evidence[0].ranks == ("ps:0",)
 
 
+def test_a_rank_that_the_others_do_without_holds_nobody() -> None:
+    moving = look(2, state="R")
+    moving = msgspec.structs.replace(moving, threads=(msgspec.structs.replace(moving.threads[0], cpu=2.0),))
+    others = [worker(rank=rank, samples=(look(1), moving)) for rank in ("worker:0", "worker:1")]
+    others = [msgspec.structs.replace(one, flight=None) for one in others]
+    assert verdict(*others, server(samples=(), rank="pid:5")).verdict == "none"
+    found = verdict(*others, server(samples=(), rank="worker:2"))
+    assert not [one for one in found.findings if one.confidence >= 0.5]
+
+
+def test_a_child_that_has_ended_is_no_dead_rank() -> None:
+    moving = look(2, state="R")
+    moving = msgspec.structs.replace(moving, threads=(msgspec.structs.replace(moving.threads[0], cpu=2.0),))
+    trainer = msgspec.structs.replace(worker(samples=(look(1), moving)), flight=None)
+    loader = server(rank="child/worker:0/7", samples=(look(1), look(2, state="Z")))
+    assert verdict(trainer, loader).verdict == "none"
+
+
 def test_the_same_signal_at_the_memory_limit_is_out_of_memory() -> None:
     memory = Memory(limit=600_000_000, seen=598_000_000, predicted=580_000_000)
     found = verdict(worker(), server(samples=(), exit_status=-9, exit_order=0, out_of_memory=True, memory=memory))
