@@ -2,7 +2,7 @@
 
 Every arm of every scenario runs with no recorder in the job and is attached to by process ids alone, once it says that
 it is stuck (a healthy arm: while it trains, a look-alike: while it looks stuck). With `--recorder` the job carries one.
-Prints a confusion matrix over families, calibration, times, and what the top frame of the main thread alone would say.
+Prints a confusion matrix over families (what is true: what was said, how often), calibration, times, and what the top frame of the main thread alone would say.
 
     python bench/zoo.py --seeds 5 --log zoo.jsonl            # goes on where it was stopped; several may share the file
     python bench/zoo.py --seeds 5 --log zoo.jsonl --table    # of what the file holds
@@ -182,11 +182,10 @@ def _top_frame(process: Process) -> str:
 
 
 def report(results: Sequence[Result]) -> str:
-    verdicts = sorted({result.verdict for result in results})
-    lines = ["truth \\ verdict | " + " | ".join(verdicts)]
+    lines = ["truth: verdicts", ""]
     for truth in sorted({result.truth for result in results}):
         row = Counter(result.verdict for result in results if result.truth == truth)
-        lines.append(f"{truth} | " + " | ".join(str(row[verdict] or ".") for verdict in verdicts))
+        lines.append(f"{truth}: " + ", ".join(f"{verdict} {number}" for verdict, number in row.most_common()))
     count = Counter(result.outcome for result in results)
     kinds = ("right", "silent", "wrong")
     shares = ", ".join(f"{count[kind]} {kind} ({count[kind] / len(results):.0%})" for kind in kinds)
