@@ -2,7 +2,8 @@
 
 Every arm of every scenario runs with no recorder in the job and is attached to by process ids alone, once it says that
 it is stuck (a healthy arm: while it trains, a look-alike: while it looks stuck). With `--recorder` the job carries one.
-Prints a confusion matrix over families (what is true: what was said, how often), calibration, times, and what the top frame of the main thread alone would say.
+Prints a confusion matrix over families (what is true: what was said, how often), calibration, times, and what the top
+frame of the main thread alone would say.
 
     python bench/zoo.py --seeds 5 --log zoo.jsonl            # goes on where it was stopped; several may share the file
     python bench/zoo.py --seeds 5 --log zoo.jsonl --table    # of what the file holds
