@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -42,6 +42,10 @@ _FIRST_STEPS = 3
 _RECENT = 5
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
+
+UNANSWERED = 5
+"""Segments sent again so often in a row: with doubling waits from 0.2 s that is six seconds without an answer. A link
+that loses four of ten, both ways, comes to that once in ten times."""
 
 
 def gaps_of(times: Sequence[float]) -> list[float]:
@@ -246,14 +250,31 @@ def _how_it_ended(process: Process) -> str:
 
 
 def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
-    """The collection with a state for every process. Who waits for a throttled rank is slow, however long it waits."""
+    """The collection with a state for every process.
+
+    Who waits for a throttled rank is slow, however long it waits; and who waits while data is on its way, until nobody
+    has acknowledged it for seconds. A process that stands still does not hold data up: its kernel acknowledges.
+    """
     slow = {process.rank for process in collection.processes if throttled_share(process) >= THROTTLED}
+    on_its_way = next(_on_its_way(collection), None)
 
     def judged(process: Process) -> Process:
         state, why = judge(process, limits)
         near = slow & {process.rank, *(link.peer for link in process.connections)}
-        if near and state is State.HUNG and process.flight and not is_frozen(process) and not is_stopped(process):
-            state, why = State.SLOW, f"{why}; but {min(near)} is throttled, so its peers wait without being stuck"
+        if state is State.HUNG and process.flight and not is_frozen(process) and not is_stopped(process):
+            if near:
+                state, why = State.SLOW, f"{why}; but {min(near)} is throttled, so its peers wait without being stuck"
+            elif on_its_way:
+                state, why = State.SLOW, f"{why}; but data {on_its_way}, not acknowledged yet"
         return msgspec.structs.replace(process, state=state, state_why=why)
 
     return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
+
+
+def _on_its_way(collection: Collection) -> Iterator[str]:
+    """Of the connections between ranks: where the network holds data."""
+    for process in collection.processes:
+        for link in process.connections:
+            if link.peer and link.peer != process.rank and link.unacked and link.backoff < UNANSWERED:
+                again = f", sent again {link.backoff} times" if link.backoff else ""
+                yield f"from {process.rank} to {link.peer} is on its way{again}"

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.progress import UNANSWERED
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Connection, Process
-
-_TRIES = 3
-"""Segments sent again so often in a row: with doubling waits from 0.2 s that is over a second without an answer."""
 
 
 class Broken(NamedTuple):
@@ -42,7 +40,7 @@ def broken(facts: Facts) -> Iterator[Broken]:
 
 
 def _unanswered(link: Connection) -> bool:
-    return (link.state == "SYN_SENT" and link.backoff > 0) or (link.backoff >= _TRIES and link.unacked > 0)
+    return (link.state == "SYN_SENT" and link.backoff > 0) or (link.backoff >= UNANSWERED and link.unacked > 0)
 
 
 def examine(facts: Facts) -> Case | None:

@@ -57,7 +57,6 @@ def forced(
         ("tf1.12", "B", "false", "all-receives"),
         ("tf1.13", "B", "false", "rendezvous"),
         ("tf1.15", "B", "true", "rendezvous"),
-        ("tf1.15", "B", "true", "all-receives"),
     ],
 )
 def test_a_window_that_is_forced_is_the_one_that_the_trace_proves(

@@ -89,6 +89,16 @@ def test_a_few_segments_sent_again_are_loss_and_no_partition() -> None:
     assert directions(there, link(SERVER, WORKER, "worker:0")) == set()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_who_waits_for_data_that_the_network_still_holds_is_slow_and_not_stuck(there: bool) -> None:
+    held = {"unacked": 2, "backoff": 3}
+    to = link(WORKER, SERVER, "ps:0", **(held if there else {}))
+    back = link(SERVER, WORKER, "worker:0", **({} if there else held))
+    found = verdict(worker(to), server(back))
+    assert found.verdict == "slow"
+    assert "is on its way, sent again 3 times" in found.findings[0].evidence[0].fact
+
+
 def test_a_partition_is_named_with_its_pair_and_direction() -> None:
     there = link(WORKER, SERVER, "ps:0", bytes_acked=901, unacked=2, backoff=5)
     found = verdict(worker(there), server(link(SERVER, WORKER, "worker:0", bytes_received=900)))
