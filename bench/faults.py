@@ -39,8 +39,8 @@ GOES_ON = frozenset({"none", "slow", "unknown"})
 LIMITS = Limits(phase=20.0, unknown_history=20.0)
 """A rank that never came up is given 20 s here, not the two minutes that a user's job gets."""
 
-# At the second epoch's end, so that every rank has a history of its own.
-WHEN = "at=worker:0@2"
+# So late that every rank has a history of its own, which outweighs what comes after.
+WHEN = {SERVERS: "at=worker:0@10", COLLECTIVE: "at=worker:0@40"}
 VICTIM = {SERVERS: "ps:1", COLLECTIVE: "worker:1"}
 READER = {SERVERS: "worker:0", COLLECTIVE: "worker:1"}
 LASTING = {
@@ -84,7 +84,7 @@ def rows() -> Iterator[Row]:
     for runtime in SETTINGS:
         yield Row(f"{runtime}/healthy", runtime, "", "")
         for name, written in (LASTING | HEALED).items():
-            fault = written.format(victim=VICTIM[runtime], reader=READER[runtime], when=WHEN)
+            fault = written.format(victim=VICTIM[runtime], reader=READER[runtime], when=WHEN[runtime])
             family = "" if name in HEALED else FAULTS[fault.partition(":")[0]].family
             yield Row(f"{runtime}/{name}", runtime, fault, family)
 

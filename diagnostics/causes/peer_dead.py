@@ -41,7 +41,7 @@ def examine(facts: Facts) -> Case | None:
     if waiting:
         case.supports(0.3, evidence("left behind", "processes", waiting))
     going_on = [process.rank for process in facts.processes if process.state is State.PROGRESSING]
-    if going_on and not waiting:
+    if going_on and not waiting and status is None:  # where it is told, the others may not have noticed yet
         case.speaks_against(3.0, evidence("the others go on without it", "processes", going_on))
     return case
 
