@@ -102,6 +102,7 @@ def _hold(gdb: _Gdb, frozen: list[int]) -> dict[str, Any]:
     for _ in range(TRIES):
         if held := gdb.hear("held", PATIENCE):
             return held
+        gdb.tell("continue -a &")  # a thread that was stopped as gdb attached may have been missed
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
     return gdb.until("held")
