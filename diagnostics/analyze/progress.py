@@ -40,6 +40,7 @@ class Limits(Record, frozen=True):
 _ENOUGH_HISTORY = 20
 _FIRST_STEPS = 3
 _RECENT = 5
+_LAST_SECONDS = 10.0
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
 
@@ -71,17 +72,24 @@ def silence_of(flight: Flight) -> float:
 
 
 def slowdown(flight: Flight) -> float:
-    """How many times longer than its usual step the rank's last steps took; 1 with too few to tell."""
+    """How many times longer than its usual step the rank's last steps took; 1 with too few to tell.
+
+    The median of the last few, or the mean of the last seconds: on a link that loses data most steps are as quick as
+    ever, and some take seconds.
+    """
     begun: dict[int, float] = {}
-    took = []
+    took: list[float] = []
+    ends: list[float] = []
     for event in flight.events:
         if event.kind == "step_begin":
             begun[event.thread] = event.at
         elif event.kind == "step_end" and event.thread in begun:
             took.append(event.at - begun.pop(event.thread))
+            ends.append(event.at)
     if len(took) < _ENOUGH_HISTORY or flight.typical_step <= 0:
         return 1.0
-    return statistics.median(took[-_RECENT:]) / flight.typical_step
+    last = [seconds for seconds, end in zip(took, ends, strict=True) if end >= ends[-1] - _LAST_SECONDS]
+    return max(statistics.median(took[-_RECENT:]), statistics.mean(last)) / flight.typical_step
 
 
 def is_frozen(process: Process) -> bool:
@@ -223,7 +231,7 @@ def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[Stat
     pace = slowdown(flight)
     if silence <= allowed and pace >= limits.slower:
         usual = f"{flight.typical_step:.3g} s"
-        return State.SLOW, f"its last {_RECENT} steps took {pace:.0f} times as long as usual ({usual})"
+        return State.SLOW, f"its last steps took {pace:.0f} times as long as usual ({usual})"
     if silence <= allowed:
         return State.PROGRESSING, f"last event {silence:.1f} s ago, within its history ({allowed:.1f} s)"
     where = f"{flight.open[-1].kind} {flight.open[-1].step} open" if flight.open else "between steps"

@@ -73,7 +73,8 @@ def find_jobs(seen: Sequence[Seen], local_hosts: frozenset[str] = frozenset()) -
     for job, known in addresses.items():
         _name_by_address(found[job], known, seen, local_hosts)
     taken = {pid for members in found.values() for pid in members}
-    for group in _connected([p for p in seen if p.pid not in taken and (p.framework or p.recorder_rank)]):
+    free = [p for p in seen if p.pid not in taken and (p.framework or p.recorder_rank)]
+    for group in _connected([p for p in free if not _is_helper(p, by_pid)]):
         found[f"pids-{group[0].pid}"] = {
             p.pid: (p.recorder_rank or f"pid:{p.pid}", "recorder" if p.recorder_rank else "connections") for p in group
         }
@@ -182,6 +183,18 @@ def _add_children(members: dict[int, tuple[str, str]], by_pid: Mapping[int, Seen
         above = next((parent for parent in ancestors(process, by_pid) if parent.pid in ranks), None)
         if above:
             members[process.pid] = child_name(ranks[above.pid][0], process.pid), f"child of {ranks[above.pid][0]}"
+
+
+def _is_helper(process: Seen, by_pid: Mapping[int, Seen]) -> bool:
+    """A data loader's worker: it has its parent's recorder and sockets by the fork, and no connection of its own.
+
+    A rank that a program starts for itself has.
+    """
+    parent = by_pid.get(process.parent)
+    if parent is None or not parent.framework:
+        return False
+    inherited = {*parent.links, *parent.listens}
+    return process.recorder_rank in ("", parent.recorder_rank) and {*process.links, *process.listens} <= inherited
 
 
 def _unnamed_peers(

@@ -107,3 +107,14 @@ def test_processes_that_claim_nothing_are_joined_by_their_connections() -> None:
     right = Seen(41, 1, 0, PYTHON, framework="torch", links=(("127.0.0.1:2", "127.0.0.1:1"),))
     alone = Seen(42, 1, 0, PYTHON, framework="torch")
     assert [[m.pid for m in job.members] for job in find_jobs([left, right, alone])] == [[40, 41], [42]]
+
+
+def test_a_data_loaders_worker_is_a_child_and_a_rank_that_the_program_started_is_none() -> None:
+    link = ("127.0.0.1:40", "127.0.0.1:50")
+    trainer = Seen(10, 1, 0, ("python", "train.py"), framework="torch", links=(link,))
+    worker = Seen(11, 10, 0, ("python", "train.py"), framework="torch", links=(link,))
+    rank = Seen(12, 10, 0, ("python", "-c", "spawn_main"), framework="torch", links=(link[::-1],), listens=(link[1],))
+    (job,) = find_jobs([trainer, worker, rank])
+    assert {member.pid: member.rank for member in job.members} == {
+        10: "pid:10", 11: "child/pid:10/11", 12: "pid:12",
+    }  # fmt: skip

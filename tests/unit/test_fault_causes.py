@@ -234,3 +234,16 @@ def test_a_disk_that_answers_between_the_looks_is_none() -> None:
 def test_a_rank_that_ended_because_it_lost_a_peer_is_not_the_cause() -> None:
     words = ("UnavailableError: Connection reset by peer",)
     assert verdict(worker(), server(samples=(), exit_status=1, exit_order=0, log_tail=words)).verdict == "unknown"
+
+
+def test_steps_that_are_mostly_quick_and_sometimes_take_seconds_are_slow() -> None:
+    """As on a link that loses data."""
+    events, at = [], 100.0
+    for number in range(100):
+        took = 3.0 if number >= 90 and number % 4 == 0 else 0.005
+        events += [Event(at, at, "step_begin", number, 0), Event(at + took, at, "step_end", number, 0)]
+        at += took
+    history = Flight(
+        "worker:0", "tf1.12", tuple(events), (), epoch_ends=3, steps=100, count=200, read_at=at, typical_step=0.005
+    )
+    assert verdict(worker(flight=history), server()).verdict == "slow"
