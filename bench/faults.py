@@ -40,7 +40,7 @@ LIMITS = Limits(phase=20.0, unknown_history=20.0)
 """A rank that never came up is given 20 s here, not the two minutes that a user's job gets."""
 
 # So late that every rank has a history of its own, which outweighs what comes after.
-WHEN = {SERVERS: "at=worker:0@10", COLLECTIVE: "at=worker:0@40"}
+WHEN = {SERVERS: "at=worker:0@10", COLLECTIVE: "at=worker:0@20"}
 VICTIM = {SERVERS: "ps:1", COLLECTIVE: "worker:1"}
 READER = {SERVERS: "worker:0", COLLECTIVE: "worker:1"}
 LASTING = {
