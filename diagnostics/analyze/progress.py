@@ -44,9 +44,9 @@ _LAST_SECONDS = 10.0
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
 
-UNANSWERED = 5
-"""Segments sent again so often in a row: with doubling waits from 0.2 s that is six seconds without an answer. A link
-that loses four of ten, both ways, comes to that once in ten times."""
+UNANSWERED = 4
+"""Segments sent again so often in a row: with doubling waits from 0.2 s that is three seconds without an answer. A link
+that loses four of ten, both ways, comes to that once in six times."""
 
 
 def gaps_of(times: Sequence[float]) -> list[float]:
@@ -74,8 +74,8 @@ def silence_of(flight: Flight) -> float:
 def slowdown(flight: Flight) -> float:
     """How many times longer than its usual step the rank's last steps took; 1 with too few to tell.
 
-    The median of the last few, or the mean of the last seconds: on a link that loses data most steps are as quick as
-    ever, and some take seconds.
+    The median of the last few over that of all; or the mean of the last seconds over that of those before, as on a link
+    that loses data most steps are as quick as ever, and some take seconds.
     """
     begun: dict[int, float] = {}
     took: list[float] = []
@@ -88,8 +88,11 @@ def slowdown(flight: Flight) -> float:
             ends.append(event.at)
     if len(took) < _ENOUGH_HISTORY or flight.typical_step <= 0:
         return 1.0
-    last = [seconds for seconds, end in zip(took, ends, strict=True) if end >= ends[-1] - _LAST_SECONDS]
-    return max(statistics.median(took[-_RECENT:]), statistics.mean(last)) / flight.typical_step
+    pace = statistics.median(took[-_RECENT:]) / flight.typical_step
+    before = sum(end < ends[-1] - _LAST_SECONDS for end in ends)
+    if before < _ENOUGH_HISTORY:
+        return pace
+    return max(pace, statistics.mean(took[before:]) / max(statistics.mean(took[:before]), flight.typical_step))
 
 
 def is_frozen(process: Process) -> bool:
@@ -98,12 +101,17 @@ def is_frozen(process: Process) -> bool:
 
 
 def throttled_share(process: Process) -> float:
-    """Of the quota's periods between the two looks, the share in which threads had to wait; 0 without a quota."""
+    """Of the quota's periods between the two looks, the share in which threads had to wait; 0 without a quota.
+
+    Of all periods, where nothing ran between the looks.
+    """
     groups = [sample.cgroup for sample in process.samples if sample.cgroup]
     if len(groups) < 2 or groups[-1].cpus <= 0:
         return 0.0
     periods = groups[-1].periods - groups[0].periods
-    return (groups[-1].throttled - groups[0].throttled) / periods if periods > 0 else 0.0
+    if periods <= 0:
+        return groups[-1].throttled / max(1, groups[-1].periods)
+    return (groups[-1].throttled - groups[0].throttled) / periods
 
 
 def is_overdue(flight: Flight, limits: Limits) -> bool:
@@ -280,9 +288,19 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
 
 
 def _on_its_way(collection: Collection) -> Iterator[str]:
-    """Of the connections between ranks: where the network holds data."""
+    """Of the connections between ranks: where the network holds data.
+
+    Data may also wait to be sent, after losses, while nothing is under way; where the other end has no room, that is for
+    a process that does not read.
+    """
+    ends = {(link.local, link.remote): link for process in collection.processes for link in process.connections}
     for process in collection.processes:
         for link in process.connections:
-            if link.peer and link.peer != process.rank and link.unacked and link.backoff < UNANSWERED:
+            if not link.peer or link.peer == process.rank:
+                continue
+            other = ends.get((link.remote, link.local))
+            if link.unacked and link.backoff < UNANSWERED:
                 again = f", sent again {link.backoff} times" if link.backoff else ""
                 yield f"from {process.rank} to {link.peer} is on its way{again}"
+            elif link.unsent and not link.unacked and other and not other.unread:
+                yield f"from {process.rank} to {link.peer} waits to be sent"

@@ -99,6 +99,12 @@ def test_who_waits_for_data_that_the_network_still_holds_is_slow_and_not_stuck(t
     assert "is on its way, sent again 3 times" in found.findings[0].evidence[0].fact
 
 
+@pytest.mark.parametrize(("unread", "verdicts"), [(0, {"slow"}), (6000, {"unknown"})])
+def test_data_that_waits_to_be_sent_is_slow_unless_the_other_process_does_not_read(unread: int, verdicts: set) -> None:
+    back = link(SERVER, WORKER, "worker:0", unsent=188)
+    assert verdict(worker(link(WORKER, SERVER, "ps:0", unread=unread)), server(back)).verdict in verdicts
+
+
 def test_a_partition_is_named_with_its_pair_and_direction() -> None:
     there = link(WORKER, SERVER, "ps:0", bytes_acked=901, unacked=2, backoff=5)
     found = verdict(worker(there), server(link(SERVER, WORKER, "worker:0", bytes_received=900)))
@@ -239,11 +245,11 @@ def test_a_rank_that_ended_because_it_lost_a_peer_is_not_the_cause() -> None:
 def test_steps_that_are_mostly_quick_and_sometimes_take_seconds_are_slow() -> None:
     """As on a link that loses data."""
     events, at = [], 100.0
-    for number in range(100):
-        took = 3.0 if number >= 90 and number % 4 == 0 else 0.005
+    for number in range(4000):
+        took = 3.0 if number >= 3990 and number % 2 == 0 else 0.005
         events += [Event(at, at, "step_begin", number, 0), Event(at + took, at, "step_end", number, 0)]
         at += took
     history = Flight(
-        "worker:0", "tf1.12", tuple(events), (), epoch_ends=3, steps=100, count=200, read_at=at, typical_step=0.005
+        "worker:0", "tf1.12", tuple(events), (), epoch_ends=3, steps=4000, count=8000, read_at=at, typical_step=0.005
     )
     assert verdict(worker(flight=history), server()).verdict == "slow"
