@@ -290,8 +290,8 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
 def _on_its_way(collection: Collection) -> Iterator[str]:
     """Of the connections between ranks: where the network holds data.
 
-    Data may also wait to be sent, after losses, while nothing is under way; where the other end has no room, that is for
-    a process that does not read.
+    Data may also wait to be sent, after losses, while nothing is under way. Where the other end has no room, that is
+    for a process that does not read, and counts for nothing.
     """
     ends = {(link.local, link.remote): link for process in collection.processes for link in process.connections}
     for process in collection.processes:
