@@ -41,6 +41,8 @@ _ENOUGH_HISTORY = 20
 _FIRST_STEPS = 3
 _RECENT = 5
 _LAST_SECONDS = 10.0
+_SPAN = 2.5
+"""Seconds of which a rank's better times are made up, those with enough steps to tell."""
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
 
@@ -74,8 +76,8 @@ def silence_of(flight: Flight) -> float:
 def slowdown(flight: Flight) -> float:
     """How many times longer than its usual step the rank's last steps took; 1 with too few to tell.
 
-    The median of the last few over that of all; or the mean of the last seconds over that of those before, as on a link
-    that loses data most steps are as quick as ever, and some take seconds.
+    The median of the last few over that of all; or the mean of the last seconds over that of its better times, as on a
+    link that loses data many steps are as quick as ever, and some take seconds.
     """
     begun: dict[int, float] = {}
     took: list[float] = []
@@ -89,10 +91,13 @@ def slowdown(flight: Flight) -> float:
     if len(took) < _ENOUGH_HISTORY or flight.typical_step <= 0:
         return 1.0
     pace = statistics.median(took[-_RECENT:]) / flight.typical_step
-    before = sum(end < ends[-1] - _LAST_SECONDS for end in ends)
-    if before < _ENOUGH_HISTORY:
+    timed = list(zip(ends, took, strict=True))
+    last = [seconds for end, seconds in timed if end >= ends[-1] - _LAST_SECONDS]
+    spans = [[seconds for _, seconds in span] for _, span in itertools.groupby(timed, lambda step: step[0] // _SPAN)]
+    means = sorted(statistics.mean(span) for span in spans if len(span) >= _ENOUGH_HISTORY)
+    if not means:
         return pace
-    return max(pace, statistics.mean(took[before:]) / max(statistics.mean(took[:before]), flight.typical_step))
+    return max(pace, statistics.mean(last) / max(means[len(means) // 4], flight.typical_step))
 
 
 def is_frozen(process: Process) -> bool:
