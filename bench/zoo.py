@@ -206,7 +206,7 @@ def _calibration(results: Sequence[Result]) -> Iterator[str]:
         group = [result for result in named if low < result.confidence <= high]
         if group:
             mean = sum(result.confidence for result in group) / len(group)
-            right = sum(result.truth == result.verdict for result in group if low >= 0.5) / len(group)
+            right = sum(result.outcome == "right" for result in group if low >= 0.5) / len(group)
             span = f"{low:.1f} to {min(high, 1):.1f}"
             yield f"confidence {span}: {len(group)} findings, said {mean:.0%}, right {right:.0%}"
 
