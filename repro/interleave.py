@@ -8,9 +8,6 @@ the worker in non-stop mode, and all servers frozen until gdb is there:
 3. the step's input has ended, so another thread aborts the step: wait until it has;
 4. the live server's part of the step ends, in an error as it needs the input, so the master cancels all parts;
 5. let the receive go on, then thaw the servers.
-
-On a busy machine the step may fail before the worker starts a receive: then the servers are thawed, and the next step
-is taken instead.
 """
 
 from __future__ import annotations
@@ -39,8 +36,6 @@ from repro.cluster import Cluster
 SCRIPT = Path(__file__).with_name("interleave_gdb.py")
 LIMIT = 60.0
 """Seconds for each stage."""
-TRIES, PATIENCE = 10, 5.0
-"""Steps that are tried, and seconds for a receive to be started in one."""
 FAILING = 4
 """Number of the step to force: the first initializes variables, the second closes the queue, the third fails as all
 after it do, but before it runs every server has to be told of its graph."""
@@ -86,7 +81,7 @@ def force(cluster: Cluster, window: str) -> Forced:
             gdb.until("ready")
             for pid in servers:
                 os.kill(pid, signal.SIGCONT)
-            held = _hold(gdb, frozen)
+            held = gdb.until("held")
             _wait(lambda: _is_aborted(worker.pid, told, held), "no other thread aborted the step")
             gdb.until("part")
             gdb.tell(f"thread {held['held']}", "delete", "continue &")
@@ -95,17 +90,6 @@ def force(cluster: Cluster, window: str) -> Forced:
             for pid in filter(procfs.exists, servers):
                 os.kill(pid, signal.SIGCONT)
     return Forced(window, held["call"], held["tid"], held["server"])
-
-
-def _hold(gdb: _Gdb, frozen: list[int]) -> dict[str, Any]:
-    """The first step in which a receive from a frozen server is started."""
-    for _ in range(TRIES):
-        if held := gdb.hear("held", PATIENCE):
-            return held
-        gdb.tell("continue -a &")  # a thread that was stopped as gdb attached may have been missed
-        for pid in frozen:
-            os.kill(pid, signal.SIGCONT)
-    return gdb.until("held")
 
 
 def _orders(pid: int, frozen: list[int], window: str) -> dict[str, Any]:
@@ -180,14 +164,8 @@ class _Gdb:
         self._to.flush()
 
     def until(self, word: str) -> dict[str, Any]:
-        """Raises: LastbatchError: no message with this word came in time."""
-        if message := self.hear(word, LIMIT):
-            return message
-        raise LastbatchError(f"the interleaving did not come about: gdb did not come to {word!r}; {self._heard[-4:]}")
-
-    def hear(self, word: str, seconds: float) -> dict[str, Any] | None:
-        """The first message of the step that holds this word, which may have come while we waited for another."""
-        deadline = time.monotonic() + seconds
+        """The first message that holds this word, which may have come while we waited for another."""
+        deadline = time.monotonic() + LIMIT
         if past := next((message for message in self._told if word in message), None):
             return past
         while (left := deadline - time.monotonic()) > 0:
@@ -197,13 +175,10 @@ class _Gdb:
                 break
             self._heard += [line.decode("utf-8", "replace").rstrip()] if b"LWP" not in line else []
             if (at := line.find(b'{"')) >= 0:
-                message = json.loads(line[at:])
-                if "frozen" in message:  # another step begins
-                    self._told.clear()
-                self._told.append(message)
+                self._told.append(message := json.loads(line[at:]))
                 if word in message:
                     return dict(message)
-        return None
+        raise LastbatchError(f"the interleaving did not come about: gdb did not come to {word!r}; {self._heard[-4:]}")
 
 
 def _wait(condition: Callable[[], bool], otherwise: str) -> None:

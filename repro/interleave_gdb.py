@@ -1,9 +1,9 @@
 """Runs inside gdb: hold one thread of the worker at a function, and say what happens meanwhile.
 
 Told by LASTBATCH_INTERLEAVE (JSON): `pid` of the worker; addresses of the functions `step`, `hold` and `part`; the
-processes of servers to `freeze` when step number `failing` begins, and later ones while nothing is held, and the number
-of the one that stays `live`; the `register` of the argument that leads to the call object, and its distance `call` from
-that. Says one JSON line a message on standard output. All other threads run on.
+processes of servers to `freeze` when step number `failing` begins, and the number of the one that stays `live`;
+the `register` of the argument that leads to the call object, and its distance `call` from that. Says one JSON line a
+message on standard output. All other threads run on.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class StepBegins(gdb.Breakpoint):
 
     def stop(self):
         STATE["steps"] += 1
-        if STATE["steps"] >= PLAN["failing"] and not STATE["held"]:
+        if STATE["steps"] == PLAN["failing"]:
             for pid in PLAN["freeze"]:
                 os.kill(pid, signal.SIGSTOP)
             for pid in PLAN["freeze"]:

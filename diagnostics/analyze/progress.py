@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from diagnostics.model import Collection, Event, Flight, Process, Record, Sample, State
+from diagnostics.model import Collection, Connection, Event, Flight, Process, Record, Sample, State
 
 SERVER_ROLES = frozenset({"ps"})
 
@@ -80,20 +80,17 @@ def slowdown(flight: Flight) -> float:
     link that loses data many steps are as quick as ever, and some take seconds.
     """
     begun: dict[int, float] = {}
-    took: list[float] = []
-    ends: list[float] = []
+    steps: list[tuple[float, float]] = []  # end, seconds
     for event in flight.events:
         if event.kind == "step_begin":
             begun[event.thread] = event.at
         elif event.kind == "step_end" and event.thread in begun:
-            took.append(event.at - begun.pop(event.thread))
-            ends.append(event.at)
-    if len(took) < _ENOUGH_HISTORY or flight.typical_step <= 0:
+            steps.append((event.at, event.at - begun.pop(event.thread)))
+    if len(steps) < _ENOUGH_HISTORY or flight.typical_step <= 0:
         return 1.0
-    pace = statistics.median(took[-_RECENT:]) / flight.typical_step
-    timed = list(zip(ends, took, strict=True))
-    last = [seconds for end, seconds in timed if end >= ends[-1] - _LAST_SECONDS]
-    spans = [[seconds for _, seconds in span] for _, span in itertools.groupby(timed, lambda step: step[0] // _SPAN)]
+    pace = statistics.median(seconds for _, seconds in steps[-_RECENT:]) / flight.typical_step
+    last = [seconds for end, seconds in steps if end >= steps[-1][0] - _LAST_SECONDS]
+    spans = [[seconds for _, seconds in span] for _, span in itertools.groupby(steps, lambda step: step[0] // _SPAN)]
     means = sorted(statistics.mean(span) for span in spans if len(span) >= _ENOUGH_HISTORY)
     if not means:
         return pace
@@ -292,13 +289,18 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
     return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
 
 
+def ends_of(processes: Iterable[Process]) -> dict[tuple[str, str], Connection]:
+    """Connections by their own and the other end's address: the key turned round gives the other end."""
+    return {(link.local, link.remote): link for process in processes for link in process.connections}
+
+
 def _on_its_way(collection: Collection) -> Iterator[str]:
     """Of the connections between ranks: where the network holds data.
 
     Data may also wait to be sent, after losses, while nothing is under way. Where the other end has no room, that is
     for a process that does not read, and counts for nothing.
     """
-    ends = {(link.local, link.remote): link for process in collection.processes for link in process.connections}
+    ends = ends_of(collection.processes)
     for process in collection.processes:
         for link in process.connections:
             if not link.peer or link.peer == process.rank:

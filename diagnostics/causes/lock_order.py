@@ -6,15 +6,13 @@ wait without a timeout, at different places, and that no other thread is at work
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.analyze.thread_waits import For, ThreadWait, short, stood_still, waits_of
+from diagnostics.analyze.thread_waits import For, ThreadWait, stood_still, waits_of
 from diagnostics.causes import Case, Cause, likeliest
-from diagnostics.model import Process, State, Thread
+from diagnostics.model import Process, State
 
-_OF_POOLS = frozenset({"_handle_results", "_handle_tasks"})
 _CANNOT_HOLD = (For.NOTIFY, For.JOIN)
 
 
@@ -24,7 +22,7 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_process(process: Process) -> Case | None:
     waits = waits_of(process)
-    lockers = [wait for wait in waits if wait.waits is For.LOCK and not wait.limited and not _is_idle(wait.thread)]
+    lockers = [wait for wait in waits if wait.waits is For.LOCK and not wait.limited]
     if len(lockers) < 2 or process.state in (State.PROGRESSING, State.FINISHED):
         return None
     case = Case(prior=0.0)
@@ -45,15 +43,6 @@ def _examine_process(process: Process) -> Case | None:
     else:
         case.lacks("a second look: attach to the process, or take the dump again after a minute")
     return case
-
-
-def _is_idle(thread: Thread) -> bool:
-    """A pool's own threads wait for work in queues, whose locks nobody holds."""
-    return any(
-        short(frame) in _OF_POOLS and os.path.basename(frame.file) == "pool.py"
-        for frame in thread.frames
-        if not frame.native
-    )
 
 
 def _look_at_others(case: Case, others: Sequence[ThreadWait], where: list[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.analyze.progress import UNANSWERED
+from diagnostics.analyze.progress import UNANSWERED, ends_of
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Connection, Process
 
@@ -25,7 +25,7 @@ class Broken(NamedTuple):
 
 def broken(facts: Facts) -> Iterator[Broken]:
     """Directions in which nothing arrives, as far as both ends tell."""
-    ends = {(link.local, link.remote): link for process in facts.processes for link in process.connections}
+    ends = ends_of(facts.processes)
     for process in facts.processes:
         for link in process.connections:
             if not link.peer or link.peer == process.rank or not _unanswered(link):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from diagnostics.collect.kernel import text_of
 from diagnostics.errors import MissingError
-from diagnostics.trace.elf import ABORT_CALL, START_CANCEL, Layout, Library, layout_of
+from diagnostics.trace.elf import ABORT_CALL, START_CANCEL, Library, layout_of
 from diagnostics.trace.model import Count, Escaped, TraceResult, TraceVerdict
 from diagnostics.trace.receives import STATUS_WORDS, rank_of
 
@@ -141,14 +141,17 @@ def base_of(pid: int, library: Path) -> int:
     return 0
 
 
-def open_call(memory: Memory, address: int, layout: Layout) -> OpenCall | None:
-    """The receive there. One that has returned keeps its object for the next, without a function to call back."""
-    done = memory.number(address + layout.status - DONE_BEFORE_STATUS)
-    body = memory.read(address, layout.status)
-    if not done or len(body) < layout.status:
+def open_call(memory: Memory, address: int, status: int) -> OpenCall | None:
+    """The receive there, whose status lies so far into it.
+
+    One that has returned keeps its object for the next, without a function to call back.
+    """
+    done = memory.number(address + status - DONE_BEFORE_STATUS)
+    body = memory.read(address, status)
+    if not done or len(body) < status:
         return None
     words = frozenset(int.from_bytes(body[at : at + 8], "little") for at in range(0, len(body), 8))
-    code = memory.code(address + layout.status)
+    code = memory.code(address + status)
     server = memory.text(memory.number(address + SERVER)).decode("utf-8", "replace")
     return OpenCall(address, rank_of(server), code, words, _tensor(memory, words)) if rank_of(server) else None
 
@@ -204,11 +207,11 @@ def judge(path: Path, ranks: Mapping[int, str], clients: Container[int] | None =
             "It was stripped, or is of a release that keeps them otherwise",
         )
     began = time.monotonic()
-    places = _Places(found[CALL_TABLE].address + 16, found[RENDEZVOUS_TABLE].address + 16, layout, session_at)
+    places = _Places(found[CALL_TABLE].address + 16, found[RENDEZVOUS_TABLE].address + 16, layout.status, session_at)
     calls, served = _look(path, ranks, places)
     held = {pid: found for pid, found in calls.items() if clients is None or pid in clients}
     time.sleep(GAP)
-    still = {pid: _still_open(pid, found, layout) for pid, found in held.items()}
+    still = {pid: _still_open(pid, found, layout.status) for pid, found in held.items()}
     return _verdict(still, served, ranks, str(path), time.monotonic() - began)
 
 
@@ -221,7 +224,7 @@ class _Places(NamedTuple):
 
     calls: int
     rendezvous: int
-    layout: Layout
+    status: int  # of a call
     session_at: int
 
 
@@ -235,15 +238,15 @@ def _look(library: Path, ranks: Mapping[int, str], places: _Places) -> tuple[Cal
                 found = list(memory.find((base + places.calls, base + places.rendezvous)))
                 here = [address for address, word in found if word == base + places.calls]
                 there = [address for address, word in found if word == base + places.rendezvous]
-                calls[pid] = tuple(filter(None, (open_call(memory, at, places.layout) for at in here)))
+                calls[pid] = tuple(filter(None, (open_call(memory, at, places.status) for at in here)))
                 served[pid] = tuple(filter(None, (table_at(memory, at, places.session_at) for at in there)))
     return calls, served
 
 
-def _still_open(pid: int, calls: Sequence[OpenCall], layout: Layout) -> tuple[OpenCall, ...]:
+def _still_open(pid: int, calls: Sequence[OpenCall], status: int) -> tuple[OpenCall, ...]:
     """Those that are as they were."""
     with Memory(pid) as memory:
-        return tuple(call for call in calls if open_call(memory, call.address, layout) == call)
+        return tuple(call for call in calls if open_call(memory, call.address, status) == call)
 
 
 def _verdict(calls: Calls, served: Served, ranks: Mapping[int, str], library: str, seconds: float) -> TraceResult:

@@ -79,7 +79,7 @@ class Story:
     receives: tuple[Receive, ...]  # where registrations are not probed, those that are open at the end
     latest: int  # when the last receive began, of all
     aborts: Mapping[tuple[int, int], tuple[Event, ...]]  # by process and rendezvous
-    runs: Mapping[int, Mapping[int, int]]  # of each process: steps that it ran, and when it began the last time
+    runs: Mapping[int, frozenset[int]]  # steps that each process ran
     slots: Mapping[tuple[int, int], int]  # where the kernel keeps only one step a slot: when the last one began
     parts: tuple[Event, ...]  # ends of a step's parts, as the master hears of them
 
@@ -95,7 +95,7 @@ class Story:
 
     def ran(self, pid: int, receive: Receive) -> bool | None:
         """Whether a process ran a receive's step; None if another step has taken its place since, or may have."""
-        if receive.step in self.runs.get(pid, {}):
+        if receive.step in self.runs.get(pid, ()):
             return True
         taken = self.slots.get((pid, receive.step % SLOTS), 0)
         return None if taken > receive.began - STEP else False
@@ -108,7 +108,7 @@ def follow(events: Iterable[Event], options: int) -> Story:
     latest = 0
     receives: list[Receive] = []
     aborts: dict[tuple[int, int], list[Event]] = defaultdict(list)
-    runs: dict[int, dict[int, int]] = defaultdict(dict)
+    runs: dict[int, set[int]] = defaultdict(set)
     slots: dict[tuple[int, int], int] = {}
     parts: list[Event] = []
     for event in events:
@@ -120,7 +120,7 @@ def follow(events: Iterable[Event], options: int) -> Story:
         elif event.kind == "abort":
             aborts[event.pid, numbers["owner"]].append(event)
         elif event.kind == "run":
-            runs[event.pid][numbers["step"]] = event.at
+            runs[event.pid].add(numbers["step"])
             if "slot" in numbers:
                 slots[event.pid, numbers["slot"]] = event.at
         elif event.kind == "part":
@@ -143,7 +143,7 @@ def follow(events: Iterable[Event], options: int) -> Story:
         tuple(receives),
         latest,
         {key: tuple(value) for key, value in aborts.items()},
-        runs,
+        {pid: frozenset(steps) for pid, steps in runs.items()},
         slots,
         tuple(parts),
     )

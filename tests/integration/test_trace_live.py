@@ -91,6 +91,7 @@ def test_a_job_that_hangs_already_shows_the_receive_in_its_memory(
     assert trace["verdict"] == "proven" and trace["method"] == "memory"
     stuck, *others = trace["escaped"]  # on a busy machine more than one can escape
     assert stuck["rank"] == "worker:0" and stuck["peer_ran"] is False
+    assert stuck["peer"] in trace["did_not_run"]
     assert set(trace["did_not_run"]) <= {call["peer"] for call in (stuck, *others)}
     task = stuck["peer"].split(":")[1]
     assert stuck["tensor"].startswith(f"/job:ps/replica:0/task:{task}/")

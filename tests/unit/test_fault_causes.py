@@ -16,11 +16,13 @@ from diagnostics.model import (
     Diagnosis,
     Event,
     Flight,
+    Frame,
     Memory,
     OpenSpan,
     Process,
     Sample,
     State,
+    Thread,
     ThreadSample,
 )  # fmt: skip
 
@@ -99,10 +101,10 @@ def test_who_waits_for_data_that_the_network_still_holds_is_slow_and_not_stuck(t
     assert "is on its way, sent again 3 times" in found.findings[0].evidence[0].fact
 
 
-@pytest.mark.parametrize(("unread", "verdicts"), [(0, {"slow"}), (6000, {"unknown"})])
-def test_data_that_waits_to_be_sent_is_slow_unless_the_other_process_does_not_read(unread: int, verdicts: set) -> None:
+@pytest.mark.parametrize(("unread", "said"), [(0, "slow"), (6000, "unknown")])
+def test_data_that_waits_to_be_sent_is_slow_unless_the_other_process_does_not_read(unread: int, said: str) -> None:
     back = link(SERVER, WORKER, "worker:0", unsent=188)
-    assert verdict(worker(link(WORKER, SERVER, "ps:0", unread=unread)), server(back)).verdict in verdicts
+    assert verdict(worker(link(WORKER, SERVER, "ps:0", unread=unread)), server(back)).verdict == said
 
 
 def test_a_partition_is_named_with_its_pair_and_direction() -> None:
@@ -185,6 +187,21 @@ def test_who_waits_for_a_throttled_rank_is_slow_and_never_hung() -> None:
     collection, found = diagnose(Collection(0.0, 1.0, (waiting, held)))
     assert found.verdict == "throttled"
     assert all(process.state is not State.HUNG for process in collection.processes)
+
+
+def test_a_rank_whose_quota_lets_nothing_run_between_the_looks_is_throttled_all_the_same() -> None:
+    held = server(samples=(look(1, group=quota(100, 90)), look(2, group=quota(100, 90))))
+    assert verdict(worker(link(WORKER, SERVER, "ps:0")), held).verdict == "throttled"
+
+
+@pytest.mark.parametrize(
+    ("file", "places", "said"),
+    [("pool.py", ("Pool._handle_tasks", "Pool._handle_results"), "unknown"), ("app.py", ("one", "two"), "lock-order")],
+)
+def test_idle_threads_of_a_pool_hold_no_locks(file: str, places: tuple[str, ...], said: str) -> None:
+    waits = Frame("PyThread_acquire_lock_timed", "python", native=True)
+    threads = tuple(Thread(7 + n, "python", (Frame(at, file, 5), waits)) for n, at in enumerate(places))
+    assert verdict(worker(threads=threads)).verdict == said
 
 
 def test_a_quota_that_is_hardly_felt_is_no_cause() -> None:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from diagnostics.errors import MissingError
-from diagnostics.trace.elf import ABORT_CALL, Layout, Library, layout_of
+from diagnostics.trace.elf import ABORT_CALL, Library, layout_of
 from diagnostics.trace.events import Decoded, Event
 from diagnostics.trace.judge import judge_receives
 from diagnostics.trace.memory import CALL_TABLE, PAGE, Memory, open_call
@@ -39,12 +39,11 @@ def offsets(library: Library) -> Mapping[str, int] | None:
 
 def look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> tuple[Event, ...]:
     """Calls whose RPC is out, so that there is a callback to cancel it by, and whose return nobody was told of."""
-    layout = Layout(offsets["status"], offsets["options"], offsets["callback"] - offsets["options"])
     calls: dict[int, list[int]] = defaultdict(list)
     owners: dict[int, dict[int, int]] = defaultdict(dict)  # step -> rendezvous, where it was aborted
     for event in decoded.events:
         if event.kind == "start":
-            calls[event.pid].append(event.numbers["call"] - layout.options)
+            calls[event.pid].append(event.numbers["call"] - offsets["options"])
         elif event.kind == "abort":
             owners[event.pid][event.numbers["step"]] = event.numbers["owner"]
         elif event.kind == "run":
@@ -53,7 +52,7 @@ def look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> tuple[Ev
     for pid, addresses in calls.items():
         with suppress(MissingError), Memory(pid) as memory:  # a process that has ended waits for nothing
             for address in addresses:
-                call = open_call(memory, address, layout)
+                call = open_call(memory, address, offsets["status"])
                 if call and memory.number(address + offsets["callback"]):
                     step = next((step for step in reversed(owners[pid]) if step in call.words), 0)
                     numbers = {"call": address, "code": call.status, "step": step, "owner": owners[pid].get(step, 0)}
