@@ -59,6 +59,7 @@ def check() -> None:
 
 def script(library: Path, places: Iterable[Place], pids: Sequence[int], offsets: Mapping[str, int]) -> str:
     """The program for bpftrace. Other processes that have the library mapped hit the probes too, and say nothing."""
+    offsets = {**offsets, "share": share(len(pids))}
     only = " || ".join(f"pid == {pid}" for pid in pids)
     lines = ['BEGIN { printf("attached\\n"); }']
     for probe, function in places:
@@ -66,6 +67,11 @@ def script(library: Path, places: Iterable[Place], pids: Sequence[int], offsets:
         body = _remembering(probe, offsets) if probe.remember else _telling(probe, offsets)
         lines.append(f'uprobe:"{library}":{function.address:#x} /{chosen}/ {{ {body} }}')
     return "\n".join(lines) + "\n"
+
+
+def share(processes: int) -> int:
+    """How many keys of a table each process may take, so that it does not fill; a power of two."""
+    return 1 << ((KEYS - 1) // max(1, processes)).bit_length() - 1
 
 
 def _values(probe: Probe, offsets: Mapping[str, int]) -> dict[str, str]:
@@ -188,4 +194,3 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def _die_with_parent() -> None:
     """In the child, before exec. SIGTERM makes bpftrace take its probes away; the kernel does it otherwise."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from diagnostics.trace.probes import Probe
 
 KEYS = 1 << 15
-"""Calls that a probe remembers; a job has fewer receives under way."""
+"""Calls that a probe remembers, of all processes."""
 _LOST = re.compile(r"^Lost (\d+) events")
 _REMEMBERED = re.compile(r"^@(\w)\[(\d+)(?:, -?\d+)+\]: \(([-\d, ]+)\)$")
 _HITS = re.compile(r"^@(\w)n: (\d+)$")

@@ -24,9 +24,9 @@ BEFORE, AFTER = 2_000_000, 200_000_000
 
 def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> TraceResult:
     """The verdict of the probe sets about receives."""
-    story = seen.follow(decoded.events, offsets["options"])
+    story = seen.follow(decoded.events)
     escaped = [receive for receive in story.receives if receive.window]
-    stuck = [receive for receive in escaped if receive.open and _settled(receive.began, scope)]
+    stuck = [receive for receive in escaped if receive.open and has_settled(receive.began, scope)]
     # An escape does harm where its server never ran the step: those first.
     stuck.sort(key=lambda receive: _peer_ran(story, receive, scope) is not False)
     verdict, why = _verdict(story, stuck, decoded, scope)
@@ -51,14 +51,15 @@ def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -
     )
 
 
-def _settled(since: int, scope: Scope) -> bool:
+def has_settled(since: int, scope: Scope) -> bool:
+    """Whether the trace went on for long enough after it."""
     return scope.ended - since >= SETTLED * 1e9
 
 
 def _verdict(story: Story, stuck: list[Receive], decoded: Decoded, scope: Scope) -> tuple[TraceVerdict, str]:
     if not story.latest:
         return TraceVerdict.NOT_SEEN, "no receive was started: the job stood still already, or none crosses processes"
-    if not _settled(story.latest, scope):
+    if not has_settled(story.latest, scope):
         left = f"; {len(stuck)} that escaped have not come back, and do not hold it" if stuck else ""
         return TraceVerdict.NOT_SEEN, f"the job still starts receives: it does not stand still{left}"
     if decoded.lost:

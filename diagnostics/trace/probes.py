@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,9 +18,9 @@ class Probe(msgspec.Struct, frozen=True):
     """One function of the framework.
 
     `symbol` is how its mangled name begins: what follows are the arguments, which differ between releases. `numbers`
-    are expressions of the probe language (`arg0` is `this`) by name, with {placeholders} for offsets that
-    the set derives; `text` is one that yields a string, `when` a condition. A set works without those that are not
-    `needed`.
+    are expressions of the probe language (`arg0` is `this`) by name, with {placeholders} for offsets that the set
+    derives, and {share} for how many keys of a table each process may take; `text` is one that yields a string, `when`
+    a condition. A set works without those that are not `needed`.
 
     One that is to `remember` tells of no call: for each value of those numbers the kernel keeps the last call, or the
     `first_of` each value of another number, and says them when the trace ends. That costs a third of an event that is
@@ -38,11 +39,12 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What was traced: process -> rank, and the times of beginning and end in nanoseconds of CLOCK_MONOTONIC."""
+    """What was traced: process -> rank, from when to when in nanoseconds of CLOCK_MONOTONIC, in which library."""
 
     ranks: Mapping[int, str]
     began: int
     ended: int
+    library: Path = Path()
 
 
 Look = Callable[["Decoded", Scope, Mapping[str, int]], "tuple[Event, ...]"]

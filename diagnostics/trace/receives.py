@@ -7,7 +7,7 @@ processes. See `sets.rendezvous` for the functions behind the events.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from diagnostics.trace.events import Event
@@ -101,8 +101,8 @@ class Story:
         return None if taken > receive.began - STEP else False
 
 
-def follow(events: Iterable[Event], options: int) -> Story:
-    """Pair the events. `options` is the distance from a call object to the options that its start is given."""
+def follow(events: Iterable[Event]) -> Story:
+    """Pair the events."""
     live: dict[tuple[int, int], Receive] = {}
     vain: dict[tuple[int, int], Event] = {}
     latest = 0
@@ -125,18 +125,15 @@ def follow(events: Iterable[Event], options: int) -> Story:
                 slots[event.pid, numbers["slot"]] = event.at
         elif event.kind == "part":
             parts.append(event)
-        else:
-            call = numbers["call"] - (options if event.kind == "start" else 0)
-            known = live.get((event.pid, call))
-            if event.kind == "start" and not (known and known.registered):
-                live[event.pid, call] = Receive(event.pid, call, 0, 0, 0, event.tid, started=event.at)
-            elif event.kind == "cancel" and not known:
-                vain[event.pid, call] = event
-            elif known:
-                _note(known, event)
-                if event.kind == "open" and not known.registered:
-                    _complete(known, event, vain.get((event.pid, call)))
-                    receives.append(known)
+        elif event.kind == "open":
+            aborted_by = [abort.tid for abort in aborts[event.pid, numbers["owner"]]]
+            receives.append(_at_the_end(event, vain.get((event.pid, numbers["call"])), aborted_by))
+        elif event.kind == "send":
+            latest = event.at
+        elif known := live.get((event.pid, numbers["call"])):
+            _note(known, event)
+        elif event.kind == "cancel":
+            vain[event.pid, numbers["call"]] = event
         if event.kind in ("register", "start"):
             latest = event.at
     return Story(
@@ -149,11 +146,21 @@ def follow(events: Iterable[Event], options: int) -> Story:
     )
 
 
-def _complete(receive: Receive, look: Event, cancel: Event | None) -> None:
-    """What is known at the end only. A cancellation in vain is of this use of the object if its status is one."""
-    receive.owner, receive.step = look.numbers["owner"], look.numbers["step"]
-    if cancel and look.numbers["code"]:
+def _at_the_end(look: Event, cancel: Event | None, aborted_by: Collection[int]) -> Receive:
+    """One that was seen open. A cancellation in vain is of this use of the object if its status is one.
+
+    It is by the thread that aborts, or in window A by the one that sends, which this tells where that was not seen.
+    """
+    numbers, thread = look.numbers, look.tid
+    if not thread and cancel and cancel.tid not in aborted_by:
+        thread = cancel.tid
+    receive = Receive(
+        look.pid, numbers["call"], numbers["owner"], numbers["step"], 0, thread,
+        started=numbers["sent"], seen_open=look.at, peer=look.text,
+    )  # fmt: skip
+    if cancel and numbers["code"]:
         _note(receive, cancel)
+    return receive
 
 
 def _note(receive: Receive, event: Event) -> None:
@@ -164,8 +171,6 @@ def _note(receive: Receive, event: Event) -> None:
         receive.callback, receive.peer = bool(event.numbers["callback"]), rank_of(event.text) or receive.peer
     elif event.kind == "return":
         receive.returned = receive.returned or event.at
-    elif event.kind == "open":
-        receive.seen_open, receive.peer = event.at, event.text
 
 
 def rank_of(device: str) -> str:

@@ -106,7 +106,7 @@ class Session:
 
     def finish(self) -> TraceResult:
         lines = self._tracer.stop()
-        scope = Scope(self._ranks, self._tracer.began, self._tracer.ended)
+        scope = Scope(self._ranks, self._tracer.began, self._tracer.ended, self._plan.library)
         chosen, offsets = self._plan.probe_set, self._plan.offsets
         decoded = decode(lines, chosen.probes)
         if chosen.look:

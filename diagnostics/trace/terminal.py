@@ -24,7 +24,7 @@ def render_trace_result(result: TraceResult) -> RenderableType:
             key = f", tensor {call.tensor}" if call.tensor else ""
             where = f"{call.rank} → {call.peer}, step {call.step}, call {call.call}"
             how = (
-                f"window {call.window} of rendezvous {call.owner}; registered by thread {call.thread}, "
+                f"window {call.window} of rendezvous {call.owner}; sent by thread {call.thread or '?'}, "
                 f"aborted by {call.aborted_by}"
             )
             parts.append(Text(f"  open: {where}{f'; {how}' if call.window else ''}{key}"))

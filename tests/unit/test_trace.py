@@ -22,7 +22,7 @@ from diagnostics.trace.sequence import draw_sequence
 
 WORKER, SERVER, OTHER = 100, 201, 202
 RANKS = {WORKER: "worker:0", SERVER: "ps:0", OTHER: "ps:1"}
-STEP, OWNER, CALL, OPTIONS = 0x51EB, 0xA000, 0xC000, 0x30
+STEP, OWNER, CALL = 0x51EB, 0xA000, 0xC000
 RECEIVER, ABORTER = 11, 12
 DEVICE = "/job:ps/replica:0/task:1"
 
@@ -42,7 +42,7 @@ def register(at: float, call: int = CALL) -> str:
 
 
 def start(at: float, call: int = CALL) -> str:
-    return line("T", at, WORKER, RECEIVER, call + OPTIONS)
+    return line("T", at, WORKER, RECEIVER, call)
 
 
 def cancel(at: float, tid: int, callback: bool, call: int = CALL) -> str:
@@ -66,7 +66,7 @@ PEER_RAN = line("E", -300, OTHER, 16, STEP)
 
 def judged(*lines: str, seconds: float = 30) -> TraceResult:
     scope = Scope(RANKS, us(-1_000_000), us(seconds * 1e6))
-    return judge_receives(decode(lines, PROBES), scope, {"options": OPTIONS})
+    return judge_receives(decode(lines, PROBES), scope, {})
 
 
 def test_a_receive_that_was_registered_after_the_abort_and_never_came_back_is_the_proof() -> None:
@@ -96,35 +96,51 @@ def remembered(line: str, key: int) -> str:
     return f"@{letter}[{pid}, {key}]: ({values})"
 
 
-def seen_open(call: int = CALL, code: int = 11) -> Event:
-    return Event(us(9e6), "open", WORKER, 0, {"call": call, "code": code, "step": STEP, "owner": OWNER}, "ps:1")
+def send(at: float, state: int = 0xF000) -> str:
+    return line("T", at, WORKER, RECEIVER, state)
+
+
+def seen_open(sent: float | None, code: int = 11) -> Event:
+    numbers = {"call": CALL, "code": code, "step": STEP, "owner": OWNER, "sent": us(sent) if sent is not None else 0}
+    return Event(us(9e6), "open", WORKER, RECEIVER if sent is not None else 0, numbers, "ps:1")
 
 
 def judged_at_the_end(*lines: str, still_open: Sequence[Event]) -> TraceResult:
     """As the set `rendezvous` does: most of the calls come from what the kernel remembers, and a look at them."""
     decoded = decode(lines, sets.find("rendezvous").probes)
     decoded = decoded._replace(events=(*decoded.events, *still_open))
-    return judge_receives(decoded, Scope(RANKS, us(-1e6), us(30e6)), {"options": OPTIONS})
+    return judge_receives(decoded, Scope(RANKS, us(-1e6), us(30e6)), {})
 
 
 def last(window: Sequence[str]) -> list[str]:
-    """The same without the registration, which is not probed."""
-    slot = {"E": lambda line: f"{line} {int(line.split()[4], 16) % SLOTS:x}"}
-    return [remembered(slot.get(line[0], str)(line), CALL) for line in window if line[0] != "R"]
+    """The same without the registration and the start, which are not probed, but gRPC, which is handed it later."""
+    slot = {letter: lambda line: f"{line} {int(line.split()[4], 16) % SLOTS:x}" for letter in "ET"}
+    lines = [*(line for line in window if line[0] not in "RT"), send(20)]
+    return [remembered(slot.get(line[0], str)(line), CALL) for line in lines]
 
 
 @pytest.mark.parametrize(("window", "letter"), [(WINDOW_A, "A"), (WINDOW_B, "B")])
 def test_what_the_kernel_remembers_proves_the_same(window: list[str], letter: str) -> None:
     lines = [line.removesuffix(f" {DEVICE}") for line in window]
-    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines]), "@Tn: 40", still_open=[seen_open()])
+    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines]), "@Tn: 40", still_open=[seen_open(20)])
 
     assert result.verdict is TraceVerdict.PROVEN, result.why
     (escaped,) = result.escaped
     assert (escaped.window, escaped.peer, escaped.thread, escaped.aborted_by) == (letter, "ps:1", RECEIVER, ABORTER)
     assert escaped.peer_ran is False and result.did_not_run == ("ps:1",)
-    assert Count("start", 40) in result.counts
+    assert Count("send", 40) in result.counts
     assert result.sequence[-1].what.startswith("sends it all the same")
     assert 'class="sent"' in draw_sequence(result)
+
+
+@pytest.mark.parametrize(("window", "letter", "thread"), [(WINDOW_A, "A", RECEIVER), (WINDOW_B, "B", 0)])
+def test_where_another_rpc_has_taken_the_senders_place_the_window_is_known_still(
+    window: list[str], letter: str, thread: int
+) -> None:
+    lines = [line.removesuffix(f" {DEVICE}") for line in window]
+    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines]), still_open=[seen_open(None)])
+
+    assert [(call.window, call.thread) for call in result.escaped] == [(letter, thread)]
 
 
 def test_a_call_that_is_not_open_at_the_end_did_not_escape() -> None:
@@ -133,20 +149,23 @@ def test_a_call_that_is_not_open_at_the_end_did_not_escape() -> None:
 
 
 def test_a_call_that_is_open_and_was_never_cancelled_in_vain_refutes_the_race() -> None:
-    result = judged_at_the_end(remembered(start(0), CALL), still_open=[seen_open(code=0)])
+    result = judged_at_the_end(remembered(f"{send(0)} 0", CALL), still_open=[seen_open(0, code=0)])
 
     assert result.verdict is TraceVerdict.REFUTED and "1 receives open to ps:1" in result.why
 
 
 def test_a_cancellation_of_the_object_before_it_was_used_again_is_not_this_receives() -> None:
-    lines = [remembered(cancel(-900, RECEIVER, False).removesuffix(f" {DEVICE}"), CALL), remembered(start(0), CALL)]
-    assert judged_at_the_end(*lines, still_open=[seen_open(code=0)]).verdict is TraceVerdict.REFUTED
+    lines = [
+        remembered(cancel(-900, RECEIVER, False).removesuffix(f" {DEVICE}"), CALL),
+        remembered(f"{send(0)} 0", CALL),
+    ]
+    assert judged_at_the_end(*lines, still_open=[seen_open(0, code=0)]).verdict is TraceVerdict.REFUTED
 
 
 def test_whether_a_server_ran_the_step_is_not_known_where_another_step_has_taken_its_place() -> None:
     lines = [text.removesuffix(f" {DEVICE}") for text in WINDOW_A]
     later = line("E", 800, OTHER, 16, STEP + SLOTS)
-    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines, later]), still_open=[seen_open()])
+    result = judged_at_the_end(*last([*RUN_ELSEWHERE, *lines, later]), still_open=[seen_open(20)])
 
     assert result.verdict is TraceVerdict.PROVEN
     assert result.why.endswith("whether ps:1, which it asks, ran the step was not traced")
@@ -154,7 +173,7 @@ def test_whether_a_server_ran_the_step_is_not_known_where_another_step_has_taken
 
 
 def test_a_table_that_is_full_has_lost_something() -> None:
-    lines = (remembered(start(0, CALL + 8 * number), CALL + 8 * number) for number in range(KEYS))
+    lines = (remembered(f"{send(0)} {number:x}", number) for number in range(KEYS))
     assert decode(lines, sets.find("rendezvous").probes).lost == 1
 
 
@@ -260,7 +279,7 @@ def test_the_drawing_shows_both_threads_and_the_server_that_never_ran_the_step()
 
 def test_a_rank_cannot_put_markup_into_the_drawing() -> None:
     scope = Scope({**RANKS, WORKER: "<script>"}, us(-1e6), us(30e6))
-    drawing = draw_sequence(judge_receives(decode([*RUN_ELSEWHERE, *WINDOW_A], PROBES), scope, {"options": OPTIONS}))
+    drawing = draw_sequence(judge_receives(decode([*RUN_ELSEWHERE, *WINDOW_A], PROBES), scope, {}))
 
     assert "<script>" not in drawing and "&lt;script&gt;" in drawing
 
@@ -318,7 +337,7 @@ def test_what_was_stripped_leaves_the_exported_ones(tmp_path: Path) -> None:
 
 
 def test_a_library_without_the_functions_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"does not name tensorflow::CallOptions::SetCancelCallback.*stripped"):
+    with pytest.raises(MissingError, match=r"does not name .*RpcRecvTensorCall::StartAbort.*stripped"):
         session.plan(sets.find("rendezvous"), compiled(tmp_path))
 
 

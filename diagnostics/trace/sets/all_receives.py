@@ -17,7 +17,7 @@ SET = ProbeSet(
     libraries=("_pywrap_tensorflow_internal.so",),
     probes=(
         REGISTER,
-        Probe("start", "T", "_ZN10tensorflow16GrpcRemoteWorker15RecvTensorAsyncE", {"call": "arg1"}),
+        Probe("start", "T", "_ZN10tensorflow16GrpcRemoteWorker15RecvTensorAsyncE", {"call": "arg1 - {options}"}),
         Probe("return", "D", "_ZN10tensorflow20BaseRemoteRendezvous14DeregisterCallE", {"call": "arg1"}),
         msgspec.structs.replace(CANCEL, text="str(*(uint64 *)(arg0 + 8))"),
         ABORT,

@@ -4,17 +4,17 @@
 does nothing as it has no callback yet: window A (closed in 1.13 by a look at the status before it is sent). Then
 the RPC starts and sets the callback; an abort in between cancels as much in vain: window B.
 
-A step has hundreds of receives, and each is probed once only, where it installs its callback: a probe where it is
-registered makes the job hang twice as often. The kernel remembers who sent each, and which cancellations found no
-callback. Which of them are open, and in which step, is read from the calls themselves at the end. Nothing is told while
-the job runs: a line would wake its reader, which takes processor time from the job.
+A step has hundreds of receives, so each is probed once only, and where gRPC is handed it: its callback is installed by
+then, so the probe widens no window, and only who asks comes there. The kernel remembers who sent each RPC last, and
+which cancellations found no callback. Which receives are open, and in which step, is read from the calls themselves
+at the end. Nothing is told while the job runs: a line would wake its reader, which takes processor time from the job.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -22,54 +22,94 @@ from msgspec.structs import replace
 from diagnostics.errors import MissingError
 from diagnostics.trace.elf import ABORT_CALL, Library, layout_of
 from diagnostics.trace.events import Decoded, Event
-from diagnostics.trace.judge import judge_receives
-from diagnostics.trace.memory import CALL_TABLE, PAGE, Memory, open_call
+from diagnostics.trace.judge import has_settled, judge_receives
+from diagnostics.trace.memory import CALL_TABLE, Memory, OpenCall, base_of, open_call
 from diagnostics.trace.probes import Probe, ProbeSet, Scope
 from diagnostics.trace.receives import SLOTS
 
 _STATUS = "*(uint64 *)({})"  # nothing where it is OK
 _CODE = f"*(uint32 *)({_STATUS})"
 _CALLBACK = "*(uint64 *)(arg0 + {callback})"
+_BOUND = 16
+"""Bytes before a std::function's manager is what its lambda has bound, or the address of that."""
+_STATE = 512
+"""Bytes of what the framework keeps for one RPC, at most."""
 
 
 def offsets(library: Library) -> Mapping[str, int] | None:
-    layout, table = layout_of(library), library.find([CALL_TABLE]).get(CALL_TABLE)
-    return {**layout.named(), "table": (table.address + 16) % PAGE} if layout and table else None
+    found = library.find([CALL_TABLE, *(probe.symbol for probe in SENDS)])
+    layout, table = layout_of(library), found.pop(CALL_TABLE, None)
+    return {**layout.named(), "table": table.address + 16} if layout and table and found else None
 
 
 def look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> tuple[Event, ...]:
-    """Calls whose RPC is out, so that there is a callback to cancel it by, and whose return nobody was told of."""
-    calls: dict[int, list[int]] = defaultdict(list)
-    owners: dict[int, dict[int, int]] = defaultdict(dict)  # step -> rendezvous, where it was aborted
-    for event in decoded.events:
-        if event.kind == "start":
-            calls[event.pid].append(event.numbers["call"] - offsets["options"])
-        elif event.kind == "abort":
-            owners[event.pid][event.numbers["step"]] = event.numbers["owner"]
-        elif event.kind == "run":
-            owners[event.pid].setdefault(event.numbers["step"], 0)
-    found = []
-    for pid, addresses in calls.items():
+    """Receives whose RPC is out, and whose return nobody was told of: those that an abort missed, or, where a job
+    stands still without one, all."""
+    missed = _look(decoded, scope, offsets, everywhere=False)
+    latest = max((event.at for event in decoded.events if event.kind == "send"), default=0)
+    if missed or not latest or not has_settled(latest, scope):
+        return missed
+    return _look(decoded, scope, offsets, everywhere=True)
+
+
+def _look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int], everywhere: bool) -> tuple[Event, ...]:
+    found: list[Event] = []
+    for pid in scope.ranks:
+        events = [event for event in decoded.events if event.pid == pid]
+        cancels = {event.numbers["call"]: event.at for event in events if event.kind == "cancel"}
         with suppress(MissingError), Memory(pid) as memory:  # a process that has ended waits for nothing
-            for address in addresses:
+            for address in _all_calls(memory, scope, offsets) if everywhere else cancels:
                 call = open_call(memory, address, offsets["status"])
+                bound = memory.number(address + offsets["callback"] - _BOUND)
                 if call and memory.number(address + offsets["callback"]):
-                    step = next((step for step in reversed(owners[pid]) if step in call.words), 0)
-                    numbers = {"call": address, "code": call.status, "step": step, "owner": owners[pid].get(step, 0)}
-                    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-                    found.append(Event(now, "open", pid, 0, numbers, call.server))
+                    states = (memory.number(bound), bound)
+                    found.append(_event(pid, call, events, _sent(events, states, cancels.get(address, 0))))
     return tuple(found)
+
+
+def _all_calls(memory: Memory, scope: Scope, offsets: Mapping[str, int]) -> list[int]:
+    base = base_of(memory.pid, scope.library)
+    return [address for address, _ in memory.find((base + offsets["table"],))] if base else []
+
+
+def _sent(events: Iterable[Event], states: Iterable[int], cancelled: int) -> Event | None:
+    """The first after the cancellation whose address lies in the RPC's state. Older ones are of states that lay there
+    before."""
+    sends = [event for event in events if event.kind == "send" and event.at >= cancelled > 0]
+    for state in states:
+        if mine := [event for event in sends if 0 <= event.numbers["state"] - state < _STATE]:
+            return mine[0]
+    return None
+
+
+def _event(pid: int, call: OpenCall, events: Iterable[Event], sent: Event | None) -> Event:
+    owners: dict[int, int] = defaultdict(int)  # step -> rendezvous, 0 where it was not aborted
+    for event in events:
+        if event.kind == "abort":
+            owners[event.numbers["step"]] = event.numbers["owner"]
+        elif event.kind == "run":
+            owners.setdefault(event.numbers["step"], 0)
+    step = next((step for step in reversed(owners) if step in call.words), 0)
+    numbers = {
+        "call": call.address, "code": call.status, "step": step, "owner": owners[step],
+        "sent": sent.at if sent else 0,
+    }  # fmt: skip
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    return Event(now, "open", pid, sent.tid if sent else 0, numbers, call.server)
 
 
 REGISTER = Probe(
     "register", "R", "_ZN10tensorflow20BaseRemoteRendezvous12RegisterCallE",
     {"owner": "arg0", "call": "arg1", "step": "*(uint64 *)(arg0 + 24)"},
 )  # fmt: skip
-SEND = Probe(
-    "start", "T", "_ZN10tensorflow11CallOptions17SetCancelCallbackE", {"call": "arg0"},
-    # The options of a receive only, not of other RPCs: its table of virtual functions lies so far into a page.
-    when=f"(*(uint64 *)(arg0 - {{options}}) & {PAGE - 1}) == {{table}}",
-)  # fmt: skip
+SENDS = tuple(
+    # The address of the request, or until 1.4 a tag: both lie within what the framework keeps for the RPC.
+    Probe("send", letter, symbol, {"state": value, "slot": f"({value} >> 4) & ({{share}} - 1)"}, needed=False)
+    for letter, symbol, value in (
+        ("T", "_ZN4grpc11GenericStub16PrepareUnaryCallE", "arg4"),
+        ("U", "_ZN4grpc11GenericStub4CallE", "arg5"),
+    )
+)
 CANCEL = Probe("cancel", "A", ABORT_CALL, {"call": "arg0", "callback": _CALLBACK})
 ABORT = Probe(
     "abort", "B", "_ZN10tensorflow20BaseRemoteRendezvous10StartAbortE",
@@ -93,7 +133,7 @@ SET = ProbeSet(
     summary="receives that escape their step's abort (TensorFlow 1.4 to 1.15)",
     libraries=("_pywrap_tensorflow_internal.so",),
     probes=(
-        replace(SEND, remember=("call",)),
+        *(replace(send, remember=("slot",)) for send in SENDS),
         replace(CANCEL, remember=("call",), when=f"!{_CALLBACK}"),
         # Only the first of a step cancels. A step that hangs keeps its rendezvous, and its master, where they are.
         replace(ABORT, remember=("owner",), first_of="step"),
