@@ -196,7 +196,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         said["trace"] = {
             "verdict": trace.verdict.value, "why": trace.why, "lost": trace.lost, "did_not_run": trace.did_not_run,
             "windows": [call.window for call in stuck],
-            "named": bool(stuck) and all(call.call and call.thread and call.aborted_by for call in stuck),
+            # The first is the proof; of the others, which hold nobody, the sender may be known no more.
+            "named": bool(stuck) and bool(stuck[0].call and stuck[0].thread and stuck[0].aborted_by),
             "counts": {count.what: count.number for count in trace.counts},
             "escaped": {count.what: count.number for count in trace.escaped_total},
             "gaps_us": {count.what: count.number for count in trace.gaps},
