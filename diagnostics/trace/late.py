@@ -19,8 +19,6 @@ from diagnostics.trace.model import TraceResult
 PROBE_SET = "rendezvous"
 STILL = 0.05
 """Processor seconds a second below which a process stands still: threads that only wait take a tenth of this."""
-MOST = 8 << 30
-"""Bytes of one process that are looked through without being asked to; `lastbatch trace --memory` has no limit."""
 
 
 def look_into_memory(collection: Collection) -> Collection:
@@ -51,7 +49,7 @@ def _judged(clients: Sequence[Process], processes: Sequence[Process]) -> TraceRe
     library = session.find_library(clients[0].pid, sets.find(PROBE_SET))
     for process in processes:
         with memory.Memory(process.pid) as one:
-            if one.used > MOST:
+            if one.used > memory.MOST:
                 return None
     ranks = {process.pid: process.rank for process in processes}
     return memory.judge(library, ranks, {process.pid for process in clients})

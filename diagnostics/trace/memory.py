@@ -34,6 +34,8 @@ GAP = 1.0
 LARGEST_REGION = 4 << 30
 CHUNK = 16 << 20
 """Bytes of another process that are held here at a time."""
+MOST = 8 << 30
+"""Bytes of one process that are looked through without being asked to; `lastbatch trace --memory` has no limit."""
 PAGE = mmap.PAGESIZE
 _IN_USE = re.compile(rb"[\x40-\xff]+")
 """Highest bytes of the entries of /proc/PID/pagemap for pages that are present (bit 63) or swapped out (62)."""

@@ -23,7 +23,7 @@ from diagnostics.errors import MissingError
 from diagnostics.trace.elf import ABORT_CALL, Library, layout_of
 from diagnostics.trace.events import Decoded, Event
 from diagnostics.trace.judge import has_settled, judge_receives
-from diagnostics.trace.memory import CALL_TABLE, Memory, OpenCall, base_of, open_call
+from diagnostics.trace.memory import CALL_TABLE, MOST, Memory, OpenCall, base_of, open_call
 from diagnostics.trace.probes import Probe, ProbeSet, Scope
 from diagnostics.trace.receives import SLOTS
 
@@ -69,7 +69,9 @@ def _look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int], everywhere
 
 def _all_calls(memory: Memory, scope: Scope, offsets: Mapping[str, int]) -> list[int]:
     base = base_of(memory.pid, scope.library)
-    return [address for address, _ in memory.find((base + offsets["table"],))] if base else []
+    if not base or memory.used > MOST:
+        return []
+    return [address for address, _ in memory.find((base + offsets["table"],))]
 
 
 def _sent(events: Iterable[Event], states: Iterable[int], cancelled: int) -> Event | None:
