@@ -20,6 +20,10 @@ from repro.experiment.study import Trial, counts, reference, settled
 
 ENOUGH_HITS = 60
 """More hits of one cell make no comparison much sharper."""
+PROMISING = 4
+"""Trials a round of a cell that looks different."""
+EXPECTED_HITS = 2.0
+"""Hits, or such as the baseline would have had, before anything is read from their number."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -149,20 +153,31 @@ def _mean(values: Sequence[float]) -> float:
     return round(sum(values) / len(values), 3) if values else -1.0
 
 
+def _promising(baseline: Row, row: Row, question: Question) -> bool:
+    """Whether it looks as if it were further from the baseline than what is called alike."""
+    if question.kind != "different" or row.cell == CONTROL or not baseline.count.hits:
+        return False
+    expected = baseline.count.rate * row.count.exposure
+    if expected < EXPECTED_HITS and row.count.hits < EXPECTED_HITS:
+        return False
+    return not 1 / question.factor < row.count.hits / expected < question.factor
+
+
 def next_turn(cells: Mapping[str, Cell], trials: Sequence[Trial], question: Question, seed: int) -> Turn | None:
     """The cell that the comparison needs next; None when everything is decided, or stays open.
 
-    Every open cell has one trial a round, in random order; the baseline, which all share, has the square root of
-    their number (Dunnett, JASA 1955). The control never keeps a study going.
+    Every open cell has one trial a round, in random order, and one that looks different `PROMISING`: that can be shown
+    soon. The baseline, which all share, has the square root of their number (Dunnett, JASA 1955). The control never
+    keeps a study going. The bets hold for any choice that looks at the past only.
     """
     rows = {row.cell: row for row in assess(cells, trials, question)}
     opened = [label for label, row in rows.items() if row.answer == "open" and not row.stopped]
     if not any(label != CONTROL for label in opened):
         return None
     baseline = next(iter(cells))
-    weights = dict.fromkeys(opened, 1)
+    weights = {label: PROMISING if _promising(rows[baseline], rows[label], question) else 1 for label in opened}
     if question.kind == "different" and rows[baseline].count.hits < ENOUGH_HITS and not failing(trials, baseline):
-        weights[baseline] = max(1, round(math.sqrt(len(opened))))
+        weights[baseline] = max(1, round(math.sqrt(sum(weights.values()))))
     if CONTROL in weights and rows[CONTROL].count.hits >= ENOUGH_HITS:
         del weights[CONTROL]
     turns = dict.fromkeys(weights, 0)
