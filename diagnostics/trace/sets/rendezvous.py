@@ -32,8 +32,8 @@ _CODE = f"*(uint32 *)({_STATUS})"
 _CALLBACK = "*(uint64 *)(arg0 + {callback})"
 _BOUND = 16
 """Bytes before a std::function's manager is what its lambda has bound, or the address of that."""
-_STATE = 512
-"""Bytes of what the framework keeps for one RPC, at most."""
+_STATE = 704
+"""Bytes of what the framework keeps for one RPC, at most: 176 in 1.15, 656 in 1.13."""
 
 
 def offsets(library: Library) -> Mapping[str, int] | None:
@@ -75,12 +75,13 @@ def _all_calls(memory: Memory, scope: Scope, offsets: Mapping[str, int]) -> list
 
 
 def _sent(events: Iterable[Event], states: Iterable[int], cancelled: int) -> Event | None:
-    """The first after the cancellation whose address lies in the RPC's state. Older ones are of states that lay there
-    before."""
+    """The send after the cancellation whose address lies in the RPC's state. Older ones are of states that lay there
+    before, those further behind are of the next."""
     sends = [event for event in events if event.kind == "send" and event.at >= cancelled > 0]
     for state in states:
-        if mine := [event for event in sends if 0 <= event.numbers["state"] - state < _STATE]:
-            return mine[0]
+        mine = [event for event in sends if 0 <= event.numbers["state"] - state < _STATE]
+        if mine:
+            return min(mine, key=lambda event: event.numbers["state"])
     return None
 
 
