@@ -71,13 +71,17 @@ class Scenario(msgspec.Struct, frozen=True):
             UsageError: an unknown setting, a value that it does not take, or values that do not go together.
         """
         given = {**(self.arm(arm).defaults if arm else {}), **given}
-        settings = list(self.settings)
-        for model in (setting for setting in self.settings if setting.name == "model"):
-            name = str(model.parse(given.get("model", str(model.default))))
-            settings += workloads.WORKLOADS[name].settings if name in workloads.WORKLOADS else ()
-        resolved = knobs.resolve(f"scenario {self.name}", settings, given)
+        resolved = knobs.resolve(f"scenario {self.name}", self.settings_with(given), given)
         workloads.check(resolved)
         return resolved
+
+    def settings_with(self, given: Mapping[str, object]) -> tuple[Setting, ...]:
+        """Those of the scenario, and of the `model` that is given, if there is one to choose."""
+        settings = self.settings
+        for model in (setting for setting in self.settings if setting.name == "model"):
+            name = str(model.parse(str(given.get("model", model.default))))
+            settings += workloads.WORKLOADS[name].settings if name in workloads.WORKLOADS else ()
+        return settings
 
     @property
     def models(self) -> tuple[workloads.Workload, ...]:

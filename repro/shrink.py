@@ -85,7 +85,7 @@ def axes_of(base: Cell, names: Sequence[str], strict: bool) -> list[Axis]:
         UsageError: not a setting of the scenario that is a number.
     """
     story, settings = scenarios.find(base.scenario), base.resolved
-    known = {setting.name: setting for setting in story.settings}
+    known = {setting.name: setting for setting in story.settings_with(settings)}
     axes = []
     for name in (name.replace("-", "_") for name in names):
         start = settings.get(name)

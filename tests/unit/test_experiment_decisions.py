@@ -14,6 +14,7 @@ from repro.experiment.cell import CONTROL, Cell, crossed, one_by_one, parse_axes
 from repro.experiment.comparison import Question
 from repro.experiment.rates import Count
 from repro.experiment.study import Result, Trial, counts
+from repro.shrink import axes_of
 
 CAUSE = "tf-late-recv-after-abort"
 PACE = 30.0
@@ -177,6 +178,14 @@ def test_bisect_checks_both_ends_first() -> None:
 
 
 AXES = [shrinking.Axis("ps", 1, 4), shrinking.Axis("inter_op", 1, 4), shrinking.Axis("variables", 1, 200)]
+
+
+def test_shrink_takes_the_settings_of_the_model_too() -> None:
+    assert [(axis.name, axis.least, axis.start) for axis in axes_of(BASE, ["ps", "variables"], strict=True)] == [
+        ("ps", 1, 4), ("variables", 1, 200),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="colour is not a setting"):
+        axes_of(BASE, ["colour"], strict=True)
 
 
 def test_shrink_ends_at_the_smallest_setting_that_hangs() -> None:
