@@ -38,7 +38,10 @@ def shrink(
         float, typer.Option(help="Rate an epoch end below which it is too rare to work with.", min=1e-8, max=0.9)
     ] = 1e-3,
     error: Annotated[float, typer.Option(help="Chance to be wrong about one setting.", min=1e-6, max=0.4)] = 0.05,
-    most: Annotated[int, typer.Option(help="Epoch ends after which a setting is given up.", min=10)] = 10_000,
+    most: Annotated[
+        int | None,
+        typer.Option(help="Epoch ends after which a setting is given up. By default ten times 1 / --worth.", min=10),
+    ] = None,
     study: desk.StudyFile = None,
     slice: desk.Slice = 30.0,
     hang_after: desk.HangAfter = 4.0,
@@ -56,7 +59,7 @@ def shrink(
     """
     base = desk.base_cell(scenario, arm, runtime, setting, amplify)
     axes = axes_of(base, axis or DEFAULT_AXES, strict=bool(axis))
-    asked, pacing = Asked(worth, error, most), Pacing(slice, hang_after)
+    asked, pacing = Asked(worth, error, most or round(10 / worth)), Pacing(slice, hang_after)
     about = {"verb": "shrink", "base": base, "axes": axes, "asked": asked, "pacing": pacing}
 
     def choose(trials: Sequence[Trial]) -> Turn | None:
