@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 
 from diagnostics.trace import receives as seen
 from diagnostics.trace.events import Decoded, Event
@@ -22,7 +21,7 @@ BEFORE, AFTER = 2_000_000, 200_000_000
 """Nanoseconds around the abort from which the sequence is taken."""
 
 
-def judge_receives(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> TraceResult:
+def judge_receives(decoded: Decoded, scope: Scope) -> TraceResult:
     """The verdict of the probe sets about receives."""
     story = seen.follow(decoded.events)
     escaped = [receive for receive in story.receives if receive.window]

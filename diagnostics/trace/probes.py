@@ -62,7 +62,7 @@ class ProbeSet(msgspec.Struct, frozen=True):
     summary: str
     libraries: tuple[str, ...]
     probes: tuple[Probe, ...]
-    judge: Callable[[Decoded, Scope, Mapping[str, int]], TraceResult]
+    judge: Callable[[Decoded, Scope], TraceResult]
     offsets: Callable[[Library], Mapping[str, int] | None]
     proves: str = ""  # id of a cause
     look: Look | None = None

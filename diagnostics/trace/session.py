@@ -111,7 +111,7 @@ class Session:
         decoded = decode(lines, chosen.probes)
         if chosen.look:
             decoded = decoded._replace(events=decoded.events + chosen.look(decoded, scope, offsets))
-        judged = chosen.judge(decoded, scope, offsets)
+        judged = chosen.judge(decoded, scope)
         self.result = msgspec.structs.replace(judged, probe_set=chosen.name, library=str(self._plan.library))
         return self.result
 

@@ -76,6 +76,25 @@ def test_a_comparison_finds_what_was_measured_and_leaves_the_control_alone() -> 
         assert rows["baseline"].interval.low < 1 / 200 < rows["baseline"].interval.high
 
 
+def test_what_looks_different_is_tried_more_often() -> None:
+    """GIVEN a cell that has not hung where the baseline would have ten times, and one that hangs as often."""
+    cells = star(ps=["1", "2"])
+    seen = {"baseline": (10, 2000), "ps=1": (0, 2000), "ps=2": (10, 2000)}
+    trials = [
+        Trial(number, label, 200, "ended", Result("hung" if hit else "finished", epoch_ends=200, training=7.0,
+              wall=9.0, cause=CAUSE if hit else "", shape="worker waits for ps" if hit else ""))
+        for number, (label, hit) in enumerate(
+            ((label, turn < hits) for turn in range(10) for label, (hits, _) in seen.items()), 1
+        )
+    ]  # fmt: skip
+    for _ in range(60):
+        turn = comparison.next_turn(cells, trials, Question(alpha=1e-9, most=10**6), seed=1)
+        assert turn
+        trials.append(Trial(len(trials) + 1, turn.cell.label, 200, "ended", Result("finished", epoch_ends=0)))
+    tried = [trial.cell for trial in trials[30:]]
+    assert tried.count("ps=1") >= 2 * tried.count("ps=2") > 0
+
+
 def test_equal_cells_are_not_told_apart() -> None:
     """The stated error holds for whole studies, with stopping as soon as anything is claimed."""
     cells = star(batches=["2", "3"])

@@ -66,7 +66,7 @@ PEER_RAN = line("E", -300, OTHER, 16, STEP)
 
 def judged(*lines: str, seconds: float = 30) -> TraceResult:
     scope = Scope(RANKS, us(-1_000_000), us(seconds * 1e6))
-    return judge_receives(decode(lines, PROBES), scope, {})
+    return judge_receives(decode(lines, PROBES), scope)
 
 
 def test_a_receive_that_was_registered_after_the_abort_and_never_came_back_is_the_proof() -> None:
@@ -109,7 +109,7 @@ def judged_at_the_end(*lines: str, still_open: Sequence[Event]) -> TraceResult:
     """As the set `rendezvous` does: most of the calls come from what the kernel remembers, and a look at them."""
     decoded = decode(lines, sets.find("rendezvous").probes)
     decoded = decoded._replace(events=(*decoded.events, *still_open))
-    return judge_receives(decoded, Scope(RANKS, us(-1e6), us(30e6)), {})
+    return judge_receives(decoded, Scope(RANKS, us(-1e6), us(30e6)))
 
 
 def last(window: Sequence[str]) -> list[str]:
@@ -279,7 +279,7 @@ def test_the_drawing_shows_both_threads_and_the_server_that_never_ran_the_step()
 
 def test_a_rank_cannot_put_markup_into_the_drawing() -> None:
     scope = Scope({**RANKS, WORKER: "<script>"}, us(-1e6), us(30e6))
-    drawing = draw_sequence(judge_receives(decode([*RUN_ELSEWHERE, *WINDOW_A], PROBES), scope, {}))
+    drawing = draw_sequence(judge_receives(decode([*RUN_ELSEWHERE, *WINDOW_A], PROBES), scope))
 
     assert "<script>" not in drawing and "&lt;script&gt;" in drawing
 
@@ -350,7 +350,7 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
 
 def steps_of(*lines: str) -> TraceResult:
     probe_set = sets.find("steps")
-    return probe_set.judge(decode(lines, probe_set.probes), Scope(RANKS, us(-1e6), us(30e6)), {})
+    return probe_set.judge(decode(lines, probe_set.probes), Scope(RANKS, us(-1e6), us(30e6)))
 
 
 def test_the_set_of_steps_names_ranks_that_never_began_the_step_that_is_open() -> None:

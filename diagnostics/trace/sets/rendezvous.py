@@ -13,7 +13,6 @@ at the end. Nothing is told while the job runs: a line would wake its reader, wh
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
@@ -57,14 +56,27 @@ def _look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int], everywhere
     for pid in scope.ranks:
         events = [event for event in decoded.events if event.pid == pid]
         cancels = {event.numbers["call"]: event.at for event in events if event.kind == "cancel"}
+        owners = _owners(events)
         with suppress(MissingError), Memory(pid) as memory:  # a process that has ended waits for nothing
             for address in _all_calls(memory, scope, offsets) if everywhere else cancels:
                 call = open_call(memory, address, offsets["status"])
-                bound = memory.number(address + offsets["callback"] - _BOUND)
                 if call and memory.number(address + offsets["callback"]):
+                    bound = memory.number(address + offsets["callback"] - _BOUND)
                     states = (memory.number(bound), bound)
-                    found.append(_event(pid, call, events, _sent(events, states, cancels.get(address, 0))))
+                    sent = _sent(events, states, cancels[address]) if address in cancels else None
+                    found.append(_event(pid, call, owners, sent))
     return tuple(found)
+
+
+def _owners(events: Iterable[Event]) -> dict[int, int]:
+    """step -> rendezvous, 0 where it was not aborted."""
+    owners: dict[int, int] = {}
+    for event in events:
+        if event.kind == "abort":
+            owners[event.numbers["step"]] = event.numbers["owner"]
+        elif event.kind == "run":
+            owners.setdefault(event.numbers["step"], 0)
+    return owners
 
 
 def _all_calls(memory: Memory, scope: Scope, offsets: Mapping[str, int]) -> list[int]:
@@ -77,7 +89,7 @@ def _all_calls(memory: Memory, scope: Scope, offsets: Mapping[str, int]) -> list
 def _sent(events: Iterable[Event], states: Iterable[int], cancelled: int) -> Event | None:
     """The send after the cancellation whose address lies in the RPC's state. Older ones are of states that lay there
     before, those further behind are of the next."""
-    sends = [event for event in events if event.kind == "send" and event.at >= cancelled > 0]
+    sends = [event for event in events if event.kind == "send" and event.at >= cancelled]
     for state in states:
         mine = [event for event in sends if 0 <= event.numbers["state"] - state < _STATE]
         if mine:
@@ -85,16 +97,10 @@ def _sent(events: Iterable[Event], states: Iterable[int], cancelled: int) -> Eve
     return None
 
 
-def _event(pid: int, call: OpenCall, events: Iterable[Event], sent: Event | None) -> Event:
-    owners: dict[int, int] = defaultdict(int)  # step -> rendezvous, 0 where it was not aborted
-    for event in events:
-        if event.kind == "abort":
-            owners[event.numbers["step"]] = event.numbers["owner"]
-        elif event.kind == "run":
-            owners.setdefault(event.numbers["step"], 0)
+def _event(pid: int, call: OpenCall, owners: dict[int, int], sent: Event | None) -> Event:
     step = next((step for step in reversed(owners) if step in call.words), 0)
     numbers = {
-        "call": call.address, "code": call.status, "step": step, "owner": owners[step],
+        "call": call.address, "code": call.status, "step": step, "owner": owners.get(step, 0),
         "sent": sent.at if sent else 0,
     }  # fmt: skip
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -23,7 +23,7 @@ def no_offsets(library: Library) -> Mapping[str, int]:
     return {}
 
 
-def judge_steps(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> TraceResult:
+def judge_steps(decoded: Decoded, scope: Scope) -> TraceResult:
     """Proven: at a standstill a step is open on some ranks and was never begun on others."""
     began: dict[int, dict[int, int]] = defaultdict(dict)
     ended: dict[int, set[int]] = defaultdict(set)
