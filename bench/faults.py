@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--cores", default="", help="cores of the ranks, as in a cpuset; default: all")
     parser.add_argument("--log", type=Path, help="a file to which each trial is added, one JSON line each")
-    parser.add_argument("--keep", type=Path, help="a directory for the logs and bundles of trials that were judged wrong")
+    parser.add_argument("--keep", type=Path, help="a directory for the evidence of trials that were judged wrong")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of --log")
     parser.add_argument("--json", action="store_true", help="all trials as JSON instead of the table")
     options = parser.parse_args()

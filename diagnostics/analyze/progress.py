@@ -24,7 +24,8 @@ class Limits(Record, frozen=True):
     builds and compiles). `phase`: inside a save, a barrier or a named phase (evaluation, checkpoint). `busy`: how
     many times longer a rank that still burns CPU or moves bytes may stay silent. `moving_cpu`, `moving_bytes` (over
     sockets), `moving_disk` (bytes of storage): a second, what counts as moving; an idle TensorFlow process with its
-    timers and its log stays well below. `slower`: so many times its usual step makes a rank slow.
+    timers and its log stays well below. `slower`: so many times its usual step makes a rank slow. `held_up`: how many
+    times longer a rank may stay silent after its quota, or that of one it waits for, has held it up.
     """
 
     floor: float = 4.0
@@ -35,6 +36,7 @@ class Limits(Record, frozen=True):
     moving_bytes: float = 512.0
     moving_disk: float = 262144.0
     slower: float = 5.0
+    held_up: float = 5.0
 
 
 _ENOUGH_HISTORY = 20
@@ -45,6 +47,8 @@ _SPAN = 2.5
 """Seconds of which a rank's better times are made up, those with enough steps to tell."""
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
+_FEW_PERIODS = 5
+"""Of 100 ms each, between the two looks, which tell nothing: periods are counted only while something wants to run."""
 
 UNANSWERED = 4
 """Segments sent again so often in a row: with doubling waits from 0.2 s that is three seconds without an answer. A link
@@ -105,15 +109,20 @@ def is_frozen(process: Process) -> bool:
 def throttled_share(process: Process) -> float:
     """Of the quota's periods between the two looks, the share in which threads had to wait; 0 without a quota.
 
-    Of all periods, where nothing ran between the looks.
+    Of all periods, where hardly anything ran between the looks.
     """
     groups = [sample.cgroup for sample in process.samples if sample.cgroup]
     if len(groups) < 2 or groups[-1].cpus <= 0:
         return 0.0
-    periods = groups[-1].periods - groups[0].periods
-    if periods <= 0:
+    if not _used_quota(process):
         return groups[-1].throttled / max(1, groups[-1].periods)
-    return (groups[-1].throttled - groups[0].throttled) / periods
+    return (groups[-1].throttled - groups[0].throttled) / (groups[-1].periods - groups[0].periods)
+
+
+def _used_quota(process: Process) -> bool:
+    """Whether something ran, or wanted to, for a good part of the time between the looks."""
+    groups = [sample.cgroup for sample in process.samples if sample.cgroup]
+    return len(groups) > 1 and groups[-1].periods - groups[0].periods >= _FEW_PERIODS
 
 
 def is_overdue(flight: Flight, limits: Limits) -> bool:
@@ -270,18 +279,22 @@ def _how_it_ended(process: Process) -> str:
 def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
     """The collection with a state for every process.
 
-    Who waits for a throttled rank is slow, however long it waits; and who waits while data is on its way, until nobody
-    has acknowledged it for seconds. A process that stands still does not hold data up: its kernel acknowledges.
+    Who waits for a rank that is being throttled is slow, however long it waits, and for a while where it was throttled
+    until a moment ago: threads that came late for each other may all sleep for seconds. And who waits while data is on
+    its way, until nobody has acknowledged it for seconds. A process that stands still does not hold data up: its kernel
+    acknowledges.
     """
-    slow = {process.rank for process in collection.processes if throttled_share(process) >= THROTTLED}
+    held = {process.rank: process for process in collection.processes if throttled_share(process) >= THROTTLED}
     on_its_way = next(_on_its_way(collection), None)
 
     def judged(process: Process) -> Process:
         state, why = judge(process, limits)
-        near = slow & {process.rank, *(link.peer for link in process.connections)}
+        near = held.keys() & {process.rank, *(link.peer for link in process.connections)}
         if state is State.HUNG and process.flight and not is_frozen(process) and not is_stopped(process):
-            if near:
-                state, why = State.SLOW, f"{why}; but {min(near)} is throttled, so its peers wait without being stuck"
+            early = silence_of(process.flight) <= limits.held_up * _allowed(process.flight, limits)
+            if throttled := sorted(rank for rank in near if early or _used_quota(held[rank])):
+                said = f"but {throttled[0]} is throttled, so its peers wait without being stuck"
+                state, why = State.SLOW, f"{why}; {said}"
             elif on_its_way:
                 state, why = State.SLOW, f"{why}; but data {on_its_way}, not acknowledged yet"
         return msgspec.structs.replace(process, state=state, state_why=why)

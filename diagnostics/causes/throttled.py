@@ -22,6 +22,9 @@ def examine(facts: Facts) -> Case | None:
     slow = [process for process in facts.processes if process.state is State.SLOW]
     if slow:
         case.supports(1.5, evidence("slower than its own history", "recorder", names(slow)))
+    if facts.hung:
+        said = "stands still for longer than that explains"
+        case.speaks_against(3.0, evidence(said, "two looks", names(facts.hung)))
     return case
 
 
