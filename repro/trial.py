@@ -13,7 +13,8 @@ import msgspec
 
 from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
-from diagnostics.analyze.progress import Limits, is_overdue, is_server, judge_all, silence_of
+from diagnostics.analyze.job import judge_all
+from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
 from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
 from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
@@ -209,10 +210,14 @@ def run_trial(
             history.add("ready")
             began = time.monotonic()
             nemesis = stack.enter_context(Nemesis(cluster, plan.faults, history))
-            ending = watch(cluster, plan, observer, options, began, nemesis, trouble.close if disturb else None)
-            ended = time.monotonic()
-            history.add(ending.verdict, ending.why)
-            collection = _collect(cluster, ending, plan, observer, options)
+            while True:
+                ending = watch(cluster, plan, observer, options, began, nemesis, trouble.close if disturb else None)
+                ended = time.monotonic()
+                history.add(ending.verdict, ending.why)
+                collection = _collect(cluster, ending, plan, observer, options)
+                if ending.verdict != "hung" or (collection and stands_still(collection, plan.limits)):
+                    break
+                observer.stage("by its stacks it goes on by itself: training")
             done, counts = epoch_ends_of(cluster.members), counts_of(cluster.members)
             attachments = _attachments(cluster.members) if collection else {}
             traced = trace.finish() if trace else None
@@ -315,8 +320,8 @@ def watch(
         if overdue and leave_in_peace:
             leave_in_peace()
         if overdue and not nemesis.is_healing():
-            observed = judge_all(observe(targets_of(cluster), options, plan.ranks), plan.limits)
-            hung = [process for process in observed.processes if process.state is State.HUNG]
+            observed = observe(targets_of(cluster), options, plan.ranks)
+            hung = stands_still(observed, plan.limits)
             if hung and not nemesis.is_healing():
                 return Ending("hung", hung[0].state_why, observed)
             if leave_in_peace:
@@ -326,6 +331,11 @@ def watch(
         if over > 0 and (not silent or over > plan.limits.unknown_history):
             return Ending("time-limit", f"still training after {seconds:.0f} s", silent=silent)
         time.sleep(POLL)
+
+
+def stands_still(collection: Collection, limits: Limits) -> list[Process]:
+    """The ranks that hang, as far as this evidence tells."""
+    return [process for process in judge_all(collection, limits).processes if process.state is State.HUNG]
 
 
 def _collect(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.merge import classes_of, merge_processes
-from diagnostics.analyze.progress import Limits, judge_all
+from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import find_all

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
-import msgspec
-
-from diagnostics.model import Collection, Connection, Event, Flight, Process, Record, Sample, State
+from diagnostics.model import Event, Flight, Process, Record, Sample, State
 
 SERVER_ROLES = frozenset({"ps"})
 
@@ -45,14 +43,6 @@ _RECENT = 5
 _LAST_SECONDS = 10.0
 _SPAN = 2.5
 """Seconds of which a rank's better times are made up, those with enough steps to tell."""
-THROTTLED = 0.5
-"""Share of the quota's periods from which a rank is held up by its quota."""
-_FEW_PERIODS = 5
-"""Of 100 ms each, between the two looks, which tell nothing: periods are counted only while something wants to run."""
-
-UNANSWERED = 4
-"""Segments sent again so often in a row: with doubling waits from 0.2 s that is three seconds without an answer. A link
-that loses four of ten, both ways, comes to that once in six times."""
 
 
 def gaps_of(times: Sequence[float]) -> list[float]:
@@ -106,33 +96,15 @@ def is_frozen(process: Process) -> bool:
     return any(sample.cgroup.frozen for sample in process.samples[-1:] if sample.cgroup)
 
 
-def throttled_share(process: Process) -> float:
-    """Of the quota's periods between the two looks, the share in which threads had to wait; 0 without a quota.
-
-    Of all periods, where hardly anything ran between the looks.
-    """
-    groups = [sample.cgroup for sample in process.samples if sample.cgroup]
-    if len(groups) < 2 or groups[-1].cpus <= 0:
-        return 0.0
-    if not _used_quota(process):
-        return groups[-1].throttled / max(1, groups[-1].periods)
-    return (groups[-1].throttled - groups[0].throttled) / (groups[-1].periods - groups[0].periods)
-
-
-def _used_quota(process: Process) -> bool:
-    """Whether something ran, or wanted to, for a good part of the time between the looks."""
-    groups = [sample.cgroup for sample in process.samples if sample.cgroup]
-    return len(groups) > 1 and groups[-1].periods - groups[0].periods >= _FEW_PERIODS
-
-
 def is_overdue(flight: Flight, limits: Limits) -> bool:
     """Whether the rank has been silent for longer than its history allows. Silence on purpose is none."""
     leaving = _newest(flight, "exit")
     done = _is_closed(flight) or (leaving is not None and leaving.value >= 0)
-    return not done and silence_of(flight) > _allowed(flight, limits)
+    return not done and silence_of(flight) > allowed_silence(flight, limits)
 
 
-def _allowed(flight: Flight, limits: Limits) -> float:
+def allowed_silence(flight: Flight, limits: Limits) -> float:
+    """How long the rank may say nothing now, in seconds, by its history and by what it is in."""
     allowed = silence_allowed(gaps_of([event.at for event in flight.events]), limits)
     if flight.steps < _FIRST_STEPS:
         allowed = max(allowed, limits.unknown_history)  # whatever came before tells nothing about steps
@@ -246,7 +218,7 @@ def _judge_leaving(silence: float, moved: str, limits: Limits) -> tuple[State, s
 
 
 def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[State, str]:
-    silence, allowed = silence_of(flight), _allowed(flight, limits)
+    silence, allowed = silence_of(flight), allowed_silence(flight, limits)
     pace = slowdown(flight)
     if silence <= allowed and pace >= limits.slower:
         usual = f"{flight.typical_step:.3g} s"
@@ -274,53 +246,3 @@ def _how_it_ended(process: Process) -> str:
     if process.out_of_memory:
         return "ended by the kernel at its memory limit"
     return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
-
-
-def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
-    """The collection with a state for every process.
-
-    Who waits for a rank that is being throttled is slow, however long it waits, and for a while where it was throttled
-    until a moment ago: threads that came late for each other may all sleep for seconds. And who waits while data is on
-    its way, until nobody has acknowledged it for seconds. A process that stands still does not hold data up: its kernel
-    acknowledges.
-    """
-    held = {process.rank: process for process in collection.processes if throttled_share(process) >= THROTTLED}
-    on_its_way = next(_on_its_way(collection), None)
-
-    def judged(process: Process) -> Process:
-        state, why = judge(process, limits)
-        near = held.keys() & {process.rank, *(link.peer for link in process.connections)}
-        if state is State.HUNG and process.flight and not is_frozen(process) and not is_stopped(process):
-            early = silence_of(process.flight) <= limits.held_up * _allowed(process.flight, limits)
-            if throttled := sorted(rank for rank in near if early or _used_quota(held[rank])):
-                said = f"but {throttled[0]} is throttled, so its peers wait without being stuck"
-                state, why = State.SLOW, f"{why}; {said}"
-            elif on_its_way:
-                state, why = State.SLOW, f"{why}; but data {on_its_way}, not acknowledged yet"
-        return msgspec.structs.replace(process, state=state, state_why=why)
-
-    return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
-
-
-def ends_of(processes: Iterable[Process]) -> dict[tuple[str, str], Connection]:
-    """Connections by their own and the other end's address: the key turned round gives the other end."""
-    return {(link.local, link.remote): link for process in processes for link in process.connections}
-
-
-def _on_its_way(collection: Collection) -> Iterator[str]:
-    """Of the connections between ranks: where the network holds data.
-
-    Data may also wait to be sent, after losses, while nothing is under way. Where the other end has no room, that is
-    for a process that does not read, and counts for nothing.
-    """
-    ends = ends_of(collection.processes)
-    for process in collection.processes:
-        for link in process.connections:
-            if not link.peer or link.peer == process.rank:
-                continue
-            other = ends.get((link.remote, link.local))
-            if link.unacked and link.backoff < UNANSWERED:
-                again = f", sent again {link.backoff} times" if link.backoff else ""
-                yield f"from {process.rank} to {link.peer} is on its way{again}"
-            elif link.unsent and not link.unacked and other and not other.unread:
-                yield f"from {process.rank} to {link.peer} waits to be sent"

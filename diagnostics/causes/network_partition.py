@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.analyze.progress import UNANSWERED, ends_of
+from diagnostics.analyze.job import UNANSWERED, ends_of
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Connection, Process
 

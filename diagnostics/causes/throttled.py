@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence, names
-from diagnostics.analyze.progress import THROTTLED, throttled_share
+from diagnostics.analyze.job import THROTTLED, throttled_share
 from diagnostics.causes import Case, Cause
 from diagnostics.model import State
 

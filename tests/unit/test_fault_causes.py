@@ -7,7 +7,7 @@ import pytest
 
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.progress import judge_all
+from diagnostics.analyze.job import judge_all
 from diagnostics.causes.network_partition import broken
 from diagnostics.model import (
     Cgroup,
@@ -194,6 +194,16 @@ def test_after_its_quota_held_a_rank_up_it_may_sleep_for_a_while_and_no_longer(s
     held = server(samples=(look(1, group=quota(100, 90)), look(2, group=quota(102, 90))))
     waiting = worker(link(WORKER, SERVER, "ps:0"), flight=stuck_flight(silence=silence))
     assert verdict(waiting, held).verdict == said
+
+
+@pytest.mark.parametrize(("silence", "state"), [(30.0, State.SLOW), (90.0, State.HUNG)])
+def test_who_waits_for_a_sleeping_autotuner_is_slow_for_a_minute_and_then_hung(silence: float, state: State) -> None:
+    ending = Thread(7, "python", (Frame("tensorflow::data::RootDataset::Iterator::~Iterator", "", native=True),))
+    tuner = Thread(8, "tf_Compute", (Frame("tensorflow::data::model::Model::OptimizeLoop", "", native=True),))
+    waiting = worker(threads=(ending, tuner), flight=stuck_flight(silence=silence))
+    collection, found = diagnose(Collection(0.0, 1.0, (waiting, server())))
+    assert collection.processes[0].state is state
+    assert found.verdict == ("slow" if state is State.SLOW else "unknown")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""The states of all ranks of a job, each seen beside the others: one that looks hung may wait for what comes by itself.
+
+What excuses a rank is the state of the rank that it waits for: held up by its quota, asleep inside the framework for a
+known time, or with data on its way. None of them excuses for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from diagnostics.analyze.facts import stack_has
+from diagnostics.analyze.progress import Limits, allowed_silence, is_frozen, is_stopped, judge, silence_of
+from diagnostics.model import Collection, Connection, Process, State
+
+THROTTLED = 0.5
+"""Share of the quota's periods from which a rank is held up by its quota."""
+_FEW_PERIODS = 5
+"""Of 100 ms each, between the two looks, which tell nothing: periods are counted only while something wants to run."""
+
+UNANSWERED = 4
+"""Segments sent again so often in a row: with doubling waits from 0.2 s that is three seconds without an answer. A link
+that loses four of ten, both ways, comes to that once in six times."""
+
+AUTOTUNE_SLEEP = 60.0
+"""Seconds that tf.data's autotuner sleeps at most between two looks at a pipeline. It begins with 10 ms and doubles."""
+
+
+def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
+    """The collection with a state for every process."""
+    held = {process.rank: process for process in collection.processes if throttled_share(process) >= THROTTLED}
+    asleep = {process.rank for process in collection.processes if waits_for_autotuner(process)}
+    on_its_way = next(_on_its_way(collection), "")
+
+    def excuse(process: Process) -> str:
+        if process.flight is None or is_frozen(process) or is_stopped(process):
+            return ""
+        near = {process.rank, *(link.peer for link in process.connections)}
+        silence = silence_of(process.flight)
+        # Threads that came late for each other may all sleep for seconds, after a quota held one of them up.
+        early = silence <= limits.held_up * allowed_silence(process.flight, limits)
+        if throttled := sorted(rank for rank in near & held.keys() if early or _used_quota(held[rank])):
+            return f"but {throttled[0]} is throttled, so its peers wait without being stuck"
+        if (sleeping := sorted(near & asleep)) and silence <= AUTOTUNE_SLEEP:
+            return f"but {sleeping[0]} waits for the autotuner of tf.data, which wakes within a minute"
+        return f"but data {on_its_way}, not acknowledged yet" if on_its_way else ""
+
+    def judged(process: Process) -> Process:
+        state, why = judge(process, limits)
+        if state is State.HUNG and (said := excuse(process)):
+            state, why = State.SLOW, f"{why}; {said}"
+        return msgspec.structs.replace(process, state=state, state_why=why)
+
+    return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
+
+
+def throttled_share(process: Process) -> float:
+    """Of the quota's periods between the two looks, the share in which threads had to wait; 0 without a quota.
+
+    Of all periods, where hardly anything ran between the looks.
+    """
+    groups = [sample.cgroup for sample in process.samples if sample.cgroup]
+    if len(groups) < 2 or groups[-1].cpus <= 0:
+        return 0.0
+    if not _used_quota(process):
+        return groups[-1].throttled / max(1, groups[-1].periods)
+    return (groups[-1].throttled - groups[0].throttled) / (groups[-1].periods - groups[0].periods)
+
+
+def _used_quota(process: Process) -> bool:
+    """Whether something ran, or wanted to, for a good part of the time between the looks."""
+    groups = [sample.cgroup for sample in process.samples if sample.cgroup]
+    return len(groups) > 1 and groups[-1].periods - groups[0].periods >= _FEW_PERIODS
+
+
+def waits_for_autotuner(process: Process) -> bool:
+    """Whether a thread ends an iterator of tf.data, and the iterator's autotuner sleeps on.
+
+    The autotuner is woken before the iterator counts as cancelled. If it looks in between, it sleeps again, until its
+    next turn. Source: `CancellationManager::StartCancelWithStatus` and `Model::OptimizeLoop` of TensorFlow 2.
+    """
+    ends = any(stack_has(thread, ["RootDataset::Iterator::~Iterator"]) for thread in process.threads)
+    return ends and any(stack_has(thread, ["Model::OptimizeLoop"]) for thread in process.threads)
+
+
+def ends_of(processes: Iterable[Process]) -> dict[tuple[str, str], Connection]:
+    """Connections by their own and the other end's address: the key turned round gives the other end."""
+    return {(link.local, link.remote): link for process in processes for link in process.connections}
+
+
+def _on_its_way(collection: Collection) -> Iterator[str]:
+    """Of the connections between ranks: where the network holds data, until nobody has acknowledged it for seconds.
+
+    A process that stands still does not hold data up: its kernel acknowledges. Data may also wait to be sent, after
+    losses, while nothing is under way. Where the other end has no room, that is for a process that does not read, and
+    counts for nothing.
+    """
+    ends = ends_of(collection.processes)
+    for process in collection.processes:
+        for link in process.connections:
+            if not link.peer or link.peer == process.rank:
+                continue
+            other = ends.get((link.remote, link.local))
+            if link.unacked and link.backoff < UNANSWERED:
+                again = f", sent again {link.backoff} times" if link.backoff else ""
+                yield f"from {process.rank} to {link.peer} is on its way{again}"
+            elif link.unsent and not link.unacked and other and not other.unread:
+                yield f"from {process.rank} to {link.peer} waits to be sent"
