@@ -143,7 +143,9 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
     )  # fmt: skip
 
 
-LOOKALIKES = ("slow-input", "gc-pause", "idle-server", "long-eval", "big-checkpoint", "first-step-compile")
+LOOKALIKES = (
+    "slow-input", "gc-pause", "idle-server", "long-eval", "big-checkpoint", "first-step-compile", "autotune-pause",
+)  # fmt: skip
 SAY_NOTHING = ("last-batch",)
 """Whose ranks cannot know beforehand where they will hang."""
 NAMED_IN_LOG = dict.fromkeys(("startup", "chief-first"), "still waiting for response")

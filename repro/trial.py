@@ -15,7 +15,7 @@ from diagnostics import bundle
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
-from diagnostics.collect import Options, Target, add_stacks, flight, observe, procfs
+from diagnostics.collect import Options, Target, add_stacks, flight, look_again, observe, procfs
 from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import LastbatchError, MissingError, UsageError
@@ -348,7 +348,7 @@ def _collect(
     observed = ending.observed or observe(targets_of(cluster), options, plan.ranks)
     # Before the stacks, which take a while: a rank that ends meanwhile was alive in all the evidence there is.
     exits, starved = cluster.exits(), cluster.out_of_memory()
-    collection = add_stacks(observed, options)
+    collection = look_again(add_stacks(observed, options), targets_of(cluster))
     if not plan.probes:
         collection = look_into_memory(collection)
     order = list(exits)

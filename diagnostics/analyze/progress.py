@@ -225,7 +225,10 @@ def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[Stat
         return State.SLOW, f"its last steps took {pace:.0f} times as long as usual ({usual})"
     if silence <= allowed:
         return State.PROGRESSING, f"last event {silence:.1f} s ago, within its history ({allowed:.1f} s)"
-    where = f"{flight.open[-1].kind} {flight.open[-1].step} open" if flight.open else "between steps"
+    where = "between steps"
+    if flight.open:
+        span = flight.open[-1]
+        where = f"{span.kind} {span.epoch if span.kind == 'epoch' else span.step} open"
     said = f"{where}, no event for {silence:.1f} s; its history allows {allowed:.1f} s"
     if not moved:
         return State.HUNG, f"{said}, and nothing moved between two looks"

@@ -158,7 +158,29 @@ def collect(
     progress(f"looking at {len(targets)} processes twice, {options.gap:.0f} s apart")
     observed = observe(targets, options, expected)
     progress(f"taking the stacks of {len(targets)} processes")
-    return add_stacks(observed, options)
+    return look_again(add_stacks(observed, options), targets)
+
+
+def look_again(collection: Collection, targets: Sequence[Target]) -> Collection:
+    """With what the recorders hold now of ranks that said nothing between the two looks, and have gone on since.
+
+    Stacks take a while. A rank whose pause ended meanwhile shows no reason for it in them, and did not hang.
+    """
+    recorders = {target.pid: target.recorder for target in _own_recorders([resolve(target) for target in targets])}
+
+    def newest(process: Process) -> Process:
+        before, path = process.flight, recorders.get(process.pid)
+        if before is None or path is None or _has_recorded(process):
+            return process
+        now = flight.load(path)
+        return msgspec.structs.replace(process, flight=now) if now and now.count > before.count else process
+
+    return msgspec.structs.replace(collection, processes=tuple(map(newest, collection.processes)))
+
+
+def _has_recorded(process: Process) -> bool:
+    """Whether its recorder went on between the looks."""
+    return len(process.samples) > 1 and process.samples[-1].events > process.samples[0].events
 
 
 def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Process:

@@ -69,3 +69,17 @@ def test_a_native_process_is_named_by_its_pid_alone(lastbatch: Call, runtime: Ru
         (server,) = descendants_of({trainer.pid})
         assert not any("libpython" in path for path in procfs.mapped_files(server))
         wait_for(lambda: lastbatch("attach", server, "--json").json["verdict"] == "queue-not-started", 60)
+
+
+def test_a_pause_of_tf_data_is_named_by_its_pid_alone(lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
+    """GIVEN an epoch whose end waits for the autotuner, WHEN somebody attaches, THEN that is said; and it goes on."""
+    story = scenarios.find("autotune-pause")
+    settings = story.resolve({"recorder": "false"}, "autotuner")
+    order = NodeOrder("worker:0", story.program, "autotuner", settings)
+    with local_cluster(runtime("tf2"), [order], tmp_path / "job") as cluster:
+        wait_until_ready(cluster)
+        (trainer,) = cluster.members
+        wait_for(lambda: trainer.said("stuck"), 60)
+        found = lastbatch("attach", trainer.pid, "--json").json
+        assert (found["verdict"], found["findings"][0]["cause"]) == ("slow", "tf-data-autotune-pause")
+        wait_for(lambda: trainer.said("done"), 60)
