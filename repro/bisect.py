@@ -16,7 +16,7 @@ from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits
 from repro.experiment import desk, rates
 from repro.experiment.bisection import Asked, Standing, standing
-from repro.experiment.campaign import Pacing, Turn, failing
+from repro.experiment.campaign import HANG_AFTER, Pacing, Turn, failing
 from repro.experiment.rates import Count
 from repro.experiment.study import Study, Trial, counts
 from repro.runtimes.names import TENSORFLOW_RELEASES, numbers
@@ -39,7 +39,7 @@ def bisect(
     ] = 30_000,
     study: desk.StudyFile = None,
     slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = 4.0,
+    hang_after: desk.HangAfter = HANG_AFTER,
     hours: desk.Hours = 24.0,
     cores: desk.Cores = 0,
     engine: desk.EngineName = "local",

@@ -15,7 +15,7 @@ from diagnostics.console import OK, Json, command, page, print_json
 from diagnostics.errors import LastbatchError, UsageError
 from repro.experiment import cell as cells_
 from repro.experiment import comparison, desk
-from repro.experiment.campaign import Pacing, pace_of, training_share
+from repro.experiment.campaign import HANG_AFTER, Pacing, pace_of, training_share
 from repro.experiment.cell import CONTROL, Cell
 from repro.experiment.comparison import Question, Row
 from repro.experiment.engine import LocalEngine
@@ -62,7 +62,7 @@ def compare(
     seed: Annotated[int, typer.Option(help="Of the random order.")] = 1,
     study: desk.StudyFile = None,
     slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = 4.0,
+    hang_after: desk.HangAfter = HANG_AFTER,
     hours: desk.Hours = 24.0,
     cores: desk.Cores = 0,
     engine: desk.EngineName = "local",

@@ -13,7 +13,7 @@ from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro import scenarios
 from repro.experiment import desk, rates
-from repro.experiment.campaign import Pacing, Turn, failing
+from repro.experiment.campaign import HANG_AFTER, Pacing, Turn, failing
 from repro.experiment.cell import Cell
 from repro.experiment.rates import Count
 from repro.experiment.shrinking import Asked, Axis, Standing, label, standing, why_not_smaller
@@ -44,7 +44,7 @@ def shrink(
     ] = None,
     study: desk.StudyFile = None,
     slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = 4.0,
+    hang_after: desk.HangAfter = HANG_AFTER,
     hours: desk.Hours = 24.0,
     cores: desk.Cores = 0,
     engine: desk.EngineName = "local",

@@ -10,7 +10,7 @@ import typer
 from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro.experiment import comparison, desk, remedies
-from repro.experiment.campaign import Pacing
+from repro.experiment.campaign import HANG_AFTER, Pacing
 from repro.experiment.cell import Cell
 from repro.experiment.comparison import Question, Row
 from repro.experiment.remedies import Remedy
@@ -36,7 +36,7 @@ def verify(
     seed: Annotated[int, typer.Option(help="Of the random order.")] = 1,
     study: desk.StudyFile = None,
     slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = 4.0,
+    hang_after: desk.HangAfter = HANG_AFTER,
     hours: desk.Hours = 24.0,
     cores: desk.Cores = 0,
     engine: desk.EngineName = "local",

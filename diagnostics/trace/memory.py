@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 import time
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +30,7 @@ DONE_BEFORE_STATUS = 0x20
 SERVER = 8
 """Where a call object keeps the name of the server that it asks, a pointer to text."""
 GAP = 1.0
-"""Seconds between the two looks."""
+"""Seconds between the two looks at a receive, at least."""
 LARGEST_REGION = 4 << 30
 CHUNK = 16 << 20
 """Bytes of another process that are held here at a time."""
@@ -210,9 +210,13 @@ def judge(path: Path, ranks: Mapping[int, str], clients: Container[int] | None =
         )
     began = time.monotonic()
     places = _Places(found[CALL_TABLE].address + 16, found[RENDEZVOUS_TABLE].address + 16, layout.status, session_at)
-    calls, served = _look(path, ranks, places)
-    held = {pid: found for pid, found in calls.items() if clients is None or pid in clients}
-    time.sleep(GAP)
+    # Clients first: the wait for the second look at them passes while the servers are looked through.
+    holding = [pid for pid in ranks if clients is None or pid in clients]
+    held, tables = _look(path, holding, places)
+    looked = time.monotonic()
+    _, more = _look(path, [pid for pid in ranks if pid not in held], places)
+    served = tables | more
+    time.sleep(max(0.0, looked + GAP - time.monotonic()))
     still = {pid: _still_open(pid, found, layout.status) for pid, found in held.items()}
     return _verdict(still, served, ranks, str(path), time.monotonic() - began)
 
@@ -230,11 +234,11 @@ class _Places(NamedTuple):
     session_at: int
 
 
-def _look(library: Path, ranks: Mapping[int, str], places: _Places) -> tuple[Calls, Served]:
+def _look(library: Path, pids: Iterable[int], places: _Places) -> tuple[Calls, Served]:
     """One pass over the memory of each process."""
     calls: Calls = {}
     served: Served = {}
-    for pid in ranks:
+    for pid in pids:
         if base := base_of(pid, library):
             with Memory(pid) as memory:
                 found = list(memory.find((base + places.calls, base + places.rendezvous)))

@@ -20,6 +20,8 @@ UNKNOWN_PACE = 10.0
 PATIENCE, PATIENCE_SECONDS = 5.0, 60.0
 """A trial may take so many times as long as planned, and so many seconds more, before its time is up."""
 ENOUGH_FAILURES = 3
+HANG_AFTER = 2.0
+"""Seconds. Steps of a study take milliseconds, and who stops for longer has moved at the second look if it goes on."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -42,7 +44,7 @@ class Pacing(msgspec.Struct, frozen=True):
     """How long a trial shall be. `slice` is its training in seconds; a hang is called after `hang_after` of silence."""
 
     slice: float = 30.0
-    hang_after: float = 4.0
+    hang_after: float = HANG_AFTER
 
 
 def pace_of(trials: Sequence[Trial], cell: str) -> float:
