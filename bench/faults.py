@@ -13,6 +13,7 @@ called hung and the job goes on.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import sys
@@ -129,7 +130,8 @@ def one_trial(row: Row, cores: str, keep: Path | None) -> dict[str, Any]:
         if keep and not right:
             shutil.copytree(scratch, keep / f"{row.name.replace('/', '-')}-{int(time.time())}")
         entries = history.read(Path(scratch) / "trial" / history.NAME)
-        struck = not row.fault or any(entry.what == "struck" for entry in entries)
+        before = itertools.takewhile(lambda entry: entry.what != outcome.verdict, entries)
+        struck = not row.fault or any(entry.what == "struck" for entry in before)
         return {
             "struck": struck, "row": row.name, "right": right, "said": said, "verdict": outcome.verdict,
             "hung": outcome.verdict == "hung", "why": outcome.why, "epoch_ends": outcome.epoch_ends,

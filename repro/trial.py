@@ -214,7 +214,8 @@ def run_trial(
                 ending = watch(cluster, plan, observer, options, began, nemesis, trouble.close if disturb else None)
                 ended = time.monotonic()
                 history.add(ending.verdict, ending.why)
-                collection = _collect(cluster, ending, plan, observer, options)
+                with nemesis.truce:
+                    collection = _collect(cluster, ending, plan, observer, options)
                 if ending.verdict != "hung" or (collection and stands_still(collection, plan.limits)):
                     break
                 observer.stage("by its stacks it goes on by itself: training")

@@ -89,6 +89,8 @@ class Nemesis:
         """When the latest fault struck, by the monotonic clock; 0: none has."""
         self._recovering_until = 0.0
         self._failure: LastbatchError | None = None
+        self.truce = threading.Lock()
+        """Whoever holds it looks at a job to which nothing is done meanwhile."""
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._began = time.monotonic()
@@ -120,11 +122,12 @@ class Nemesis:
     def _run(self) -> None:
         try:
             while not self._done.wait(POLL):
-                for one in [one for one in self._pending if self._is_due(one)]:
-                    self._pending.remove(one)
-                    self._strike(one)
-                for struck in list(self._struck):
-                    self._heal_in_time(struck)
+                with self.truce:
+                    for one in [one for one in self._pending if self._is_due(one)]:
+                        self._pending.remove(one)
+                        self._strike(one)
+                    for struck in list(self._struck):
+                        self._heal_in_time(struck)
         except LastbatchError as error:
             self._failure = error
         except Exception as error:  # whatever an engine or the kernel says: the trial ends with it in one line
