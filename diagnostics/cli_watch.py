@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -22,6 +23,9 @@ from diagnostics.discover.selectors import select
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.trace.late import look_into_memory
 from diagnostics.watching import Family, Hang, wait_for_hang
+
+PAUSE = 70.0
+"""Seconds that a job has to go on after a verdict that it does: the longest known pause, and some more."""
 
 
 class OnHang(str, Enum):
@@ -86,15 +90,16 @@ def _watch(
         _tell(hang)
         collection = look_into_memory(collect([Target(pid) for pid in family.members()], Options()))
         # What is known from watching is more than two looks tell.
-        conclude(
-            collection, Limits(floor=hang_after, unknown_history=min(hang.job.allowed(hang_after), 60.0)), out, as_json
-        )
+        limits = Limits(floor=hang_after, unknown_history=min(hang.job.allowed(hang_after), 60.0))
+        if conclude(collection, limits, out, as_json) == OK and _moves(family, hang_after, PAUSE):
+            words.print("lastbatch: it went on by itself; watching on")
+            continue
         code = BAD_NEWS
         if on_hang is OnHang.kill:
             _end(family.members())
         if on_hang is not OnHang.report:
             return code
-        _until_it_moves(family, hang_after)
+        _moves(family, hang_after)
 
 
 def _tell(hang: Hang) -> None:
@@ -105,11 +110,14 @@ def _tell(hang: Hang) -> None:
         words.print(f"  process {pid} has not moved for {quiet.seconds(now):.0f} s{before}")
 
 
-def _until_it_moves(family: Family, patience: float) -> None:
-    """A hang is reported once: go on when the job does, or is gone."""
-    before = sum(map(procfs.cpu_of, family.members()))
+def _moves(family: Family, patience: float, within: float = math.inf) -> bool:
+    """Wait until the job goes on or is gone, so that a hang is reported once. False: it did not `within` seconds."""
+    before, deadline = sum(map(procfs.cpu_of, family.members())), time.monotonic() + within
     while any(map(procfs.exists, (pids := family.members()))) and sum(map(procfs.cpu_of, pids)) - before < 0.5:
+        if time.monotonic() > deadline:
+            return False
         time.sleep(min(5.0, patience))
+    return True
 
 
 def _how_it_ended(started: subprocess.Popen[bytes] | None) -> int:

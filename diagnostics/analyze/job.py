@@ -29,7 +29,8 @@ AUTOTUNE_SLEEP = 60.0
 
 def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
     """The collection with a state for every process."""
-    held = {process.rank: process for process in collection.processes if throttled_share(process) >= THROTTLED}
+    held = {process.rank for process in collection.processes if throttled_share(process) >= THROTTLED}
+    now = {process.rank for process in collection.processes if _throttled_now(process) >= THROTTLED}
     asleep = {process.rank for process in collection.processes if waits_for_autotuner(process)}
     on_its_way = next(_on_its_way(collection), "")
 
@@ -40,7 +41,7 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
         silence = silence_of(process.flight)
         # Threads that came late for each other may all sleep for seconds, after a quota held one of them up.
         early = silence <= limits.held_up * allowed_silence(process.flight, limits)
-        if throttled := sorted(rank for rank in near & held.keys() if early or _used_quota(held[rank])):
+        if throttled := sorted(near & (held if early else now)):
             return f"but {throttled[0]} is throttled, so its peers wait without being stuck"
         if (sleeping := sorted(near & asleep)) and silence <= AUTOTUNE_SLEEP:
             return f"but {sleeping[0]} waits for the autotuner of tf.data, which wakes within a minute"
@@ -56,22 +57,21 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
 
 
 def throttled_share(process: Process) -> float:
-    """Of the quota's periods between the two looks, the share in which threads had to wait; 0 without a quota.
+    """Of the quota's periods, the share in which threads had to wait: between the two looks, or of all if that is more.
 
-    Of all periods, where hardly anything ran between the looks.
+    0 without a quota. A rank that sleeps just now has no periods, or hardly any.
     """
     groups = [sample.cgroup for sample in process.samples if sample.cgroup]
-    if len(groups) < 2 or groups[-1].cpus <= 0:
+    if not groups or groups[-1].cpus <= 0:
         return 0.0
-    if not _used_quota(process):
-        return groups[-1].throttled / max(1, groups[-1].periods)
-    return (groups[-1].throttled - groups[0].throttled) / (groups[-1].periods - groups[0].periods)
+    return max(_throttled_now(process), groups[-1].throttled / max(1, groups[-1].periods))
 
 
-def _used_quota(process: Process) -> bool:
-    """Whether something ran, or wanted to, for a good part of the time between the looks."""
+def _throttled_now(process: Process) -> float:
+    """The share between the two looks; 0 where little ran, or wanted to, as that tells nothing."""
     groups = [sample.cgroup for sample in process.samples if sample.cgroup]
-    return len(groups) > 1 and groups[-1].periods - groups[0].periods >= _FEW_PERIODS
+    periods = groups[-1].periods - groups[0].periods if groups else 0
+    return (groups[-1].throttled - groups[0].throttled) / periods if periods >= _FEW_PERIODS else 0.0
 
 
 def waits_for_autotuner(process: Process) -> bool:

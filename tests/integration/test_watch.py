@@ -14,8 +14,10 @@ from conftest import Answer, wait_for
 from diagnostics import bundle
 from diagnostics.collect import procfs
 from diagnostics.watching import Family, Look, Quiet
+from repro.runtimes import Runtime
 
 Call = Callable[..., Answer]
+Runtimes = Callable[[str], Runtime]
 
 HANGS = """
 import threading, time
@@ -45,6 +47,25 @@ def test_a_command_that_hangs_is_collected_and_killed(lastbatch: Call, tmp_path:
     (process,) = bundle.read(tmp_path / "w.tar.zst").collection.processes
     assert any(frame.function == "waits_for_ever" for thread in process.threads for frame in thread.frames)
     assert not Path(f"/proc/{process.pid}").exists()
+
+
+PAUSES = """
+import os, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import tensorflow as tf
+rows, end = iter(tf.data.Dataset.range(10 ** 6).map(lambda row: row + 1).prefetch(2)), time.time() + 10.5
+while time.time() < end:
+    next(rows)
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # so that the autotuner always looks too early
+del rows
+"""
+
+
+def test_a_pause_that_is_known_to_end_is_told_and_not_killed(lastbatch: Call, runtime: Runtimes) -> None:
+    program = ["--", runtime("tf2").python, "-c", PAUSES]
+    answer = lastbatch("watch", "--hang-after", 3, "--on-hang", "kill", "--out", "w.tar.zst", *program)
+    assert answer.code == 0, answer.err
+    assert "tf-data-autotune-pause" in answer.out and "went on by itself" in answer.err
 
 
 def test_a_command_that_ends_is_left_to_end(lastbatch: Call) -> None:

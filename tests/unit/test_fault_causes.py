@@ -189,9 +189,10 @@ def test_who_waits_for_a_throttled_rank_is_slow_and_never_hung() -> None:
     assert all(process.state is not State.HUNG for process in collection.processes)
 
 
+@pytest.mark.parametrize("meanwhile", [quota(102, 90), quota(106, 91)])
 @pytest.mark.parametrize(("silence", "said"), [(10.0, "throttled"), (30.0, "unknown")])
-def test_after_its_quota_held_a_rank_up_it_may_sleep_for_a_while_and_no_longer(silence: float, said: str) -> None:
-    held = server(samples=(look(1, group=quota(100, 90)), look(2, group=quota(102, 90))))
+def test_after_its_quota_held_a_rank_up_it_may_sleep_for_a_while(silence: float, said: str, meanwhile: Cgroup) -> None:
+    held = server(samples=(look(1, group=quota(100, 90)), look(2, group=meanwhile)))
     waiting = worker(link(WORKER, SERVER, "ps:0"), flight=stuck_flight(silence=silence))
     assert verdict(waiting, held).verdict == said
 
