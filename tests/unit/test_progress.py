@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue, judge, silence_allowed
+from diagnostics.collect import Options, Target, look_again, observe
 from diagnostics.model import Event, Flight, OpenSpan, Process, Sample, State, ThreadSample
+from diagnostics.recorder import Recorder
 
 
 def flight(gaps: list[float], silence: float, *, inside: str = "step") -> Flight:
@@ -148,3 +152,18 @@ def test_a_long_start_says_nothing_about_steps() -> None:
     """GIVEN many quick events while variables are initialized, THEN the first step may still take long."""
     recording = msgspec.structs.replace(flight([0.01] * 100, 30.0), steps=0)
     assert not is_overdue(recording, Limits())
+
+
+def test_who_goes_on_while_its_stacks_are_taken_does_not_hang(tmp_path: Path) -> None:
+    """GIVEN a rank that was silent through both looks, WHEN it goes on before the third, THEN it is not stuck."""
+    recorder = Recorder(tmp_path / "flight.lbrec", rank="worker:0")
+    for step in range(30):
+        recorder.step_begin(step)
+        recorder.step_end()
+    target = Target(os.getpid(), "worker:0", tmp_path / "flight.lbrec")
+    seen = observe([target], Options(gap=0.2))
+    assert look_again(seen, [target]) == seen
+    recorder.step_begin(30)
+    (before,), (after,) = seen.processes, look_again(seen, [target]).processes
+    assert before.flight and after.flight and after.flight.count == before.flight.count + 1
+    recorder.close()
