@@ -72,7 +72,8 @@ class DockerCluster:
             if member.rank in self._ended:
                 continue
             if Path(f"/proc/{member.pid}/stat").exists():
-                if group := cgroup.look(member.pid):
+                # One that is just ending has left its group already, and says nothing of memory.
+                if (group := cgroup.look(member.pid)) and group.memory > 0:
                     self._groups[member.rank] = group
                 continue
             state = self.client.api.inspect_container(self.containers[member.rank])["State"]
