@@ -58,23 +58,21 @@ class LocalEngine:
         self._free = share_out(cores, cores_each or len(cores))
         self._running: dict[int, tuple[subprocess.Popen[bytes], tuple[int, ...], int]] = {}
         self._poll = select.poll()
+        self._spare = _waiting()
         self.slots = len(self._free)
 
     def __enter__(self) -> LocalEngine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._spare.communicate()  # without an order it ends
         for process, _cores, _descriptor in self._running.values():
             process.terminate()
         for number in list(self._running):
             self._take(number)
 
     def start(self, number: int, order: Order) -> None:
-        cores = self._free.pop(0)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "repro.experiment.perform"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True, preexec_fn=die_with_parent,
-        )  # fmt: skip
+        cores, process, self._spare = self._free.pop(0), self._spare, _waiting()
         assert process.stdin
         process.stdin.write(msgspec.json.encode(msgspec.structs.replace(order, cores=cores)))
         process.stdin.close()
@@ -100,3 +98,11 @@ class LocalEngine:
             last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
             return number, f"its process ended with status {status}: {last[0] if last else 'it said nothing'}"
         return number, msgspec.json.decode(answer, type=Result)
+
+
+def _waiting() -> subprocess.Popen[bytes]:
+    """A process that imports what a trial takes while another one trains, and then waits for its order."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "repro.experiment.perform"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True, preexec_fn=die_with_parent,
+    )  # fmt: skip

@@ -42,6 +42,10 @@ class Order(msgspec.Struct, frozen=True):
     cores: tuple[int, ...] = ()
 
 
+FIRST_STEPS = 15.0
+"""Seconds that the first steps of a trial may take longer than the later ones."""
+
+
 class Quiet:
     """Observer that says nothing."""
 
@@ -85,8 +89,10 @@ def _plan(order: Order) -> Plan:
     single = Plan(scenario, cell.arm, runtime, {**settings, "epoch_ends": 1}, order.time_limit, Path(order.directory))
     settings = {**settings, "epoch_ends": max(1, -(-order.target // single.target))}
     faults = tuple(schedule.parse(fault) for fault in cell.faults)
+    # Some hang at their first epoch end, before there is a history; a minute of silence for each is dear.
+    limits = Limits(floor=order.hang_after, unknown_history=FIRST_STEPS + order.hang_after)
     return msgspec.structs.replace(
-        single, settings=settings, limits=Limits(floor=order.hang_after), backend=backend, faults=faults
+        single, settings=settings, limits=limits, backend=backend, faults=faults
     )
 
 
@@ -118,7 +124,10 @@ def error_after_ms(directory: Path) -> float:
 
 
 def main() -> None:
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    written = sys.stdin.buffer.read()
+    if not written:  # the study is over
+        return
+    order = msgspec.json.decode(written, type=Order)
     answer = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints must not get into the answer
     result = perform(order)
