@@ -218,6 +218,7 @@ def run_trial(
                     collection = _collect(cluster, ending, plan, observer, options)
                 if ending.verdict != "hung" or (collection and stands_still(collection, plan.limits)):
                     break
+                history.add("goes on", "its stacks say that what it waits for comes by itself")
                 observer.stage("by its stacks it goes on by itself: training")
             done, counts = epoch_ends_of(cluster.members), counts_of(cluster.members)
             attachments = _attachments(cluster.members) if collection else {}

@@ -1,7 +1,7 @@
 """The states of all ranks of a job, each seen beside the others: one that looks hung may wait for what comes by itself.
 
 What excuses a rank is the state of the rank that it waits for: held up by its quota, asleep inside the framework for a
-known time, or with data on its way. None of them excuses for ever.
+known time, or with data on its way. Only being throttled now excuses for as long as it lasts.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -58,14 +59,15 @@ class LocalEngine:
         self._free = share_out(cores, cores_each or len(cores))
         self._running: dict[int, tuple[subprocess.Popen[bytes], tuple[int, ...], int]] = {}
         self._poll = select.poll()
-        self._spare = _waiting()
         self.slots = len(self._free)
 
     def __enter__(self) -> LocalEngine:
+        self._spare = _waiting()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._spare.communicate()  # without an order it ends
+        self._spare.kill()
+        self._spare.communicate()
         for process, _cores, _descriptor in self._running.values():
             process.terminate()
         for number in list(self._running):
@@ -74,8 +76,8 @@ class LocalEngine:
     def start(self, number: int, order: Order) -> None:
         cores, process, self._spare = self._free.pop(0), self._spare, _waiting()
         assert process.stdin
-        process.stdin.write(msgspec.json.encode(msgspec.structs.replace(order, cores=cores)))
-        process.stdin.close()
+        with suppress(BrokenPipeError), process.stdin:  # one that ended while it waited is a trial lost
+            process.stdin.write(msgspec.json.encode(msgspec.structs.replace(order, cores=cores)))
         descriptor = os.pidfd_open(process.pid)
         self._poll.register(descriptor, select.POLLIN)
         self._running[number] = process, cores, descriptor

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from diagnostics.collect import procfs
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import MissingError
 from repro import scenarios
-from repro.cluster import NodeOrder
+from repro.cluster import Member, NodeOrder
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime
 from repro.scenario import Scenario
@@ -56,16 +57,22 @@ def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: C
             assert not expected.hang or arm["finding"]["cause"] == expected.cause
 
 
+@contextmanager
+def stuck(scenario: str, arm: str, runtime: Runtime, directory: Path) -> Iterator[Member]:
+    """The only rank of a scenario, without a recorder, when it says that what comes next does not come back."""
+    story = scenarios.find(scenario)
+    order = NodeOrder("worker:0", story.program, arm, story.resolve({"recorder": "false"}, arm))
+    with local_cluster(runtime, [order], directory) as cluster:
+        wait_until_ready(cluster)
+        (member,) = cluster.members
+        wait_for(lambda: member.said("stuck"), 60)
+        yield member
+
+
 @pytest.mark.usefixtures("builder")
 def test_a_native_process_is_named_by_its_pid_alone(lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
     """GIVEN a server in C whose reader waits for its queue, WHEN only its pid is known, THEN the queue is named."""
-    story = scenarios.find("served-graph")
-    settings = story.resolve({"recorder": "false"}, "reader")
-    order = NodeOrder("worker:0", story.program, "reader", settings)
-    with local_cluster(runtime("tf1.12"), [order], tmp_path / "job") as cluster:
-        wait_until_ready(cluster)
-        (trainer,) = cluster.members
-        wait_for(lambda: trainer.said("stuck"))
+    with stuck("served-graph", "reader", runtime("tf1.12"), tmp_path / "job") as trainer:
         (server,) = descendants_of({trainer.pid})
         assert not any("libpython" in path for path in procfs.mapped_files(server))
         wait_for(lambda: lastbatch("attach", server, "--json").json["verdict"] == "queue-not-started", 60)
@@ -73,13 +80,7 @@ def test_a_native_process_is_named_by_its_pid_alone(lastbatch: Call, runtime: Ru
 
 def test_a_pause_of_tf_data_is_named_by_its_pid_alone(lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
     """GIVEN an epoch whose end waits for the autotuner, WHEN somebody attaches, THEN that is said; and it goes on."""
-    story = scenarios.find("autotune-pause")
-    settings = story.resolve({"recorder": "false"}, "autotuner")
-    order = NodeOrder("worker:0", story.program, "autotuner", settings)
-    with local_cluster(runtime("tf2"), [order], tmp_path / "job") as cluster:
-        wait_until_ready(cluster)
-        (trainer,) = cluster.members
-        wait_for(lambda: trainer.said("stuck"), 60)
+    with stuck("autotune-pause", "autotuner", runtime("tf2"), tmp_path / "job") as trainer:
         found = lastbatch("attach", trainer.pid, "--json").json
         assert (found["verdict"], found["findings"][0]["cause"]) == ("slow", "tf-data-autotune-pause")
         wait_for(lambda: trainer.said("done"), 60)
