@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.collect import Options, Target, add_stacks, observe
+from diagnostics.collector import Options, Target, add_stacks, observe
 from repro.runtimes import ensure
 
 TARGETS = """

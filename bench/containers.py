@@ -17,7 +17,8 @@ from typing import Any
 
 import psutil
 
-from diagnostics.collect import cgroup, flight
+from diagnostics.collector.sources import cgroup
+from diagnostics.collector.sources import recorder as flight
 from repro import scenarios
 from repro.cluster import Cluster, NodeOrder
 from repro.cluster.docker import docker_cluster

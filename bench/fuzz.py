@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 
 from diagnostics import bundle
-from diagnostics.collect import eustack, gdb, pyspy
-from diagnostics.collect.rungs import RungError
+from diagnostics.collector.stacks import eustack, gdb, pyspy
+from diagnostics.collector.stacks.base import RungError
 from diagnostics.errors import LastbatchError
 from diagnostics.importers import files
 from diagnostics.model import Collection, Frame, Process, Thread

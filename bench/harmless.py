@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import Options, Target, collect, procfs
+from diagnostics.collector import Options, Target, collect, procfs
 from diagnostics.model import Process
 from repro.runtimes import ensure
 
@@ -143,7 +143,8 @@ def main() -> None:
         before = arguments.attaches - left
 
         def tell(number: int, process: Process, before: int = before) -> None:
-            said = f"{before + number} of {arguments.attaches}: {process.rung}, stood for {1000 * process.pause:.1f} ms"
+            stood = f"{process.stacks_from}, stood for {1000 * process.pause:.1f} ms"
+            said = f"{before + number} of {arguments.attaches}: {stood}"
             print(said, file=sys.stderr, flush=True)
 
         with tempfile.TemporaryDirectory(prefix="lastbatch-harmless-") as home:

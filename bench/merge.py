@@ -22,10 +22,18 @@ from typing import NamedTuple
 import msgspec
 from rich.console import Console
 
-from diagnostics.analyze.merge import Alike, Forest, alike_of, merge_alike, merge_all, merge_processes, rank_classes
 from diagnostics.analyze.progress import judge
 from diagnostics.model import Collection, Diagnosis, Frame, Process, Sample, Thread, ThreadSample
 from diagnostics.report.terminal import render_diagnosis
+from diagnostics.stacks.prefix_tree import (
+    Alike,
+    Forest,
+    alike_of,
+    merge_alike,
+    merge_all,
+    merge_processes,
+    rank_classes,
+)
 
 HOSTS, THREADS = 1600, 30
 
@@ -121,7 +129,7 @@ def share(ranks: int, half: int) -> Share:
 
 def _judged(process: Process) -> Process:
     state, why = judge(process)
-    return msgspec.structs.replace(process, state=state, state_why=why, rung="unwind")
+    return msgspec.structs.replace(process, state=state, state_why=why, stacks_from="unwind")
 
 
 def whole(shares: Sequence[Share]) -> tuple[Collection, Diagnosis]:

@@ -27,9 +27,9 @@ import msgspec
 import psutil
 from scipy import stats
 
-from diagnostics.collect import flight
+from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import LastbatchError
-from diagnostics.trace import session, sets
+from diagnostics.frameworks.tensorflow1 import session, sets
 from repro import scenarios
 from repro.cluster import Cluster
 from repro.cluster.local import local_cluster

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 
 import msgspec
 
-from diagnostics.collect import procfs
+from diagnostics.collector import procfs
 
 TARGET = """
 import sys, threading

@@ -7,7 +7,7 @@ this package too, needs neither, so nothing is imported before it is asked for.
 
 def __getattr__(name):  # type: ignore[no-untyped-def]
     if name == "attach":
-        from diagnostics.library import attach
+        from diagnostics.pipeline import attach
 
         return attach
     raise AttributeError("module " + __name__ + " has no attribute " + name)

@@ -33,7 +33,8 @@ from diagnostics.model import FORMAT as MODEL_FORMAT
 from diagnostics.model import Collection, Record
 from diagnostics.version import __version__
 
-FORMAT = 1
+FORMAT = 2
+_READS = (1, 2)
 SUFFIX = ".tar.zst"
 INDEX = "index.json"
 COLLECTION = "collection.json"
@@ -341,7 +342,7 @@ def _unpack(stream: _Stream) -> Bundle:
     if name != INDEX:
         raise stream.damaged(f"it does not begin with {INDEX}")
     version = msgspec.json.decode(data, type=_Version).format
-    if version != FORMAT:
+    if version not in _READS:
         raise _unknown_format("bundle", version, FORMAT)
     index = msgspec.json.decode(data, type=Index)
     if not index.members or index.members[0].name != COLLECTION:
@@ -358,20 +359,37 @@ def _unpack(stream: _Stream) -> Bundle:
         raise stream.damaged("it has members that the index does not list")
     if _clash(found):
         raise stream.damaged(f"{_clash(found)!r} is both a file and a folder")
-    return Bundle(_decode(found.pop(COLLECTION), index.tool_version), index, found)
+    return Bundle(_decode(found.pop(COLLECTION), index), index, found)
 
 
-def _decode(data: bytes, written_by: str) -> Collection:
+def _decode(data: bytes, index: Index) -> Collection:
     version = msgspec.json.decode(data, type=_ModelVersion).format
-    if version != MODEL_FORMAT:
+    if version > MODEL_FORMAT:
         raise _unknown_format("collection", version, MODEL_FORMAT)
     try:
+        if index.format == 1:
+            return msgspec.convert(_from_format_1(msgspec.json.decode(data)), Collection)
         return msgspec.json.decode(data, type=Collection)
     except msgspec.ValidationError as error:
         # Its checksum is right, so it is whole: another release has other fields.
         why = " ".join(str(error).split())[:200]
         said = f"the collection is not as lastbatch {__version__} writes it: {why}"
-        raise EvidenceError(said, f"Read it with the release that wrote it ({written_by[:40]!r})") from error
+        raise EvidenceError(said, f"Read it with the release that wrote it ({index.tool_version[:40]!r})") from error
+
+
+_RENAMED = {"rung": "stacks_from", "sleeps": "blocking_calls", "links": "interfaces"}
+
+
+def _from_format_1(collection: Any) -> Any:
+    """Format 1 differs in names alone."""
+    for process in collection.get("processes", ()):
+        for old, new in _RENAMED.items():
+            if old in process:
+                process[new] = process.pop(old)
+        for attempt in process.get("attempts", ()):
+            attempt["collector"] = attempt.pop("rung", "")
+    collection["format"] = MODEL_FORMAT
+    return collection
 
 
 def _unknown_format(what: str, found: int, known: int) -> EvidenceError:

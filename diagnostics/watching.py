@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from diagnostics.collect import procfs
-from diagnostics.collect.kernel import text_of
+from diagnostics.collector import procfs
+from diagnostics.collector.kernel import text_of
 from diagnostics.discover.scan import all_pids
 from diagnostics.model import Record
 

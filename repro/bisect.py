@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro import runtimes
 from repro.cluster.backends import prepare

@@ -8,11 +8,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from diagnostics import cli as looking
-from diagnostics.cli_attach import attach
-from diagnostics.cli_trace import trace
-from diagnostics.cli_watch import watch
-from diagnostics.console import LACKING, OK, Json, command, page, print_json, run_app
+from diagnostics.cli import diagnose as looking
+from diagnostics.cli.attach import attach
+from diagnostics.cli.console import LACKING, OK, Json, command, page, print_json, run_app
+from diagnostics.cli.trace import trace
+from diagnostics.cli.watch import watch
 from diagnostics.report.text import size
 from diagnostics.version import __version__
 from repro import doctor as checkup

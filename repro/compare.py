@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from diagnostics.console import OK, Json, command, page, print_json
+from diagnostics.cli.console import OK, Json, command, page, print_json
 from diagnostics.errors import LastbatchError, UsageError
 from repro.experiment import cell as cells_
 from repro.experiment import comparison, desk

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.errors import MissingError
-from diagnostics.trace import session, sets
+from diagnostics.frameworks.tensorflow1 import session, sets
 from repro import runtimes
 from repro.runtimes import RuntimeState
 

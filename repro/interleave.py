@@ -26,11 +26,11 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.collect import procfs
+from diagnostics.collector import procfs
 from diagnostics.errors import LastbatchError, MissingError
-from diagnostics.trace import session, sets
-from diagnostics.trace.elf import Function, Library, layout_of
-from diagnostics.trace.memory import Memory, base_of
+from diagnostics.frameworks.tensorflow1 import session, sets
+from diagnostics.frameworks.tensorflow1.elf import Function, Library, layout_of
+from diagnostics.frameworks.tensorflow1.memory import Memory, base_of
 from repro.cluster import Cluster
 
 SCRIPT = Path(__file__).with_name("interleave_gdb.py")

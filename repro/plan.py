@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from diagnostics.report.text import size
 from repro import workloads

@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from diagnostics.analyze.progress import Limits, is_server
-from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json, words
+from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.errors import UsageError
+from diagnostics.frameworks.tensorflow1 import sets
+from diagnostics.report.probes import render_trace_result
 from diagnostics.report.terminal import render_diagnosis
-from diagnostics.trace import sets
-from diagnostics.trace.terminal import render_trace_result
 from repro import scenarios, workloads
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits, parse_limits

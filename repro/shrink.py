@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro import scenarios
 from repro.experiment import desk, rates

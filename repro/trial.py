@@ -11,19 +11,18 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from diagnostics import bundle
-from diagnostics.analyze.diagnose import diagnose
+from diagnostics import bundle, pipeline
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
-from diagnostics.collect import Options, Target, add_stacks, flight, look_again, observe, procfs
+from diagnostics.collector import Options, Target, add_stacks, look_again, observe, procfs
+from diagnostics.collector.sources import recorder as flight
 from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import LastbatchError, MissingError, UsageError
+from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.model import Collection, Diagnosis, Finding, Process, State
+from diagnostics.model.trace import TraceResult
 from diagnostics.report.html import render_html
-from diagnostics.trace import bpftrace, session, sets
-from diagnostics.trace.late import look_into_memory
-from diagnostics.trace.model import TraceResult
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.backends import Backend, Local
 from repro.faults import disk
@@ -240,10 +239,13 @@ def _explained(
     collection = msgspec.structs.replace(
         collection, scenario=plan.described(), trace=outcome.trace or collection.trace
     )
-    collection, diagnosis = diagnose(collection, plan.limits)
-    collecting = time.monotonic() - ended
     stem = plan.directory
-    written = bundle.write(stem.with_name(stem.name + bundle.SUFFIX), collection, attachments)
+    collection, diagnosis, written, why_not = pipeline.answer(
+        collection, plan.limits, stem.with_name(stem.name + bundle.SUFFIX), attachments, live=False
+    )
+    if why_not:
+        raise why_not
+    collecting = time.monotonic() - ended
     report = stem.with_name(stem.name + ".html")
     report.write_text(render_html(collection, diagnosis), "utf-8")
     named = diagnosis.findings[0] if diagnosis.findings and diagnosis.verdict != "unknown" else None
@@ -352,7 +354,7 @@ def _collect(
     exits, starved = cluster.exits(), cluster.out_of_memory()
     collection = look_again(add_stacks(observed, options), targets_of(cluster))
     if not plan.probes:
-        collection = look_into_memory(collection)
+        collection, _ = pipeline.enrich(collection)
     order = list(exits)
 
     def with_end(process: Process) -> Process:

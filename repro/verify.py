@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diagnostics.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro.experiment import comparison, desk, remedies
 from repro.experiment.campaign import HANG_AFTER, Pacing

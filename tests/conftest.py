@@ -16,7 +16,7 @@ import docker
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue
-from diagnostics.collect import flight
+from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import MissingError
 from repro import scenarios
 from repro.cluster import Cluster, NodeOrder, images

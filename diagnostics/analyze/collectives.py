@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import evidence, names, stack_mentions
-from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.thread_waits import rests, short, wait_of
 from diagnostics.causes import Case
 from diagnostics.model import Process, State, Thread
+from diagnostics.stacks.prefix_tree import main_thread
 
 _OPERATIONS = frozenset(
     {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import judge_all
-from diagnostics.analyze.merge import classes_of, merge_processes
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import find_all
 from diagnostics.model import Collection, Diagnosis, Finding, Process, State, Wait
+from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 
 ENOUGH = 0.5
 """A finding must be more likely than not, or the verdict is `unknown`."""

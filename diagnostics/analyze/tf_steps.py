@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, evidence, names, stack_has, stack_mentions
-from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.progress import MAY_BE_STUCK, is_frozen, is_server, is_stopped
 from diagnostics.analyze.thread_waits import rests
 from diagnostics.causes import Case
 from diagnostics.model import Process, State
+from diagnostics.stacks.prefix_tree import main_thread
 
 REMOTE_STEP = ("LocalMaster::RunStep", "GrpcRemoteMaster::RunStep")
 _IN_OPERATION = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator")

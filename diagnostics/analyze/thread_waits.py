@@ -9,8 +9,8 @@ import enum
 import os
 import re
 
-from diagnostics.analyze.merge import main_thread, telling_frames
 from diagnostics.model import Frame, Process, Record, Sample, Thread
+from diagnostics.stacks.prefix_tree import main_thread, telling_frames
 
 
 class For(str, enum.Enum):

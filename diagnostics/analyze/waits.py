@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from diagnostics.analyze.blocking_calls import Names, holder_of_gil, names_of, words
 from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
-from diagnostics.analyze.sleeps import Names, holder_of_gil, names_of, words
 from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.analyze.thread_waits import For, stood_still, waits_of
-from diagnostics.model import Collection, Process, Sleep, State, Wait
+from diagnostics.model import BlockingCall, Collection, Process, State, Wait
 
 _MOST = 8
 """Of one kind for one rank: what is behind a pipe that many have open is not to be found that way."""
@@ -51,13 +51,13 @@ def _in_steps(process: Process) -> Iterator[Wait]:
 
 
 def _of(process: Process, names: Names) -> Iterator[Wait]:
-    for sleep in process.sleeps:
+    for sleep in process.blocking_calls:
         if stood_still(process, sleep.tid):
             yield from _by_sleep(process, sleep, names)
     yield from _for_gil(process)
 
 
-def _by_sleep(process: Process, sleep: Sleep, names: Names) -> Iterator[Wait]:
+def _by_sleep(process: Process, sleep: BlockingCall, names: Names) -> Iterator[Wait]:
     said = f"thread {sleep.tid} waits for {words(sleep, process, names)}"
     if sleep.kind == "mutex":
         yield Wait(_thread(process, sleep.tid), _thread(process, sleep.holder), "waits for a mutex that it holds")
@@ -108,7 +108,7 @@ def _thread(process: Process, tid: int) -> str:
     return f"{process.rank} thread {tid}"
 
 
-def _quiet(process: Process, sleep: Sleep) -> float:
+def _quiet(process: Process, sleep: BlockingCall) -> float:
     return next((link.quiet for link in process.connections if f"{link.local} -> {link.remote}" == sleep.what), -1.0)
 
 

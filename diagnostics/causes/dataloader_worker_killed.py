@@ -10,10 +10,10 @@ import os
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, evidence, names
-from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.thread_waits import short
 from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process, State, Thread
+from diagnostics.stacks.prefix_tree import main_thread
 
 
 def examine(facts: Facts) -> Case | None:

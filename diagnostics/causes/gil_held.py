@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.analyze.merge import telling_frames
 from diagnostics.analyze.progress import Limits, has_moved
 from diagnostics.analyze.thread_waits import For, ThreadWait, waits_of
 from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process
+from diagnostics.stacks.prefix_tree import telling_frames
 
 _BLOCKING = (For.WORLD, For.LOCK, For.TIME, For.CHILD, For.JOIN, For.NOTIFY)
 _LETS_GO = ("lock_PyThread_acquire_lock", "acquire_timed", "rlock_acquire", "time_sleep", "os_", "sock_", "select_")

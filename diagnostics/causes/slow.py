@@ -38,7 +38,7 @@ def _look_at_links(case: Case, facts: Facts) -> None:
     if full := [(process, link) for process, link in between if link.unsent]:
         process, link = max(full, key=lambda pair: pair[1].unsent)
         case.supports(0.3, evidence(f"{link.unsent} bytes to {link.peer} wait to be sent", "TCP_INFO", [process.rank]))
-    shaped = [process for process in facts.processes for link in process.links if link.discipline in ("netem", "tbf")]
+    shaped = [p for p in facts.processes for one in p.interfaces if one.discipline in ("netem", "tbf")]
     if shaped:
         case.supports(0.3, evidence("its link is shaped", "queueing discipline", names(shaped)))
 

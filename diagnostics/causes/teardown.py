@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from diagnostics.analyze.collectives import collective_of, look_at_absent
 from diagnostics.analyze.facts import Facts, evidence, names
-from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.progress import is_server
 from diagnostics.analyze.thread_waits import short
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Process, State
+from diagnostics.stacks.prefix_tree import main_thread
 
 _TAKES_APART = frozenset({"destroy_process_group", "_exit_function", "_shutdown", "_shutdown_backend"})
 _BARRIERS = frozenset({"barrier", "monitored_barrier"})

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.analyze.merge import main_thread
 from diagnostics.analyze.thread_waits import short
 from diagnostics.causes import Case, Cause, likeliest
 from diagnostics.model import Process, State, Thread
+from diagnostics.stacks.prefix_tree import main_thread
 
 _ASKS_IT = frozenset({"join", "schedule", "fetch"})
 

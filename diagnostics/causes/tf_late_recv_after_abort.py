@@ -14,7 +14,7 @@ from diagnostics.analyze.progress import MAY_BE_STUCK, is_frozen, is_server, is_
 from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.causes import Case, Cause
 from diagnostics.model import Connection, Process, State
-from diagnostics.trace.model import TraceResult, TraceVerdict
+from diagnostics.model.trace import TraceResult, TraceVerdict
 
 _WORKING = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator", "QueueBase::")
 _QUIET = 1.0  # seconds

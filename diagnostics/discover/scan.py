@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 
-from diagnostics.collect import flight, mounts, procfs
-from diagnostics.collect.kernel import text_of
-from diagnostics.collect.sockets import Sockets, sockets_of
+from diagnostics.collector import procfs
+from diagnostics.collector.kernel import text_of
+from diagnostics.collector.sources import mounts
+from diagnostics.collector.sources import recorder as flight
+from diagnostics.collector.sources.connections import Sockets, sockets_of
 from diagnostics.discover.claims import KEYS, Claim, claim_of
 from diagnostics.model import Record
 

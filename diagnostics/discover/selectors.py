@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from diagnostics.collect import procfs
+from diagnostics.collector import procfs
 from diagnostics.discover.jobs import Job, Member, child_name, find_jobs
 from diagnostics.discover.scan import Seen, scan
 from diagnostics.errors import MissingError, UsageError

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import pyspy
-from diagnostics.collect.rungs import RungError
-from diagnostics.collect.weave import weave_threads
+from diagnostics.collector.stacks import pyspy
+from diagnostics.collector.stacks.base import RungError
 from diagnostics.errors import EvidenceError, UsageError
 from diagnostics.importers import flightrecorder, messages
 from diagnostics.importers.lines import lines_of
 from diagnostics.importers.ranks import rank_in, rank_of_command
 from diagnostics.importers.scan import Open, Seen, scan
 from diagnostics.model import Collection, Collective, Process, Thread
+from diagnostics.stacks.merge import weave_threads
 from diagnostics.version import __version__
 
 LARGEST = 256 << 20
@@ -90,7 +90,8 @@ def _of_spy_json(data: bytes, named: str) -> Imported | None:
     pid = pids[0].get("pid") if pids else None
     number = pid if isinstance(pid, int) else 0
     main_first = tuple(sorted(threads, key=lambda thread: (thread.name != "MainThread", thread.tid)))
-    return Imported((Process(named or _by_pid(number), number, "", threads=main_first, rung="py-spy", dump="py-spy"),))
+    rank = named or _by_pid(number)
+    return Imported((Process(rank, number, "", threads=main_first, stacks_from="py-spy", dump="py-spy"),))
 
 
 def _of_text(data: bytes, named: str) -> Imported:
@@ -132,7 +133,7 @@ def _process(seen: Seen, rank: str, pid: int) -> Process:
     merged = any(frame.native for thread in spoken for frame in thread.frames)
     threads = spoken if merged or not silent else weave_threads(spoken, silent)
     return Process(
-        rank=rank, pid=pid, host="", rung="+".join(tools), threads=_main_first(threads, pid, python),
+        rank=rank, pid=pid, host="", stacks_from="+".join(tools), threads=_main_first(threads, pid, python),
         command=(seen.command,) if seen.command else (), log_tail=seen.messages, dump=", ".join(tools) or "log",
     )  # fmt: skip
 
@@ -217,7 +218,7 @@ def joined(first: Process, second: Process) -> Process:
         first,
         pid=pid,
         threads=tuple(sorted(threads, key=lambda thread: thread.tid != pid)),
-        rung="+".join(dict.fromkeys(part for part in (first.rung, second.rung) if part)),
+        stacks_from="+".join(dict.fromkeys(part for part in (first.stacks_from, second.stacks_from) if part)),
         dump=", ".join(dict.fromkeys(part for part in (first.dump, second.dump) if part)),
         command=first.command or second.command,
         log_tail=first.log_tail + second.log_tail,

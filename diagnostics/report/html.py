@@ -13,14 +13,14 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from diagnostics.analyze.sleeps import Names, names_of, words
+from diagnostics.analyze.blocking_calls import Names, names_of, words
+from diagnostics.frameworks.tensorflow1.sequence import draw_sequence
 from diagnostics.model import Collection, Connection, Diagnosis, Process, Thread, ThreadSample, Wait
 from diagnostics.report import text
 from diagnostics.report.spans import lanes
 from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_line
 from diagnostics.report.timeline import MOST_LANES, draw
 from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states, verdict_of
-from diagnostics.trace.sequence import draw_sequence
 
 STACK_CHARACTERS = 540_000
 THREAD_ROWS = 1_200
@@ -215,7 +215,7 @@ def thread_rows(process: Process, names: Names) -> tuple[ThreadRow, ...]:
     first = {thread.tid: thread for thread in process.samples[0].threads} if process.samples else {}
     last = {thread.tid: thread for thread in process.samples[-1].threads} if process.samples else {}
     stacks = {thread.tid: thread for thread in process.threads}
-    sleeps = {sleep.tid: words(sleep, process, names) for sleep in process.sleeps}
+    sleeps = {sleep.tid: words(sleep, process, names) for sleep in process.blocking_calls}
     rows = [
         _thread_row(tid, stacks.get(tid), first.get(tid), last.get(tid), len(process.samples) > 1, sleeps.get(tid, ""))
         for tid in sorted(stacks.keys() | last.keys())

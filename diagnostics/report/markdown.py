@@ -124,7 +124,7 @@ def _table(rows: tuple[RankRow, ...]) -> list[str]:
     lines = [head, "|---|---|--:|--:|--:|---|---|---|--:|"]
     for row in rows[:MOST_ROWS]:
         state = f"**{row.state.value}**" if row.state.value in ("hung", "dead", "slow") else row.state.value
-        source = escape(row.rung or "nothing") + (f": {escape(row.why_not)}" if row.why_not else "")
+        source = escape(row.stacks_from or "nothing") + (f": {escape(row.why_not)}" if row.why_not else "")
         cells = [
             escape(row.rank),
             ": ".join(
@@ -136,7 +136,7 @@ def _table(rows: tuple[RankRow, ...]) -> list[str]:
             row.end_seen or DASH,
             "<br>".join(map(escape, row.open)) or DASH,
             source,
-            milliseconds(row.pause) if row.rung else DASH,
+            milliseconds(row.pause) if row.stacks_from else DASH,
         ]
         lines.append("| " + " | ".join(cells) + " |")
     if len(rows) > MOST_ROWS:

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from diagnostics.analyze import sleeps
+from diagnostics.analyze import blocking_calls as sleeps
 from diagnostics.model import Collection, Diagnosis, Evidence, Finding, State
 from diagnostics.report.text import (
     DASH,
@@ -113,8 +113,8 @@ def _ranks(rows: tuple[RankRow, ...]) -> list[RenderableType]:
         cells = [
             Text(row.rank, "bold"), Text(row.state.value, STYLES[row.state]), Text(row.epoch or DASH),
             Text(row.last_batch or DASH), Text(row.rows or DASH), Text(row.end_seen or DASH),
-            Text("\n".join(row.open) or DASH), Text(row.rung.replace("+", "\n+") or "nothing"),
-            Text(milliseconds(row.pause) if row.rung else DASH), Text(str(row.pid or DASH)),
+            Text("\n".join(row.open) or DASH), Text(row.stacks_from.replace("+", "\n+") or "nothing"),
+            Text(milliseconds(row.pause) if row.stacks_from else DASH), Text(str(row.pid or DASH)),
         ]  # fmt: skip
         table.add_row(*cells, *([Text(row.host)] if hosts else []))
     parts: list[RenderableType] = [Text(), table]

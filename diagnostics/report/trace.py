@@ -97,7 +97,7 @@ def render_speedscope(collection: Collection) -> dict[str, Any]:
         if samples:
             profiles.append(
                 {
-                    "type": "sampled", "name": process.rank, "unit": "none", "startValue": 0,
+                    "type": "sampled", "name": process.rank, "fast": "none", "startValue": 0,
                     "endValue": len(samples), "samples": samples, "weights": [1] * len(samples),
                 }
             )  # fmt: skip

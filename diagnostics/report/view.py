@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from diagnostics.analyze.sleeps import Names, names_of, telling, what_of, words
-from diagnostics.model import Collection, Diagnosis, Evidence, Finding, Flight, OpenSpan, Process, Sleep, State
+from diagnostics.analyze.blocking_calls import Names, names_of, telling, what_of, words
+from diagnostics.model import BlockingCall, Collection, Diagnosis, Evidence, Finding, Flight, OpenSpan, Process, State
 from diagnostics.report.text import (
     compact_ranks,
     confidence_words,
@@ -44,14 +44,14 @@ class RankRow(NamedTuple):
     rows: str
     end_of_sequence: bool | None
     open: tuple[str, ...]  # what began and has not ended, and for how long
-    rung: str
+    stacks_from: str
     pause: float  # seconds
     why_not: str
     warnings: tuple[str, ...]
 
     @property
     def dumped(self) -> bool:
-        return bool(self.rung)
+        return bool(self.stacks_from)
 
     @property
     def end_seen(self) -> str:
@@ -109,7 +109,7 @@ def rank_rows(collection: Collection) -> tuple[RankRow, ...]:
 def _absent(rank: str) -> RankRow:
     return RankRow(
         rank=rank, pid=None, host="", state=State.UNREACHABLE, why="", epoch="", last_batch="", rows="",
-        end_of_sequence=None, open=(), rung="", pause=0.0, why_not=NOT_FOUND, warnings=(),
+        end_of_sequence=None, open=(), stacks_from="", pause=0.0, why_not=NOT_FOUND, warnings=(),
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _row(process: Process) -> RankRow:
         rows=_known(flight.last_rows) if flight else "",
         end_of_sequence=flight.end_of_sequence if flight and stepped else None,
         open=tuple(open_words(span) for span in flight.open) if flight else (),
-        rung=process.rung,
+        stacks_from=process.stacks_from,
         pause=process.pause,
         why_not=process.why_not,
         warnings=tuple(_warnings(process, flight)),
@@ -209,7 +209,7 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
                 "pid": row.pid,
                 "host": row.host,
                 "state": row.state.value,
-                "rung": row.rung,
+                "stacks_from": row.stacks_from,
                 "pause_ms": round(row.pause * 1000, 3),
                 "why_not": row.why_not,
                 "waits_for": [_slept(sleep, seen[row.rank], names) for sleep in telling(seen[row.rank])]
@@ -239,7 +239,7 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
     }
 
 
-def _slept(sleep: Sleep, process: Process, names: Names) -> dict[str, Any]:
+def _slept(sleep: BlockingCall, process: Process, names: Names) -> dict[str, Any]:
     return {
         "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": what_of(sleep), "holder": sleep.holder,
         "others": list(sleep.others), "peer": sleep.peer, "words": words(sleep, process, names),

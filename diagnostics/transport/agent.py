@@ -20,8 +20,8 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Set, Tuple
 
-from diagnostics.collect.asleep import look_at
-from diagnostics.collect.kernel import stat_fields, text_of
+from diagnostics.collector.kernel import stat_fields, text_of
+from diagnostics.collector.sources.blocking_calls import look_at
 from diagnostics.transport.agent_host import (
     command_of,
     frameworks_in,

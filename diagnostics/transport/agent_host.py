@@ -11,7 +11,7 @@ import struct
 import time
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
-from diagnostics.collect.kernel import sock_diag, stat_fields, text_of
+from diagnostics.collector.kernel import sock_diag, stat_fields, text_of
 
 TICK = os.sysconf("SC_CLK_TCK")
 MAX_RECORDER = 8 << 20

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collect import flight, gdb, pyspy
-from diagnostics.collect.rungs import RungError, explain
-from diagnostics.collect.unwinders import thread_of
-from diagnostics.collect.weave import weave_threads
+from diagnostics.collector.sources import recorder as flight
+from diagnostics.collector.stacks import gdb, pyspy
+from diagnostics.collector.stacks.base import RungError, explain
+from diagnostics.collector.stacks.unwinders import thread_of
 from diagnostics.discover.claims import claim_of
 from diagnostics.discover.scan import Seen
 from diagnostics.errors import EvidenceError
-from diagnostics.model import Attempt, Connection, Flight, Process, Sample, Sleep, Thread, Versions
+from diagnostics.model import Attempt, BlockingCall, Connection, Flight, Process, Sample, Thread, Versions
 from diagnostics.recorder import RecordingError, read
+from diagnostics.stacks.merge import weave_threads
 
 _PYTHON = re.compile(r"libpython(\d+\.\d+)|/bin/python(\d+\.\d+)")
 _FRAMEWORK = re.compile(r"^(tensorflow|torch)\w*-([0-9][\d.]*)")
@@ -51,7 +52,7 @@ class ProcessThere(msgspec.Struct):
     samples: tuple[Sample, ...] = ()
     command: tuple[str, ...] = ()
     mapped: tuple[str, ...] = ()
-    sleeps: tuple[Sleep, ...] = ()
+    blocking_calls: tuple[BlockingCall, ...] = ()
     connections: tuple[Connection, ...] = ()
     listens: tuple[str, ...] = ()
     log_tail: tuple[str, ...] = ()
@@ -110,7 +111,7 @@ def process_of(found: ProcessThere, rank: str, host: str, kernel: str) -> Proces
         rank=rank or (recording.rank if recording else "") or f"pid:{found.pid}",
         pid=found.pid,
         host=host,
-        rung=rung,
+        stacks_from=rung,
         pause=max((tried.pause for tried in attempts), default=0.0),
         why_not="" if threads else "; ".join(dict.fromkeys(tried.why_not for tried in attempts)),
         command=found.command,
@@ -119,7 +120,7 @@ def process_of(found: ProcessThere, rank: str, host: str, kernel: str) -> Proces
             for thread in threads
         ),
         samples=found.samples,
-        sleeps=found.sleeps,
+        blocking_calls=found.blocking_calls,
         connections=found.connections,
         listens=found.listens,
         flight=recording,

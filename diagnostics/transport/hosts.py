@@ -6,8 +6,8 @@ import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from diagnostics.collect import Options
-from diagnostics.collect.ladder import name_peers
+from diagnostics.collector import Options
+from diagnostics.collector.collect import name_peers
 from diagnostics.discover.claims import KEYS
 from diagnostics.discover.jobs import Member, find_jobs
 from diagnostics.discover.selectors import choose

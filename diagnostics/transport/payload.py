@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from diagnostics.collect import asleep, kernel, pyspy, unwinders
+from diagnostics.collector import kernel
+from diagnostics.collector.sources import blocking_calls as asleep
+from diagnostics.collector.stacks import pyspy, unwinders
 from diagnostics.transport import agent_host, travel
 
 HERE = Path(__file__).parent

@@ -21,7 +21,7 @@ import docker
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from diagnostics.collect import cgroup
+from diagnostics.collector.sources import cgroup
 from diagnostics.errors import LastbatchError, MissingError
 from diagnostics.model import Cgroup, Memory
 from repro.cluster import Disk, Member, NodeOrder, images, owner

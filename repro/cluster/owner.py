@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
-from diagnostics.collect import procfs
-from diagnostics.collect.kernel import text_of
+from diagnostics.collector import procfs
+from diagnostics.collector.kernel import text_of
 
 
 def here() -> str:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from diagnostics.console import words
+from diagnostics.cli.console import words
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from repro import scenarios
 from repro.cluster.backends import prepare

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.analyze.progress import Limits
-from diagnostics.collect import flight
+from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Diagnosis
 from repro import scenarios

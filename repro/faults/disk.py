@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from diagnostics.collect import procfs
-from diagnostics.collect.kernel import text_of
+from diagnostics.collector import procfs
+from diagnostics.collector.kernel import text_of
 from diagnostics.errors import MissingError
 from repro.nodes import disk_server
 

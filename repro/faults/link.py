@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from diagnostics.collect.namespaces import in_network_of
+from diagnostics.collector.namespaces import in_network_of
 from diagnostics.errors import LastbatchError
 from repro.cluster import Cluster, Member
 from repro.cluster.supervisor import die_with_parent

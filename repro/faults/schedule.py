@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from diagnostics.collect import flight
+from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import LastbatchError, UsageError
 from repro import faults
 from repro.cluster import Cluster

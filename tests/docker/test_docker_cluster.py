@@ -13,7 +13,7 @@ from conftest import LASTBATCH, Answer, wait_for
 from docker.errors import NotFound
 
 from diagnostics import bundle
-from diagnostics.collect.sockets import sockets_of
+from diagnostics.collector.sources.connections import sockets_of
 from repro import scenarios
 from repro.cluster import NodeOrder, owner
 from repro.cluster.docker import docker_cluster
@@ -47,7 +47,7 @@ def test_the_seed_hangs_in_containers_and_is_named(image: Image, lastbatch: Call
     assert arm["finding"]["cause"] == "tf-late-recv-after-abort"
     evidence = bundle.read(tmp_path / arm["bundle"]).collection
     worker = next(process for process in evidence.processes if process.rank == "worker:0")
-    assert all(process.rung == "py-spy+unwind" and process.running_after for process in evidence.processes)
+    assert all(process.stacks_from == "py-spy+unwind" and process.running_after for process in evidence.processes)
     assert any("TF_SessionRun" in frame.function for thread in worker.threads for frame in thread.frames)
     assert {"ps:0", "ps:1", "ps:2", "ps:3"} <= {link.peer for link in worker.connections}
     assert worker.versions.framework_version == "1.12.0"

@@ -14,7 +14,8 @@ import pytest
 from conftest import LASTBATCH, Answer, wait_for
 
 from diagnostics import bundle
-from diagnostics.collect import cgroup, flight
+from diagnostics.collector.sources import cgroup
+from diagnostics.collector.sources import recorder as flight
 from repro import scenarios
 from repro.cluster import NodeOrder, owner
 from repro.cluster.docker import DockerCluster, docker_cluster

@@ -1,0 +1,169 @@
+"""`lastbatch attach`: look at a job that is stuck now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from diagnostics import bundle, pipeline
+from diagnostics.analyze.progress import Limits
+from diagnostics.cli.console import LACKING, OK, Json, command, page, print_json, words
+from diagnostics.cli.diagnose import Floor, show
+from diagnostics.collector import Options
+from diagnostics.collector.stacks.chain import RUNGS
+from diagnostics.discover.jobs import Job
+from diagnostics.discover.selectors import jobs_here, select
+from diagnostics.errors import UsageError
+from diagnostics.redact import redact_command
+from diagnostics.report.text import plural
+from diagnostics.transport import Fleet
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py. None: the only job here.", metavar="TARGET..."
+    ),
+]
+Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")]
+Gap = Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)]
+Budget = Annotated[float, typer.Option(help="Seconds for each tool on each process.", min=1)]
+Rungs = Annotated[
+    list[str] | None, typer.Option("--rung", help=f"Only this tool ({', '.join(RUNGS)}); again for more.")
+]
+
+
+@command
+def attach(
+    targets: Targets = None,
+    list_jobs: Annotated[bool, typer.Option("--list", help="Show the jobs seen on this machine, touch none.")] = False,
+    out: Out = None,
+    gap: Gap = 1.0,
+    budget: Budget = 20.0,
+    rung: Rungs = None,
+    children: Annotated[bool, typer.Option(help="Look at data loaders and other children, too.")] = True,
+    peers: Annotated[bool, typer.Option(help="Look at unnamed processes that the job is connected to, too.")] = False,
+    via: Annotated[
+        str | None, typer.Option(help="How to run a command on a host: 'ssh {host}', 'docker exec -i {host}', ...")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option(help="A host to look at through --via; again for more.")] = None,
+    deadline: Annotated[float, typer.Option(help="Seconds for each of the two visits to a host.", min=2)] = 60.0,
+    hang_after: Floor = 4.0,
+    as_json: Json = False,
+) -> int:
+    """Look at a job that is stuck now: evidence of all its processes, a verdict, a bundle.
+
+    Nothing has to be prepared in the job. Each process is stopped for a moment while its stacks are read, and runs
+    again afterwards; the pause is in the result.
+
+    On other hosts (--via) it needs a Python 3.6 or later, or, with less to show, only a shell and gdb. It installs
+    nothing there and leaves nothing behind.
+
+    Example: lastbatch attach job:tf-4f2a91
+
+    Example: lastbatch attach --via 'ssh {host}' --host node1 --host node2 cmd:train.py
+    """
+    if list_jobs:
+        return _list(jobs_here(), as_json)
+    if unknown := set(rung or ()) - set(RUNGS):
+        raise UsageError(f"there is no rung {min(unknown)!r}", f"There are {', '.join(RUNGS)}")
+    options = Options(gap, budget, tuple(rung or ()))
+    fleet = Fleet(_hosts(host or [], targets or []), via, deadline) if via else None
+    with words.status("") as status:
+        answer = pipeline.attach(
+            targets or [], options, Limits(floor=hang_after), children, peers, fleet, out or default_path(),
+            status.update,
+        )  # fmt: skip
+    return conclude(answer, as_json)
+
+
+def _hosts(named: Sequence[str], selectors: Sequence[str]) -> tuple[str, ...]:
+    """Those named, else where the job that is seen here has its other ranks."""
+    if named:
+        return tuple(dict.fromkeys(named))
+    chosen = select(selectors)
+    elsewhere = [address.rpartition(":")[0].strip("[]") for job in chosen.jobs for _, address in job.elsewhere]
+    if not elsewhere:
+        raise UsageError("which hosts?", "Name each with --host; no job here says where its other ranks are")
+    return tuple(dict.fromkeys(elsewhere))
+
+
+def default_path() -> Path:
+    return Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + bundle.SUFFIX)
+
+
+def conclude(answer: pipeline.Answer, as_json: bool) -> int:
+    """Print the answer, and what became of the evidence; the exit code."""
+    collection = answer.collection
+    code = show(collection, answer.diagnosis, as_json, answer.bundle)
+    if answer.not_written:
+        words.print(Text(f"lastbatch: the bundle is not written: {answer.not_written}"), soft_wrap=True)
+        return answer.not_written.exit_code
+    if any(process.threads for process in collection.processes):
+        return code
+    reason = next((process.why_not for process in collection.processes if process.why_not), "no reason given")
+    words.print(
+        Text(f"lastbatch: no stack could be read: {reason}. See lastbatch doctor for what is missing"), soft_wrap=True
+    )
+    return code or LACKING
+
+
+def _list(jobs: Sequence[Job], as_json: bool) -> int:
+    if as_json:
+        print_json({"jobs": [_described(job) for job in jobs]})
+        return OK
+    if not jobs:
+        page.print("No job is seen on this machine. Give PIDs, e.g. lastbatch attach $(pgrep -f train.py)")
+    for job in jobs:
+        page.print(_table(job))
+    return OK
+
+
+def _described(job: Job) -> dict[str, object]:
+    return {
+        "job": f"job:{job.id}",
+        "ranks": [
+            {"rank": m.rank, "pid": m.pid, "why": m.why, "command": redact_command(m.command)} for m in job.members
+        ],
+        "expected": job.expected,
+        "elsewhere": dict(job.elsewhere),
+        "missing": job.missing,
+        "peers": [
+            {"address": p.address, "pid": p.pid, "of": p.of, "command": redact_command(p.command)} for p in job.peers
+        ],
+    }
+
+
+MOST_ROWS = 40
+
+
+def _table(job: Job) -> Table:
+    title = f"job:{job.id}   {plural(len(job.members), 'process', 'processes')}"
+    if job.expected:
+        title += f", {len(job.expected) - len(job.missing)} of {plural(len(job.expected), 'rank')} here"
+    table = Table(box=None, pad_edge=False, title=Text(title, "bold"), title_justify="left")
+    for column in ("rank", "pid", "known by", "command"):
+        table.add_column(column, overflow="ellipsis", no_wrap=column == "command")
+    for member in job.members[:MOST_ROWS]:
+        command_line = " ".join(redact_command(member.command))
+        table.add_row(Text(member.rank), str(member.pid), Text(member.why), Text(command_line))
+    if len(job.members) > MOST_ROWS:
+        table.add_row(Text(f"and {len(job.members) - MOST_ROWS} more", "dim"), "", "", "")
+    for rank, address in job.elsewhere[:MOST_ROWS]:
+        table.add_row(
+            Text(rank, "dim"), "", Text(f"at {address}", "dim"), Text("not on this machine: see --via", "dim")
+        )
+    for peer in job.peers:
+        what = " ".join(redact_command(peer.command)) or "not on this machine"
+        table.add_row(
+            Text("unnamed", "yellow"),
+            str(peer.pid or ""),
+            Text(f"talks to {', '.join(peer.of[:3])}"),
+            Text(f"{peer.address} {what}"),
+        )
+    return table

@@ -1,0 +1,136 @@
+"""The commands that look at what was collected: diagnose, report; and what they share with attach."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from diagnostics import bundle, importers, pipeline
+from diagnostics.analyze.progress import Limits
+from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.errors import MissingError, UsageError
+from diagnostics.model import Collection, Diagnosis, State
+from diagnostics.report.html import render_html
+from diagnostics.report.markdown import render_markdown
+from diagnostics.report.terminal import render_diagnosis
+from diagnostics.report.trace import render_trace
+from diagnostics.report.view import as_json as document_of
+
+HARMLESS = frozenset({"none", "unknown", "slow", "throttled"})
+
+Floor = Annotated[
+    float, typer.Option(help="Seconds without an event below which a rank is never called hung.", min=0.5)
+]
+
+
+def is_bad_news(collection: Collection, diagnosis: Diagnosis) -> bool:
+    stuck = any(process.state in (State.HUNG, State.DEAD) for process in collection.processes)
+    return stuck or diagnosis.verdict not in HARMLESS
+
+
+def show(collection: Collection, diagnosis: Diagnosis, as_json: bool, written: Path | None) -> int:
+    """Print the answer; the exit code."""
+    if as_json:
+        print_json(document_of(collection, diagnosis, str(written) if written else None))
+    else:
+        page.print(render_diagnosis(collection, diagnosis))
+        if written:
+            page.print(f"\nEvidence: {written}\nReport:   lastbatch report {written} --out report.html", soft_wrap=True)
+    return BAD_NEWS if is_bad_news(collection, diagnosis) else OK
+
+
+def _one(paths: list[Path]) -> Collection:
+    """All files as one collection: hosts of a job that were collected one by one, dumps of its ranks by other tools."""
+    bundles = [path for path in paths if _is_bundle(path)]
+    dumps = [importers.read(path) for path in paths if path not in bundles]
+    collections = [bundle.read(path).collection for path in bundles]
+    collections += [importers.collection_of(dumps)] if dumps else []
+    first = collections[0]
+    return msgspec.structs.replace(
+        first,
+        processes=tuple(process for collection in collections for process in collection.processes),
+        expected=tuple(dict.fromkeys(rank for collection in collections for rank in collection.expected)),
+        seconds=max(collection.seconds for collection in collections),
+    )
+
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def _is_bundle(path: Path) -> bool:
+    """By content; what is named like one, or cannot be opened, is left for the bundle's reader to explain."""
+    if path.name.endswith(bundle.SUFFIX) or not path.is_file() or not os.access(path, os.R_OK):
+        return True
+    with path.open("rb") as file:
+        return file.read(len(_ZSTD)) == _ZSTD
+
+
+@command
+def diagnose(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Bundles (hosts of one job), or other tools' dumps (ranks of one job).", metavar="FILE..."),
+    ],
+    hang_after: Floor = 4.0,
+    as_json: Json = False,
+) -> int:
+    """Say what a bundle means, or other tools' dumps, offline.
+
+    Reads bundles, py-spy (text, JSON), pystack, gdb "thread apply all bt", eu-stack, faulthandler, a traceback at
+    interruption, logs of TensorFlow, Horovod and NCCL, PyTorch's Flight Recorder. A file named like worker-0.txt or
+    rank3.log is of that rank.
+
+    Example: lastbatch diagnose lastbatch-20260101-120000.tar.zst    Example: lastbatch diagnose rank0.txt rank1.txt
+    """
+    collection, diagnosis = pipeline.explain(_one(paths), Limits(floor=hang_after))
+    return show(collection, diagnosis, as_json, paths[0] if len(paths) == 1 and _is_bundle(paths[0]) else None)
+
+
+class Format(str, Enum):
+    html = "html"
+    markdown = "markdown"
+    trace = "trace"
+
+
+_ENDINGS = {".html": Format.html, ".htm": Format.html, ".md": Format.markdown, ".json": Format.trace}
+
+
+@command
+def report(
+    path: Annotated[Path, typer.Argument(help="A bundle, or another tool's dump.", metavar="FILE")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; the ending chooses the format.", metavar="FILE")
+    ] = None,
+    form: Annotated[Format | None, typer.Option("--format", help="Default: by the ending, else html.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Turn a bundle into a report: HTML, Markdown, or a timeline for trace viewers (Perfetto).
+
+    Example: lastbatch report job.tar.zst --out job.html
+    """
+    chosen = form or (_ENDINGS.get(out.suffix) if out else None) or Format.html
+    if out and not form and out.suffix not in _ENDINGS:
+        raise UsageError(f"what is {out.name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
+    collection, diagnosis = pipeline.explain(_one([path]))
+    if chosen is Format.html:
+        text = render_html(collection, diagnosis)
+    elif chosen is Format.markdown:
+        text = render_markdown(collection, diagnosis)
+    else:
+        text = msgspec.json.encode(render_trace(collection)).decode()
+    ending = {Format.html: ".html", Format.markdown: ".md", Format.trace: ".trace.json"}[chosen]
+    target = out or path.with_name(path.name.removesuffix(bundle.SUFFIX) + ending)
+    try:
+        target.write_text(text, "utf-8")
+    except OSError as error:
+        raise MissingError(f"cannot write {target}: {error.strerror}", "Name another place with --out") from None
+    if as_json:
+        print_json({"report": str(target), "format": chosen.value, "bytes": len(text.encode())})
+    else:
+        page.print(f"{target}", soft_wrap=True)
+    return OK

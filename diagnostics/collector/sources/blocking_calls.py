@@ -1,0 +1,347 @@
+"""Why threads sleep, from the kernel's side: the system call that each is in, and what its arguments stand for.
+
+Reads /proc/PID/task/TID/syscall, fd, fdinfo, mountinfo (man 5 proc), the words that the arguments point to, and the
+kernel's table of Unix sockets (man 7 sock_diag). Stops nobody and asks no file system. Goes along to other hosts, so:
+the standard library and `kernel` alone, CPython 3.6 and later.
+"""
+
+import os
+import re
+import socket
+import struct
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+from diagnostics.collector.kernel import sock_diag, stat_fields, text_of
+
+# Numbers from asm/unistd_64.h and asm-generic/unistd.h.
+_CALLS = {
+    "x86_64": {
+        0: "read", 1: "write", 2: "open", 3: "close", 4: "stat", 5: "fstat", 6: "lstat", 7: "poll", 16: "ioctl",
+        17: "pread64", 18: "pwrite64", 19: "readv", 20: "writev", 21: "access", 23: "select", 34: "pause",
+        35: "nanosleep", 42: "connect", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg", 47: "recvmsg",
+        61: "wait4", 72: "fcntl", 73: "flock", 74: "fsync", 75: "fdatasync", 77: "ftruncate", 82: "rename",
+        83: "mkdir", 87: "unlink", 128: "rt_sigtimedwait", 130: "rt_sigsuspend", 202: "futex", 217: "getdents64",
+        230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid", 257: "openat", 262: "newfstatat", 263: "unlinkat",
+        270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 288: "accept4", 299: "recvmmsg", 316: "renameat2",
+        332: "statx", 441: "epoll_pwait2",
+    },
+    "aarch64": {
+        22: "epoll_pwait", 25: "fcntl", 29: "ioctl", 32: "flock", 35: "unlinkat", 46: "ftruncate", 56: "openat",
+        57: "close", 61: "getdents64", 63: "read", 64: "write", 65: "readv", 66: "writev", 67: "pread64",
+        68: "pwrite64", 72: "pselect6", 73: "ppoll", 79: "newfstatat", 80: "fstat", 82: "fsync", 83: "fdatasync",
+        95: "waitid", 98: "futex", 101: "nanosleep", 115: "clock_nanosleep", 133: "rt_sigsuspend",
+        137: "rt_sigtimedwait", 202: "accept", 203: "connect", 206: "sendto", 207: "recvfrom", 211: "sendmsg",
+        212: "recvmsg", 242: "accept4", 243: "recvmmsg", 260: "wait4", 276: "renameat2", 291: "statx",
+        441: "epoll_pwait2",
+    },
+}  # fmt: skip
+_WRITES = frozenset({"write", "writev", "pwrite64", "sendto", "sendmsg"})
+_ON_FILE = _WRITES | {
+    "read", "readv", "pread64", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4", "connect", "flock", "fcntl",
+    "fsync", "fdatasync", "fstat", "ftruncate", "getdents64", "ioctl",
+}  # fmt: skip
+_BY_PATH = {
+    **dict.fromkeys(("open", "stat", "lstat", "access", "mkdir", "unlink", "rename"), 0),
+    **dict.fromkeys(("openat", "newfstatat", "statx", "unlinkat", "renameat2"), 1),
+}
+_SIMPLE = {
+    "nanosleep": "time", "clock_nanosleep": "time", "pause": "signal", "rt_sigsuspend": "signal",
+    "rt_sigtimedwait": "signal",
+}  # fmt: skip
+
+_FUTEX_WAIT, _FUTEX_LOCK_PI, _FUTEX_WAIT_BITSET, _FUTEX_LOCK_PI2 = 0, 6, 9, 13
+_POLLOUT = 4
+_MOST_FILES = 256
+_MOST_PATH = 1024
+
+Ends = Mapping[int, Tuple[str, str]]
+"""By a socket's inode: its own address, and the other's ("" for one that listens)."""
+
+
+class Asleep(NamedTuple):
+    """What a thread sleeps in.
+
+    `kind`: `mutex` (`holder` is the thread that holds it), `futex`, `socket`, `pipe`, `file`, `terminal`, `event`,
+    `child`, `time`, `signal`, `several` (any of some files), `call` (anything else). `others`: processes that have the
+    pipe's or socket's other end open, or the children waited for; of a pipe also the process itself.
+    """
+
+    tid: int
+    call: str
+    kind: str
+    what: str = ""
+    holder: int = 0
+    others: Tuple[int, ...] = ()
+
+
+class Mount(NamedTuple):
+    """A mounted file system. `number` is the same wherever this mount is seen."""
+
+    number: str
+    point: str
+    kind: str
+    source: str
+
+
+class _File(NamedTuple):
+    """A file of the process that a thread waits for. `pipe`, `unix`: inode whose other end is to be looked for."""
+
+    kind: str
+    what: str
+    pipe: int = 0
+    unix: int = 0
+    writes: bool = False
+
+
+def look_at(pids: Iterable[int], sockets: Ends) -> Dict[int, List[Asleep]]:
+    """pid -> the threads of it that sleep and whose system call may be read."""
+    calls = _CALLS.get(os.uname().machine, {})
+    seen = {pid: _Process(pid, calls, sockets).threads() for pid in pids}
+    wanted = [file for rows in seen.values() for _, file in rows if file]
+    ends = _other_ends(wanted) if any(file.pipe or file.unix for file in wanted) else {}
+    return {
+        pid: [row._replace(others=ends.get(_key(file), ())) if file else row for row, file in rows]
+        for pid, rows in seen.items()
+    }
+
+
+class _Process(object):
+    """One process being looked at."""
+
+    def __init__(self, pid: int, calls: Mapping[int, str], sockets: Ends) -> None:
+        self._pid, self._calls, self._sockets = pid, calls, sockets
+        self._mounts: Optional[List[Mount]] = None
+        self._threads: Optional[Dict[int, int]] = None
+
+    def threads(self) -> List[Tuple[Asleep, Optional[_File]]]:
+        try:
+            tids = sorted(int(name) for name in os.listdir("/proc/%d/task" % self._pid))
+        except OSError:
+            return []
+        return [row for row in map(self._thread, tids) if row]
+
+    def _thread(self, tid: int) -> Optional[Tuple[Asleep, Optional[_File]]]:
+        home = "/proc/%d/task/%d/" % (self._pid, tid)
+        said = text_of(home + "syscall")
+        words = said.split()
+        if len(words) < 7 or not words[0].isdigit() or stat_fields(home + "stat")[0] not in ("S", "D", "I"):
+            return None
+        call = self._calls.get(int(words[0]), "call %s" % words[0])
+        arguments = [int(word, 16) for word in words[1:7]]
+        row, file = self._explained(tid, call, arguments)
+        # What the arguments point to counts only if the thread was in the call all the time.
+        return (row, file) if text_of(home + "syscall") == said else None
+
+    def _explained(self, tid: int, call: str, arguments: List[int]) -> Tuple[Asleep, Optional[_File]]:
+        if call == "futex":
+            return self._futex(tid, arguments), None
+        if call in ("wait4", "waitid"):
+            return self._child(tid, call, arguments), None
+        if call in _BY_PATH:
+            raw = self._memory(arguments[_BY_PATH[call]], _MOST_PATH).split(b"\0")[0]
+            path = raw.decode("utf-8", "replace")
+            return Asleep(tid, call, "file", path + self._file_system(path)), None
+        files = self._files(call, arguments)
+        if len(files) == 1:
+            return Asleep(tid, call, files[0].kind, files[0].what), files[0]
+        if files:
+            return Asleep(tid, call, "several", _counted(files)), None
+        return Asleep(tid, call, _SIMPLE.get(call, "call")), None
+
+    def _futex(self, tid: int, arguments: List[int]) -> Asleep:
+        address, operation, value = arguments[0], arguments[1] & 127, arguments[2] & 0xFFFFFFFF
+        holder = 0
+        data = self._memory(address, 20)
+        if len(data) == 20:
+            holder = self._inside_ids().get(mutex_owner(data, operation, value), 0)
+        return Asleep(tid, "futex", "mutex" if holder else "futex", hex(address), holder)
+
+    def _inside_ids(self) -> Dict[int, int]:
+        """Thread id as the process itself knows it -> as this program does."""
+        if self._threads is None:
+            self._threads = {}
+            for name in os.listdir("/proc/%d/task" % self._pid):
+                match = re.search(r"^NSpid:.*?(\d+)$", text_of("/proc/%d/task/%s/status" % (self._pid, name)), re.M)
+                self._threads[int(match.group(1)) if match else int(name)] = int(name)
+        return self._threads
+
+    def _child(self, tid: int, call: str, arguments: List[int]) -> Asleep:
+        children = []
+        for name in os.listdir("/proc/%d/task" % self._pid):
+            children += [int(word) for word in text_of("/proc/%d/task/%s/children" % (self._pid, name)).split()]
+        wanted = arguments[1] if call == "waitid" else arguments[0] & 0xFFFFFFFF
+        one = [child for child in children if child == wanted]
+        return Asleep(tid, call, "child", "" if one else "any", 0, tuple(one or sorted(children)))
+
+    def _files(self, call: str, arguments: List[int]) -> List[_File]:
+        """What it waits for, one of them where there are several."""
+        if call in _ON_FILE:
+            return [self._file(arguments[0] & 0xFFFFFFFF, call in _WRITES)]
+        if call in ("poll", "ppoll"):
+            count = min(arguments[1], _MOST_FILES)
+            data = self._memory(arguments[0], 8 * count)
+            asked = [(fd, events) for fd, events, _ in struct.iter_unpack("<ihh", data[: len(data) // 8 * 8])]
+            return [self._file(fd, bool(events & _POLLOUT)) for fd, events in asked if fd >= 0]
+        if call in ("select", "pselect6"):
+            size = min(arguments[0] & 0xFFFFFFFF, 1024)
+            sets = [self._memory(at, (size + 63) // 64 * 8) if at else b"" for at in arguments[1:3]]
+            return [
+                self._file(fd, writes)
+                for data, writes in zip(sets, (False, True))
+                for fd in range(min(size, 8 * len(data)))
+                if data[fd // 8] >> fd % 8 & 1
+            ][:_MOST_FILES]
+        if call.startswith("epoll_"):
+            info = text_of("/proc/%d/fdinfo/%d" % (self._pid, arguments[0] & 0xFFFFFFFF))
+            asked = [
+                (int(fd), int(events, 16)) for fd, events in re.findall(r"^tfd:\s*(\d+) events:\s*(\w+)", info, re.M)
+            ]
+            return [self._file(fd, not events & 1) for fd, events in asked[:_MOST_FILES]]
+        return []
+
+    def _file(self, fd: int, writes: bool) -> _File:
+        try:
+            link = os.readlink("/proc/%d/fd/%d" % (self._pid, fd))
+        except OSError:
+            return _File("file", "descriptor %d, which is closed" % fd)
+        kind, _, rest = link.partition(":[")
+        inode = int(rest[:-1]) if rest[:-1].isdigit() else 0
+        if kind == "socket" and inode in self._sockets:
+            local, remote = self._sockets[inode]
+            return _File("socket", "%s -> %s" % (local, remote) if remote else local)
+        if kind == "socket":
+            return _File("socket", link, unix=inode)
+        if kind == "pipe":
+            return _File("pipe", link, pipe=inode, writes=writes)
+        if link.startswith("anon_inode:"):
+            return _File("event", link[11:].strip("[]"))
+        if link.startswith(("/dev/pts/", "/dev/tty")):
+            return _File("terminal", link)
+        match = re.search(r"^mnt_id:\s*(\d+)", text_of("/proc/%d/fdinfo/%d" % (self._pid, fd)), re.M)
+        return _File("file", link + self._file_system(link, match.group(1) if match else ""))
+
+    def _file_system(self, path: str, mount: str = "") -> str:
+        """` (nfs4 of server:/export)`: by the mount's number, else by the longest mount point above the path."""
+        if self._mounts is None:
+            self._mounts = mounts_in(text_of("/proc/%d/mountinfo" % self._pid, 4 << 20))
+        found = [one for one in self._mounts if one.number == mount]
+        if not found and path.startswith("/"):
+            found = sorted((one for one in self._mounts if is_below(path, one.point)), key=lambda one: len(one.point))
+        return " (%s of %s)" % (found[-1].kind, found[-1].source) if found else ""
+
+    def _memory(self, address: int, size: int) -> bytes:
+        """What lies there, less where the mapping ends; b"" where it may not be read."""
+        try:
+            with open("/proc/%d/mem" % self._pid, "rb", buffering=0) as memory:
+                return os.pread(memory.fileno(), size, address)
+        except (OSError, OverflowError):
+            return b""
+
+
+def mutex_owner(data: bytes, operation: int, value: int) -> int:
+    """Which thread holds the mutex whose 20 first bytes these are, as the process numbers its threads; 0 for none.
+
+    glibc's pthread_mutex_t on 64-bit little-endian machines (nptl/sysdeps): lock, count, owner, users, kind. A plain
+    one that is waited for is 2; that of a robust or priority-inheriting one holds the owner's id (man 2 futex). Other
+    locks look alike, so the caller has to check that there is such a thread.
+    """
+    lock, _, owner, users, kind = struct.unpack("<IIiII", data)
+    if operation in (_FUTEX_LOCK_PI, _FUTEX_LOCK_PI2):
+        return int(lock & 0x3FFFFFFF)
+    if operation not in (_FUTEX_WAIT, _FUTEX_WAIT_BITSET) or kind & ~0x3FF or not users:
+        return 0
+    if kind & 16:  # robust
+        return int(lock & 0x3FFFFFFF)
+    return int(owner) if value == 2 and lock == 2 and owner > 0 else 0
+
+
+def _counted(files: List[_File]) -> str:
+    kinds = [file.kind for file in files]
+    return ", ".join(
+        "%d %s%s" % (kinds.count(kind), kind, "s" if kinds.count(kind) > 1 else "") for kind in sorted(set(kinds))
+    )
+
+
+def mounts_in(text: str) -> List[Mount]:
+    """The lines of mountinfo."""
+    found = []
+    for line in text.splitlines():
+        left, _, right = line.partition(" - ")
+        head, tail = left.split(), right.split()
+        if len(head) > 4 and len(tail) > 1:
+            found.append(Mount(head[0], _unescaped(head[4]), tail[0], _unescaped(tail[1])))
+    return found
+
+
+def _unescaped(word: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), word)
+
+
+def is_below(path: str, point: str) -> bool:
+    return path == point or path.startswith(point.rstrip("/") + "/")
+
+
+# Who has the other end
+
+
+def _key(file: _File) -> Tuple[int, bool]:
+    """Inode and whether its readers are looked for; no file has the inode 0."""
+    return (file.pipe, file.writes) if file.pipe else (file.unix, False)
+
+
+def _other_ends(files: Iterable[_File]) -> Dict[Tuple[int, bool], Tuple[int, ...]]:
+    pipes = {_key(file) for file in files if file.pipe}
+    unix = {file.unix for file in files if file.unix}
+    peers = _unix_peers() if unix else {}
+    wanted = {"pipe:[%d]" % inode for inode, _ in pipes}
+    wanted |= {"socket:[%d]" % peers[inode] for inode in unix if peers.get(inode)}
+    found: Dict[Tuple[int, bool], Set[int]] = {}
+    back = {peers[inode]: inode for inode in unix if peers.get(inode)}
+    for pid, fd, link in _open_files(wanted):
+        inode = int(link.partition("[")[2][:-1])
+        if link.startswith("socket"):
+            found.setdefault((back[inode], False), set()).add(pid)
+            continue
+        match = re.search(r"^flags:\s*(\d+)", text_of("/proc/%d/fdinfo/%s" % (pid, fd)), re.M)
+        access = int(match.group(1), 8) & 3 if match else os.O_RDWR
+        for readers in (False, True):
+            if (inode, readers) in pipes and access in (os.O_RDWR, os.O_RDONLY if readers else os.O_WRONLY):
+                found.setdefault((inode, readers), set()).add(pid)
+    return {key: tuple(sorted(pids)) for key, pids in found.items()}
+
+
+def _open_files(links: Set[str]) -> Iterable[Tuple[int, str, str]]:
+    """(pid, descriptor, link) wherever one of these is open on this machine."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        home = "/proc/%s/fd" % name
+        try:
+            descriptors = os.listdir(home)
+        except OSError:
+            continue
+        for fd in descriptors:
+            try:
+                link = os.readlink("%s/%s" % (home, fd))
+            except OSError:
+                continue
+            if link in links:
+                yield int(name), fd, link
+
+
+def _unix_peers() -> Dict[int, int]:
+    """Inode -> the peer's, of the connected Unix sockets of this network namespace (linux/unix_diag.h)."""
+    found: Dict[int, int] = {}
+    request = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, 0xFFFFFFFF, 0, 4, 0xFFFFFFFF, 0xFFFFFFFF)
+    try:
+        for answer in sock_diag(request):
+            (inode,) = struct.unpack_from("=I", answer, 4)
+            at = 16
+            while at + 8 <= len(answer):
+                size, name = struct.unpack_from("=HH", answer, at)
+                if name == 2:
+                    found[inode] = struct.unpack_from("=I", answer, at + 4)[0]
+                at += max((size + 3) & ~3, 4)
+    except (OSError, struct.error):
+        pass
+    return found

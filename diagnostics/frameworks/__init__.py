@@ -1,0 +1,19 @@
+"""What only one framework needs, a package each. One that adds to a collection has a module `enrich`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Iterator
+
+from diagnostics.model import Collection
+
+Enricher = Callable[[Collection], Collection]
+
+
+def enrichers() -> Iterator[tuple[str, Enricher]]:
+    """(framework, function) of each package here that can add its framework's state."""
+    for info in pkgutil.iter_modules(__path__):
+        if info.ispkg and importlib.util.find_spec(f"{__name__}.{info.name}.enrich"):
+            yield info.name, importlib.import_module(f"{__name__}.{info.name}.enrich").look

@@ -1,0 +1,36 @@
+"""The values that every stage passes on: what was seen in the processes of a job, and what it means.
+
+A collector makes a `Collection`; analysis turns it into a `Diagnosis`; a report draws both. Frozen values and enums.
+"""
+
+from diagnostics.model.diagnosis import Culprit as Culprit
+from diagnostics.model.diagnosis import Diagnosis as Diagnosis
+from diagnostics.model.diagnosis import Evidence as Evidence
+from diagnostics.model.diagnosis import Finding as Finding
+from diagnostics.model.diagnosis import RankClass as RankClass
+from diagnostics.model.diagnosis import StackNode as StackNode
+from diagnostics.model.diagnosis import StageError as StageError
+from diagnostics.model.diagnosis import Wait as Wait
+from diagnostics.model.evidence import FORMAT as FORMAT
+from diagnostics.model.evidence import Attempt as Attempt
+from diagnostics.model.evidence import BlockingCall as BlockingCall
+from diagnostics.model.evidence import Cgroup as Cgroup
+from diagnostics.model.evidence import Collection as Collection
+from diagnostics.model.evidence import Collective as Collective
+from diagnostics.model.evidence import Connection as Connection
+from diagnostics.model.evidence import Event as Event
+from diagnostics.model.evidence import Flight as Flight
+from diagnostics.model.evidence import Frame as Frame
+from diagnostics.model.evidence import Interface as Interface
+from diagnostics.model.evidence import Memory as Memory
+from diagnostics.model.evidence import OpenSpan as OpenSpan
+from diagnostics.model.evidence import Process as Process
+from diagnostics.model.evidence import Sample as Sample
+from diagnostics.model.evidence import Thread as Thread
+from diagnostics.model.evidence import ThreadSample as ThreadSample
+from diagnostics.model.evidence import Versions as Versions
+from diagnostics.model.position import Position as Position
+from diagnostics.model.position import Role as Role
+from diagnostics.model.position import WaitKind as WaitKind
+from diagnostics.model.record import Record as Record
+from diagnostics.model.state import State as State

@@ -1,0 +1,288 @@
+"""What was observed in the processes of a job, and nothing else.
+
+Plain frozen values. Times are seconds; wall times are seconds since the epoch (UTC), monotonic times are
+CLOCK_MONOTONIC of the host they were taken on.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from diagnostics.model.position import Position
+from diagnostics.model.record import Record
+from diagnostics.model.state import State
+from diagnostics.model.trace import TraceResult
+
+FORMAT = 2
+"""Version of the stored form of `Collection`; a reader refuses what it does not know."""
+
+
+class Frame(Record, frozen=True, gc=False):
+    """One frame of a stack.
+
+    `function` is demangled, without its arguments. `file` is the Python source, or the shared library of a
+    native frame. `line` is 0 where it is not known.
+    """
+
+    function: str
+    file: str = ""
+    line: int = 0
+    native: bool = False
+
+
+class Thread(Record, frozen=True):
+    """One thread with its stack, outermost frame first. `frames` is empty where no collector could read it."""
+
+    tid: int
+    name: str = ""
+    frames: tuple[Frame, ...] = ()
+    holds_gil: bool = False
+
+
+class ThreadSample(Record, frozen=True, gc=False):
+    """A thread's counters in /proc/PID/task/TID at one moment (man 5 proc)."""
+
+    tid: int
+    name: str
+    state: str  # one letter: R S D T t Z X I
+    cpu: float  # user + system time
+    voluntary: int  # context switches
+    involuntary: int
+    wchan: str = ""  # kernel function it sleeps in; "" where the kernel does not tell
+    syscall: int = -1  # -1: running, or not readable
+
+
+class BlockingCall(Record, frozen=True, gc=False):
+    """The system call that a thread is blocked in, as the kernel tells it, and what its arguments stand for.
+
+    `kind`: `mutex` (of pthreads; the thread `holder` holds it), `futex` (any other lock or notification: who would end
+    it is not known), `socket` (`what`: `local -> remote`), `pipe`, `file` (path and file system), `terminal`, `event`,
+    `child`, `time`, `signal`, `several` (any of several files), `call`. `others`: processes of the same host that have
+    the other end of the pipe or socket open, or the children waited for. `peer`: the rank that has the other end.
+    """
+
+    tid: int
+    call: str
+    kind: str
+    what: str = ""
+    holder: int = 0
+    others: tuple[int, ...] = ()
+    peer: str = ""
+
+
+class Cgroup(Record, frozen=True):
+    """What the process's control group says of its limits, at one moment; -1 where there is none or it is not told.
+
+    `periods` of the CPU quota have passed, `throttled` of them with threads that had to wait for the rest of it.
+    """
+
+    memory: int = -1  # bytes
+    memory_limit: int = -1
+    oom_kills: int = -1
+    cpus: float = -1.0  # quota, in cores
+    periods: int = -1
+    throttled: int = -1
+    throttled_seconds: float = -1.0
+    frozen: bool = False
+
+
+class Memory(Record, frozen=True):
+    """Of a rank that was ended at its memory limit, in bytes; -1 where it is not known.
+
+    `seen` is what its control group held when it was looked at last, `predicted` what a plan says that the rank needs.
+    """
+
+    limit: int = -1
+    seen: int = -1
+    predicted: int = -1
+
+
+class Interface(Record, frozen=True):
+    """A network device of the process's network, with its counters (struct rtnl_link_stats64)."""
+
+    name: str
+    sent: int
+    received: int
+    dropped: int
+    errors: int
+    discipline: str = ""  # queueing discipline: what shapes the sending
+
+
+class Sample(Record, frozen=True):
+    """One look at a process from outside. `at` is monotonic."""
+
+    at: float
+    threads: tuple[ThreadSample, ...]
+    socket_bytes: int = 0  # sent + received over all its TCP connections so far
+    log_bytes: int = 0
+    step: int = -1  # recorder's current step, -1 without a recorder
+    events: int = -1  # number of recorder events so far
+    cgroup: Cgroup | None = None
+    disk_bytes: int = -1  # read from and written to storage so far; -1 where the kernel does not tell
+
+    @property
+    def cpu(self) -> float:
+        return sum([thread.cpu for thread in self.threads])  # a hundred thousand ranks ask: no generator
+
+    @property
+    def switches(self) -> int:
+        return sum(thread.voluntary + thread.involuntary for thread in self.threads)
+
+
+class Connection(Record, frozen=True, gc=False):
+    """A TCP connection of the process, from the kernel's sock_diag (struct tcp_info).
+
+    `quiet` is the time since data was last sent or received, whichever is later; `unsent` and `unacked` are
+    bytes and segments that wait on this side, `unread` bytes that the process has not taken.
+    """
+
+    local: str
+    remote: str
+    state: str
+    peer: str = ""  # rank that serves the other end, where known
+    last_sent: float = -1.0
+    last_received: float = -1.0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    unread: int = 0
+    unsent: int = 0
+    unacked: int = 0
+    retransmits: int = 0
+    bytes_acked: int = 0  # of what was sent; after an active open 1 more
+    backoff: int = 0  # the oldest unacknowledged segment has been sent again so often, in vain
+    rtt: float = -1.0  # seconds, smoothed
+
+    @property
+    def quiet(self) -> float:
+        """Seconds since data last moved in either direction; -1 where the kernel did not tell."""
+        known = [age for age in (self.last_sent, self.last_received) if age >= 0]
+        return min(known) if known else -1.0
+
+
+class Event(Record, frozen=True):
+    """One record of the flight recorder (see `diagnostics.recorder.layout`)."""
+
+    at: float  # monotonic
+    wall: float
+    kind: str
+    step: int
+    epoch: int
+    value: int = 0
+    label: str = ""
+    thread: int = 0
+
+
+class OpenSpan(Record, frozen=True):
+    """Something that began and has not ended: a step, an epoch, a save, a barrier, a phase."""
+
+    kind: str
+    seconds: float  # so long open when it was read
+    step: int
+    epoch: int
+    label: str = ""
+
+
+class Flight(Record, frozen=True):
+    """What a rank's flight recorder held: the tail of its events and the last batch."""
+
+    rank: str
+    runtime: str
+    events: tuple[Event, ...]
+    open: tuple[OpenSpan, ...]
+    epoch_ends: int
+    steps: int  # ended so far
+    count: int = 0  # events so far; the ring holds the newest of them
+    torn: int = 0
+    error: str = ""
+    last_epoch: int = -1
+    last_batch: int = -1  # index in its epoch, from 0
+    last_rows: int = -1
+    end_of_sequence: bool = False  # seen since the last epoch began
+    read_at: float = 0.0  # monotonic
+    typical_step: float = -1.0  # median of the steps that the ring holds
+    step_in_epoch: int = -1  # index in its epoch of the newest step begun, from 0
+    epoch_lengths: tuple[int, ...] = ()  # distinct numbers of batches of the past epochs that the ring holds
+
+
+class Collective(Record, frozen=True):
+    """A collective operation as a rank's own framework recorded it (PyTorch's Flight Recorder, a watchdog's log).
+
+    `seq` counts the collectives of a group, from 1. `state`: scheduled, started, completed, timed-out.
+    """
+
+    group: str
+    seq: int
+    op: str
+    sizes: str = ""
+    state: str = ""
+    frames: tuple[Frame, ...] = ()
+
+
+class Attempt(Record, frozen=True):
+    """One stack collector tried on one process."""
+
+    collector: str
+    ok: bool
+    seconds: float
+    pause: float = 0.0  # so long was the target stopped
+    why_not: str = ""
+
+
+class Versions(Record, frozen=True):
+    """Of what the process runs on; "" where it could not be seen."""
+
+    python: str = ""
+    framework: str = ""  # "tensorflow", "torch"
+    framework_version: str = ""
+    libc: str = ""
+    kernel: str = ""
+
+
+class Process(Record, frozen=True):
+    """All evidence of one process of the job."""
+
+    rank: str
+    pid: int
+    host: str
+    state: State = State.UNKNOWN  # judged, as the next three
+    state_why: str = ""
+    since: float = -1.0  # seconds that it has been in that state; -1: not known
+    positions: tuple[Position, ...] = ()  # classified, one a thread
+    stacks_from: str = ""  # the stack collectors that answered
+    pause: float = 0.0  # seconds that it was stopped for, longest of the attempts
+    why_not: str = ""  # why there is no stack
+    command: tuple[str, ...] = ()
+    threads: tuple[Thread, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    blocking_calls: tuple[BlockingCall, ...] = ()  # of the threads that slept at the second look
+    connections: tuple[Connection, ...] = ()
+    listens: tuple[str, ...] = ()
+    flight: Flight | None = None
+    log_tail: tuple[str, ...] = ()
+    collectives: tuple[Collective, ...] = ()
+    dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
+    versions: Versions = Versions()
+    attempts: tuple[Attempt, ...] = ()
+    exit_status: int | None = None  # negative: the signal that ended it
+    exit_order: int = -1  # of the ranks that ended, from 0
+    out_of_memory: bool = False  # ended by the kernel, at its memory limit
+    memory: Memory = Memory()
+    interfaces: tuple[Interface, ...] = ()
+    running_after: bool | None = None  # sampled once more after the last stack
+
+
+class Collection(Record, frozen=True):
+    """One collection: every expected rank, with its evidence or the reason why there is none.
+
+    `skew` is the time between the first and the last stack taken.
+    """
+
+    collected_at: float  # wall
+    seconds: float
+    processes: tuple[Process, ...]
+    expected: tuple[str, ...] = ()
+    skew: float = 0.0
+    scenario: dict[str, str] = msgspec.field(default_factory=dict)  # what was run, where a trial made this
+    tool_version: str = ""
+    trace: TraceResult | None = None  # where probes ran with it
+    format: int = FORMAT

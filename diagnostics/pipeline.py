@@ -1,0 +1,141 @@
+"""The way from a stuck job to an answer, spelled out once.
+
+    discover -> collect -> WRITE BUNDLE -> enrich -> classify -> judge -> wait graph -> culprits -> causes -> report
+
+`attach` goes all the way; `explain` enters at classify, with what a bundle or another tool's dump holds. The bundle is
+on disk before anything interprets what is in it. What fails after that costs only its own share of the answer, and is
+named in `Diagnosis.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from diagnostics import bundle, frameworks
+from diagnostics.analyze.diagnose import diagnose
+from diagnostics.analyze.progress import Limits
+from diagnostics.collector import Options, Target, collect
+from diagnostics.discover.selectors import Selection, select
+from diagnostics.errors import LastbatchError
+from diagnostics.model import Collection, Diagnosis, StageError
+from diagnostics.transport import Fleet, attach_hosts
+
+Progress = Callable[[str], None]
+
+
+class Answer(NamedTuple):
+    """Evidence of every process, each with its state, and what it means. `bundle` is None where none was to be written.
+
+    `not_written`: why the bundle could not be written.
+    """
+
+    collection: Collection
+    diagnosis: Diagnosis
+    bundle: Path | None = None
+    not_written: LastbatchError | None = None
+
+
+def _silent(stage: str) -> None:
+    pass
+
+
+def attach(
+    targets: Sequence[int | str] = (),
+    options: Options = Options(),
+    limits: Limits = Limits(),
+    children: bool = True,
+    peers: bool = False,
+    fleet: Fleet | None = None,
+    out: Path | None = None,
+    progress: Progress = _silent,
+) -> Answer:
+    """Look at a job that is stuck now.
+
+    Args:
+        targets: process ids, or selectors as the command line takes them (`job:ID`, `port:2222`, `cmd:train.py`); none:
+            the one job that there is.
+        options: how to collect; times in seconds.
+        limits: when silence becomes suspicious; times in seconds.
+        children: whether data loaders and other children of the targets are looked at as well.
+        peers: whether unnamed processes that the job is connected to are looked at as well.
+        fleet: other hosts to look at, instead of this one.
+        out: where to write the bundle; None: nothing is written.
+        progress: told in words what is being done.
+
+    Every process gets a result or a reason (`Process.why_not`), whatever state it is in; `Process.pause` is for how
+    many seconds it was stopped.
+
+    Raises:
+        UsageError: a target names no process, or none is given and there are several jobs.
+        MissingError: no target is given and no job is seen.
+    """
+    words = [str(target) for target in targets]
+    if fleet:
+        collection = attach_hosts(fleet, words, options, progress, children)
+    else:
+        chosen = select(words, children, peers)
+        collection = collect(targets_of(chosen), options, chosen.expected, progress)
+    return answer(collection, limits, out, progress=progress)
+
+
+def targets_of(chosen: Selection) -> list[Target]:
+    return [Target(member.pid, member.rank) for member in chosen.members]
+
+
+def answer(
+    collection: Collection,
+    limits: Limits = Limits(),
+    out: Path | None = None,
+    attachments: Mapping[str, str | bytes | bundle.Attachment] = {},
+    live: bool = True,
+    progress: Progress = _silent,
+) -> Answer:
+    """From what was collected to what it means, by way of the disk.
+
+    Args:
+        out: where to write the bundle; None: nothing is written.
+        live: whether the processes are still there, so that the state of their frameworks can be read.
+    """
+    written, why_not = _write(out, collection, attachments)
+    enriched, errors = collection, tuple[StageError, ...]()
+    if live:
+        progress("reading the state of the framework")
+        enriched, errors = enrich(collection)
+        if written and enriched is not collection:
+            written, why_not = _write(out, enriched, attachments)
+    progress("looking for the cause")
+    collection, diagnosis = explain(enriched, limits)
+    diagnosis = msgspec.structs.replace(diagnosis, errors=(*errors, *diagnosis.errors))
+    return Answer(collection, diagnosis, written, why_not)
+
+
+def _write(
+    out: Path | None, collection: Collection, attachments: Mapping[str, str | bytes | bundle.Attachment]
+) -> tuple[Path | None, LastbatchError | None]:
+    """The job may never hang like this again: where the disk refuses, the answer is still given."""
+    if out is None:
+        return None, None
+    try:
+        return bundle.write(out, collection, attachments), None
+    except LastbatchError as error:
+        return None, error
+
+
+def enrich(collection: Collection) -> tuple[Collection, tuple[StageError, ...]]:
+    """With what the processes' own frameworks have in memory."""
+    errors = []
+    for name, look in frameworks.enrichers():
+        try:
+            collection = look(collection)
+        except Exception as error:
+            errors.append(StageError(f"state of {name}", f"{type(error).__name__}: {error}"))
+    return collection, tuple(errors)
+
+
+def explain(collection: Collection, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
+    """What a collection means: every rank's positions and state, who waits for whom, who holds all up, and why."""
+    return diagnose(collection, limits)

@@ -1,0 +1,96 @@
+"""Circles and ends among ranks that wait for each other."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
+from diagnostics.analyze.waits import find_waits
+from diagnostics.model import (
+    BlockingCall,
+    Collection,
+    Connection,
+    Diagnosis,
+    Frame,
+    Process,
+    Sample,
+    State,
+    Thread,
+    ThreadSample,
+    Wait,
+)
+from diagnostics.report.view import as_json
+
+ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
+waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)
+
+
+def reaches(graph: dict[str, frozenset[str]], start: str, end: str) -> bool:
+    seen, todo = set(), list(graph[start])
+    while todo:
+        rank = todo.pop()
+        if rank == end:
+            return True
+        if rank not in seen:
+            seen.add(rank)
+            todo += graph[rank]
+    return False
+
+
+@given(waits)
+def test_a_circle_is_who_can_be_reached_from_itself(given_: list[Wait]) -> None:
+    graph = dict(graph_of(given_))
+    inside = {rank for group in cycles(graph) for rank in group}
+    assert inside == {rank for rank in graph if reaches(graph, rank, rank)}
+    for group in cycles(graph):
+        assert all(reaches(graph, one, other) for one in group for other in group)
+
+
+def test_the_end_of_the_chain_is_named() -> None:
+    """GIVEN workers that wait for a chief that waits for a server, THEN the server is where to look."""
+    chain = [Wait("worker:0", "chief:0", ""), Wait("worker:1", "chief:0", ""), Wait("chief:0", "ps:1", "")]
+    assert sinks(graph_of(chain)) == ("ps:1",)
+    assert where_to_look(chain)[0].startswith("look at ps:1 first")
+
+
+def test_a_hundred_thousand_in_a_row() -> None:
+    row = [Wait(f"w:{index}", f"w:{index + 1}", "") for index in range(100_000)]
+    assert sinks(graph_of(row)) == ("w:100000",) and cycles(graph_of(row)) == ()
+    assert len(cycles(graph_of([*row, Wait("w:100000", "w:0", "")]))[0]) == 100_001
+
+
+def in_step(state: State) -> Collection:
+    frame = Frame("tensorflow::LocalMaster::RunStep", native=True)
+    link = Connection("10.0.0.1:1", "10.0.0.2:2", "ESTABLISHED", peer="ps:0")
+    worker = Process("worker:0", 1, "a", state=state, threads=(Thread(1, frames=(frame,)),), connections=(link,))
+    return Collection(0.0, 0.0, (worker, Process("ps:0", 2, "b", state=State.IDLE)))
+
+
+def test_a_worker_that_progresses_waits_for_nobody() -> None:
+    """GIVEN a worker in a step, THEN it waits for its server if it hangs, and for nobody if its steps go on."""
+    assert [(wait.rank, wait.on) for wait in find_waits(in_step(State.HUNG))] == [("worker:0", "ps:0")]
+    assert find_waits(in_step(State.PROGRESSING)) == ()
+
+
+def test_only_a_thread_that_stands_still_waits() -> None:
+    """GIVEN a thread that reads from a peer, THEN it waits for that peer, unless it ran between the two looks."""
+
+    def looks(*switches: int) -> tuple[Sample, ...]:
+        return tuple(Sample(at, (ThreadSample(1, "t", "S", 1.0, n, 0),)) for at, n in enumerate(switches))
+
+    sleep = BlockingCall(1, "recvfrom", "socket", "10.0.0.1:1 -> 10.0.0.2:2", peer="worker:1")
+    still = Process("worker:0", 1, "a", state=State.HUNG, samples=looks(5, 5), blocking_calls=(sleep,))
+    runs = Process("worker:0", 1, "a", state=State.HUNG, samples=looks(5, 6), blocking_calls=(sleep,))
+    assert [(w.rank, w.on) for w in find_waits(Collection(0.0, 0.0, (still,)))] == [("worker:0", "worker:1")]
+    assert find_waits(Collection(0.0, 0.0, (runs,))) == ()
+
+
+def test_a_secret_in_a_path_is_not_shown() -> None:
+    path = "/data/x?token=ghp_0123456789abcdefghijklmnopqrstuvwxyz (nfs4 of host:/export)"
+    sleep = BlockingCall(1, "openat", "file", path)
+    process = Process("worker:0", 1, "a", state=State.HUNG, blocking_calls=(sleep,))
+    shown = json.dumps(as_json(Collection(0.0, 0.0, (process,)), Diagnosis("unknown", "", (), ()), None))
+    assert "openat on /data/" in shown and "ghp_0123456789" not in shown

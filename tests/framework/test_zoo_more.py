@@ -1,0 +1,86 @@
+"""The zoo of one rank on TensorFlow: every stuck arm is named by its cause, no healthy one is called hung."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import Answer, lacking, wait_for
+
+from diagnostics.collector import procfs
+from diagnostics.discover.scan import descendants_of
+from diagnostics.errors import MissingError
+from repro import scenarios
+from repro.cluster import Member, NodeOrder
+from repro.cluster.local import local_cluster
+from repro.runtimes import Runtime
+from repro.scenario import Scenario
+from repro.single import PYTHONS
+from repro.trial import wait_until_ready
+
+Call = Callable[..., Answer]
+Runtimes = Callable[[str], Runtime]
+
+
+def is_ours(scenario: Scenario) -> bool:
+    """One rank that says when it is stuck, on TensorFlow."""
+    settings = {setting.name for setting in scenario.settings}
+    frameworks = set(scenario.runtimes) - {*PYTHONS, "torch"}
+    return bool(frameworks) and "hang_at" in settings and "workers" not in settings
+
+
+ZOO = [scenario for scenario in scenarios.load().values() if is_ours(scenario)]
+
+
+@pytest.fixture
+def builder() -> None:
+    for tool in ("cmake", "gcc", "nm"):
+        if not shutil.which(tool):
+            lacking(MissingError(f"{tool} is not installed", "apt-get install cmake build-essential"))
+
+
+@pytest.mark.usefixtures("builder")
+@pytest.mark.parametrize("scenario", ZOO, ids=lambda scenario: scenario.name)
+def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: Call, runtime: Runtimes) -> None:
+    runtime(scenario.default_runtime)
+    answer = lastbatch("run", scenario.name, "--json", "--out", "out")
+    assert answer.code == 0, answer.json
+    for arm in answer.json["arms"]:
+        expected = scenario.expected(arm["arm"], (), arm["settings"])
+        if expected.family:
+            assert arm["finding"]["family"] == expected.family
+        else:
+            assert (arm["verdict"] == "hung") == expected.hang
+            assert not expected.hang or arm["finding"]["cause"] == expected.cause
+
+
+@contextmanager
+def stuck(scenario: str, arm: str, runtime: Runtime, directory: Path) -> Iterator[Member]:
+    """The only rank of a scenario, without a recorder, when it says that what comes next does not come back."""
+    story = scenarios.find(scenario)
+    order = NodeOrder("worker:0", story.program, arm, story.resolve({"recorder": "false"}, arm))
+    with local_cluster(runtime, [order], directory) as cluster:
+        wait_until_ready(cluster)
+        (member,) = cluster.members
+        wait_for(lambda: member.said("stuck"), 60)
+        yield member
+
+
+@pytest.mark.usefixtures("builder")
+def test_a_native_process_is_named_by_its_pid_alone(lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
+    """GIVEN a server in C whose reader waits for its queue, WHEN only its pid is known, THEN the queue is named."""
+    with stuck("served-graph", "reader", runtime("tf1.12"), tmp_path / "job") as trainer:
+        (server,) = descendants_of({trainer.pid})
+        assert not any("libpython" in path for path in procfs.mapped_files(server))
+        wait_for(lambda: lastbatch("attach", server, "--json").json["verdict"] == "queue-not-started", 60)
+
+
+def test_a_pause_of_tf_data_is_named_by_its_pid_alone(lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
+    """GIVEN an epoch whose end waits for the autotuner, WHEN somebody attaches, THEN that is said; and it goes on."""
+    with stuck("autotune-pause", "autotuner", runtime("tf2"), tmp_path / "job") as trainer:
+        found = lastbatch("attach", trainer.pid, "--json").json
+        assert (found["verdict"], found["findings"][0]["cause"]) == ("slow", "tf-data-autotune-pause")
+        wait_for(lambda: trainer.said("done"), 60)

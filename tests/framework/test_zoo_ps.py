@@ -1,0 +1,109 @@
+"""Parameter servers that wait for each other: every stuck arm is named by its cause, every healthy twin finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Answer, wait_for
+
+from diagnostics.collector import procfs
+from repro import scenarios
+from repro.cluster import Cluster, Member, NodeOrder
+from repro.cluster.local import local_cluster
+from repro.runtimes import Runtime
+from repro.scenario import Expected
+from repro.trial import wait_until_ready
+
+Call = Callable[..., Answer]
+Get = Callable[[str], Runtime]
+SOON = ("sync-starved", "barrier-short", "pool-exhausted", "chief-first", "session-close")
+CASES = [("tf1.12", name, arm.name) for name in SOON for arm in scenarios.find(name).arms]
+CASES += [("tf1.12", "epoch-barrier", "barrier"), ("tf1.12", "startup", "late")]
+CASES += [("tf2", "sync-starved", "uneven"), ("tf2", "barrier-short", "left"), ("tf2", "session-close", "reset")]
+
+
+def expected_of(name: str, arm: str, runtime: Runtime) -> Expected:
+    story = scenarios.find(name)
+    release = tuple(int(part) for part in runtime.framework_version.split("."))
+    return story.expected(arm, release, story.resolve({}, arm))
+
+
+@pytest.mark.parametrize(("framework", "name", "arm"), CASES)
+def test_an_arm_comes_to_what_is_known_of_it(
+    lastbatch: Call, runtime: Get, framework: str, name: str, arm: str
+) -> None:
+    expected = expected_of(name, arm, runtime(framework))
+    answer = lastbatch("run", name, "--arm", arm, "--runtime", framework, "--out", "out", "--json")
+    (outcome,) = answer.json["arms"]
+    assert outcome["verdict"] == ("hung" if expected.hang else "finished"), answer.err
+    assert not expected.hang or outcome["finding"]["cause"] == expected.cause, answer.err
+    assert answer.code == 0
+
+
+@contextmanager
+def stuck(name: str, arm: str, runtime: Runtime, home: Path) -> Iterator[Cluster]:
+    """The job without a recorder, when it stands still."""
+    story = scenarios.find(name)
+    settings = story.resolve({"recorder": "false"}, arm)
+    orders = [NodeOrder(rank, story.program, arm, settings) for rank in story.ranks(settings)]
+    with local_cluster(runtime, orders, home) as cluster:
+        wait_until_ready(cluster)
+        wait_for(lambda: any(member.said("stuck") for member in cluster.members))
+        if name in ("startup", "chief-first"):
+            wait_for(lambda: any(says_who_is_waited_for(member) for member in cluster.members))
+        yield cluster
+
+
+def says_who_is_waited_for(member: Member) -> bool:
+    return any("still waiting for response" in line for line in procfs.tail(member.directory / "log"))
+
+
+ATTACHED = [
+    ("sync-starved", "uneven"), ("barrier-short", "miscounted"), ("barrier-short", "left"), ("pool-exhausted", "full"),
+    ("chief-first", "leaves"), ("session-close", "close"), ("startup", "held"), ("startup", "other-port"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arm"), ATTACHED)
+def test_attaching_names_it_without_a_recorder(
+    lastbatch: Call, runtime: Get, tmp_path: Path, name: str, arm: str
+) -> None:
+    """GIVEN a stuck job that carries nothing of ours, THEN its cause is named soon, and never another."""
+    framework = runtime("tf1.12")
+    cause = expected_of(name, arm, framework).cause
+    with stuck(name, arm, framework, tmp_path / "job") as cluster:
+
+        def named() -> Any:
+            left = cluster.exits()
+            pids = [member.pid for member in cluster.members if member.rank not in left]
+            answer = lastbatch("attach", *pids, "--json").json
+            found = answer["findings"][0]["cause"] if answer["verdict"] not in ("unknown", "none") else ""
+            assert found in ("", cause), answer
+            return found
+
+        wait_for(named)
+
+
+def test_what_is_lost_by_stopping_at_a_global_step_is_counted(lastbatch: Call, runtime: Get) -> None:
+    """GIVEN a slow worker, THEN by global step it misses rows that it sees by its own epochs; nobody hangs."""
+    runtime("tf1.12")
+    answer = lastbatch("run", "global-step-stop", "--epoch-ends", 2, "--set", "slower=10", "--out", "out", "--json")
+    by_step, by_epochs = answer.json["arms"]
+    assert (by_step["verdict"], by_epochs["verdict"]) == ("finished", "finished"), answer.err
+    fast, slow = (by_step["counts"][f"worker:{index}"] for index in (0, 1))
+    assert fast["rows_trained"] > fast["rows_meant"] and slow["rows_trained"] < slow["rows_meant"]
+    assert slow["distinct_rows"] < slow["of_rows"]
+    for counts in by_epochs["counts"].values():
+        assert counts["rows_trained"] == counts["rows_meant"] and counts["distinct_rows"] == counts["of_rows"]
+
+
+def test_a_chief_that_saves_first_saves_less_than_was_trained(lastbatch: Call, runtime: Get) -> None:
+    runtime("tf1.12")
+    answer = lastbatch("run", "chief-first", "--arm", "filtered", "--arm", "last", "--out", "out", "--json")
+    first, last = (arm["counts"] for arm in answer.json["arms"])
+    assert first["worker:0"]["steps_in_the_saved_model"] < first["worker:1"]["steps_done_by_all"]
+    assert last["worker:0"]["steps_in_the_saved_model"] == 2 * 8 * 10
