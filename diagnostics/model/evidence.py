@@ -50,6 +50,7 @@ class ThreadSample(Record, frozen=True, gc=False):
     involuntary: int
     wchan: str = ""  # kernel function it sleeps in; "" where the kernel does not tell
     syscall: int = -1  # -1: running, or not readable
+    last_ran: float = -1.0  # seconds before the sample that it last ran on a core; -1 where the kernel does not tell
 
 
 class BlockingCall(Record, frozen=True, gc=False):
@@ -68,6 +69,7 @@ class BlockingCall(Record, frozen=True, gc=False):
     holder: int = 0
     others: tuple[int, ...] = ()
     peer: str = ""
+    owner: int = 0  # the thread id in the lock's owner word, also where no thread of that id is left
 
 
 class Cgroup(Record, frozen=True):
@@ -97,6 +99,19 @@ class Memory(Record, frozen=True):
     predicted: int = -1
 
 
+class FileLock(Record, frozen=True):
+    """A lock on a file that the process holds or waits for (/proc/locks), or a lock file by its name.
+
+    `kind`: `flock`, `posix`, `lease`, `ofd`, or `name` (a file whose existence is the lock). `holders`: process ids; ()
+    where nobody has it, or nobody who may be seen.
+    """
+
+    path: str
+    kind: str
+    waits: bool = False  # it waits for it; else it holds it
+    holders: tuple[int, ...] = ()
+
+
 class Interface(Record, frozen=True):
     """A network device of the process's network, with its counters (struct rtnl_link_stats64)."""
 
@@ -119,6 +134,10 @@ class Sample(Record, frozen=True):
     events: int = -1  # number of recorder events so far
     cgroup: Cgroup | None = None
     disk_bytes: int = -1  # read from and written to storage so far; -1 where the kernel does not tell
+    io_calls: int = -1  # read and write calls so far, of any file, pipe or terminal
+    io_bytes: int = -1  # that these moved
+    file_offsets: int = -1  # sum of the offsets of its open files: a step that only prints moves it
+    file_age: float = -1.0  # seconds since any file that it has open for writing was last written
 
     @property
     def cpu(self) -> float:
@@ -268,6 +287,9 @@ class Process(Record, frozen=True):
     out_of_memory: bool = False  # ended by the kernel, at its memory limit
     memory: Memory = Memory()
     interfaces: tuple[Interface, ...] = ()
+    locks: tuple[FileLock, ...] = ()
+    parent: int = 0  # process id
+    age: float = -1.0  # seconds since it started
     running_after: bool | None = None  # sampled once more after the last stack
 
 
