@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.collector import namespaces, procfs
+from diagnostics.collector.sched import TaskClocks
 from diagnostics.collector.sources import blocking_calls as asleep
 from diagnostics.collector.sources import cgroup, mounts
 from diagnostics.collector.sources import recorder as flight
@@ -85,7 +86,7 @@ def _own_recorders(targets: Sequence[Target]) -> list[Target]:
 
 def look(targets: Sequence[Target]) -> dict[int, Sample]:
     """One look from outside at every target, taken as close together as can be."""
-    links = sockets_of(target.pid for target in targets)
+    links, clocks = sockets_of(target.pid for target in targets), TaskClocks()
     looks = {}
     for target in targets:
         recording = flight.load(target.recorder, tail=1) if target.recorder else None
@@ -97,8 +98,16 @@ def look(targets: Sequence[Target]) -> dict[int, Sample]:
             step=recording.steps if recording else -1,
             events=recording.count if recording else -1,
             group=cgroup.look(target.pid),
+            clocks=clocks,
+            written=_written(target),
         )
     return looks
+
+
+def _written(target: Target) -> list[Path]:
+    """The files that it writes to on file systems that answer, and its log."""
+    paths = mounts.answering(target.pid, procfs.written_files(target.pid))
+    return [namespaces.path_of(target.pid, path) for path in paths] + ([target.log] if target.log else [])
 
 
 def observe(targets: Sequence[Target], options: Options = Options(), expected: Sequence[str] = ()) -> Collection:
@@ -199,6 +208,8 @@ def _seen(target: Target, samples: tuple[Sample, ...], links: Sockets) -> Proces
         log_tail=procfs.tail(target.log),
         versions=procfs.versions_of(target.pid, mounts.answering(target.pid, procfs.mapped_files(target.pid))),
         interfaces=links_of(target.pid),
+        parent=procfs.parent_of(target.pid),
+        age=procfs.age_of(target.pid),
     )
 
 

@@ -6,11 +6,13 @@ import os
 import platform
 import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from diagnostics.collector.kernel import stat_fields, text_of
+from diagnostics.collector.sched import TaskClocks, fields
 from diagnostics.model import Cgroup, Sample, ThreadSample, Versions
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -85,6 +87,48 @@ def disk_bytes_of(pid: int) -> int:
     return sum(map(int, counts)) if counts else -1
 
 
+def io_of(pid: int) -> tuple[int, int]:
+    """Read and write calls so far, of any file, and the bytes that they moved; -1 where it is not told."""
+    counts = dict(re.findall(r"^(rchar|wchar|syscr|syscw): (\d+)$", text_of(f"/proc/{pid}/io"), re.MULTILINE))
+    if len(counts) < 4:
+        return -1, -1
+    return int(counts["syscr"]) + int(counts["syscw"]), int(counts["rchar"]) + int(counts["wchar"])
+
+
+def file_offsets_of(pid: int) -> int:
+    """Sum of the offsets of all that it has open, -1 where it may not be seen. Asks no file system."""
+    try:
+        numbers = os.listdir(f"/proc/{pid}/fdinfo")
+    except OSError:
+        return -1
+    found = (re.match(r"pos:\s*(\d+)", text_of(f"/proc/{pid}/fdinfo/{number}", 4096)) for number in numbers)
+    return sum(int(match[1]) for match in found if match)
+
+
+def age_of(pid: int) -> float:
+    """Seconds since it started, within a clock tick; -1 where there is no such process."""
+    started = start_time(pid)
+    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - started / _TICK, 2) if started >= 0 else -1.0
+
+
+def written_files(pid: int) -> tuple[str, ...]:
+    """Paths of the regular files, by their names, that it has open for writing."""
+    found: dict[str, None] = {}
+    try:
+        numbers = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return ()
+    for number in numbers:
+        with suppress(OSError):
+            path = os.readlink(f"/proc/{pid}/fd/{number}")
+            if not path.startswith("/") or path.startswith(("/dev/", "/proc/")) or path.endswith(" (deleted)"):
+                continue
+            flags = re.search(r"^flags:\s*(\d+)", text_of(f"/proc/{pid}/fdinfo/{number}", 4096), re.MULTILINE)
+            if flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
+                found.setdefault(path)
+    return tuple(found)
+
+
 def start_time(pid: int) -> int:
     """In clock ticks since boot: with the pid it names one process, also after the pid is used again."""
     return cpu_and_start(pid)[1]
@@ -96,33 +140,52 @@ def cpu_and_start(pid: int) -> tuple[float, int]:
     return ((int(fields[11]) + int(fields[12])) / _TICK, int(fields[19])) if len(fields) > 19 else (0.0, -1)
 
 
-def sample_threads(pid: int) -> tuple[ThreadSample, ...]:
+def sample_threads(pid: int, clocks: TaskClocks | None = None) -> tuple[ThreadSample, ...]:
+    """Every thread's counters. With `clocks` also how long ago each last ran."""
     samples = []
     try:
         tids = sorted(int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return ()
     for tid in tids:
-        home = Path(f"/proc/{pid}/task/{tid}")
-        fields = stat_fields(home / "stat")
-        if len(fields) < 13:
+        home = f"/proc/{pid}/task/{tid}/"
+        sched = fields(home)
+        said = text_of(home + "stat")
+        stat = said.rpartition(")")[2].split()
+        if len(stat) < 37:
             continue  # ended in between
-        status = text_of(home / "status")
-        wchan = text_of(home / "wchan")
-        called = text_of(home / "syscall").split()
+        if "nr_voluntary_switches" in sched:
+            switches = int(sched["nr_voluntary_switches"]), int(sched.get("nr_involuntary_switches", 0))
+        else:
+            status = text_of(home + "status")
+            switches = (
+                _status_number(status, "voluntary_ctxt_switches"), _status_number(status, "nonvoluntary_ctxt_switches")
+            )  # fmt: skip
+        runtime = sched.get("se.sum_exec_runtime", -1.0) / 1e3
+        wchan = text_of(home + "wchan")
+        called = text_of(home + "syscall").split()
         samples.append(
             ThreadSample(
                 tid=tid,
-                name=text_of(home / "comm").rstrip("\n"),
-                state=fields[0],
-                cpu=(int(fields[11]) + int(fields[12])) / _TICK,
-                voluntary=_status_number(status, "voluntary_ctxt_switches"),
-                involuntary=_status_number(status, "nonvoluntary_ctxt_switches"),
+                name=said.partition("(")[2].rpartition(")")[0],
+                state=stat[0],
+                cpu=runtime if runtime >= 0 else (int(stat[11]) + int(stat[12])) / _TICK,
+                voluntary=switches[0],
+                involuntary=switches[1],
                 wchan="" if wchan == "0" else wchan,
                 syscall=int(called[0]) if called and called[0].lstrip("-").isdigit() else -1,
+                last_ran=_last_ran(stat, sched, clocks),
             )
         )
     return tuple(samples)
+
+
+def _last_ran(stat: list[str], sched: dict[str, float], clocks: TaskClocks | None) -> float:
+    if clocks is None:
+        return -1.0
+    if stat[0] == "R":
+        return 0.0
+    return round(clocks.last_ran(sched.get("se.exec_start", 0.0), int(stat[36]), time.monotonic()), 3)
 
 
 def _status_number(status: str, key: str) -> int:
@@ -225,13 +288,33 @@ def tail_bytes(path: Path, limit: int) -> bytes:
 
 
 def look(
-    pid: int, at: float, socket_bytes: int, log: Path | None, step: int, events: int, group: Cgroup | None = None
+    pid: int,
+    at: float,
+    socket_bytes: int,
+    log: Path | None,
+    step: int,
+    events: int,
+    group: Cgroup | None = None,
+    clocks: TaskClocks | None = None,
+    written: Iterable[Path] = (),
 ) -> Sample:
+    """`written`: files that it writes to, where they may be asked for their times."""
     try:
         log_bytes = log.stat().st_size if log else 0
     except OSError:
         log_bytes = 0
+    calls, moved = io_of(pid)
     return Sample(
-        at=at, threads=sample_threads(pid), socket_bytes=socket_bytes, log_bytes=log_bytes, step=step, events=events,
-        cgroup=group, disk_bytes=disk_bytes_of(pid),
+        at=at, threads=sample_threads(pid, clocks), socket_bytes=socket_bytes, log_bytes=log_bytes, step=step,
+        events=events, cgroup=group, disk_bytes=disk_bytes_of(pid), io_calls=calls, io_bytes=moved,
+        file_offsets=file_offsets_of(pid), file_age=_file_age(written),
     )  # fmt: skip
+
+
+def _file_age(paths: Iterable[Path]) -> float:
+    """Seconds since any of these was last written."""
+    times = []
+    for path in paths:
+        with suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return round(max(0.0, time.time() - max(times)), 3) if times else -1.0
