@@ -3,6 +3,9 @@
 A collector makes a `Collection`; analysis turns it into a `Diagnosis`; a report draws both. Frozen values and enums.
 """
 
+from diagnostics.model.devices import Device as Device
+from diagnostics.model.devices import DeviceReading as DeviceReading
+from diagnostics.model.devices import KernelLine as KernelLine
 from diagnostics.model.diagnosis import Culprit as Culprit
 from diagnostics.model.diagnosis import Diagnosis as Diagnosis
 from diagnostics.model.diagnosis import Evidence as Evidence

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from diagnostics.model.devices import Device, KernelLine
 from diagnostics.model.position import Position
 from diagnostics.model.record import Record
 from diagnostics.model.state import State
@@ -307,4 +308,7 @@ class Collection(Record, frozen=True):
     scenario: dict[str, str] = msgspec.field(default_factory=dict)  # what was run, where a trial made this
     tool_version: str = ""
     trace: TraceResult | None = None  # where probes ran with it
+    devices: tuple[Device, ...] = ()
+    kernel_log: tuple[KernelLine, ...] = ()
+    left_out: tuple[str, ...] = ()  # sources that gave nothing, each with its reason
     format: int = FORMAT
