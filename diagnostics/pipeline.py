@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from diagnostics import bundle, frameworks
+from diagnostics import bundle, causes, frameworks
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.progress import Limits
 from diagnostics.collector import Options, Target, collect
@@ -138,4 +138,4 @@ def enrich(collection: Collection) -> tuple[Collection, tuple[StageError, ...]]:
 
 def explain(collection: Collection, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """What a collection means: every rank's positions and state, who waits for whom, who holds all up, and why."""
-    return diagnose(collection, limits)
+    return diagnose(collection, causes.find_all, limits)

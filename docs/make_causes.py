@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from diagnostics.causes import Cause, load
+from diagnostics.causes.weights import WEIGHTS
 
 PAGES = Path(__file__).parent / "causes"
 
@@ -16,16 +17,20 @@ def story(cause: Cause) -> str:
     return inspect.cleandoc(sys.modules[cause.examine.__module__].__doc__ or "")
 
 
-def bullets(items: tuple[str, ...]) -> list[str]:
-    return [f"- {item}" for item in items]
+def weights(cause: Cause) -> list[str]:
+    """The cause's rows of the table."""
+    rows = [weight for weight in WEIGHTS if weight.cause == cause.id]
+    shown = [f"| {row.observation} | {row.value:+g} | {row.origin.value} |" for row in rows]
+    return ["| observation | weight (log odds) | from |", "|---|---|---|", *shown]
 
 
 def page(cause: Cause) -> str:
     lines = [f"# {cause.title}", "", f"`{cause.id}`, of the family `{cause.family}`.", "", story(cause), ""]
-    if cause.looks_like:
-        lines += ["## What it looks like", "", "```", *cause.looks_like, "```", ""]
-    lines += ["## What to do", "", *bullets(cause.remedy), ""]
-    lines += ["## What it must not be taken for", "", cause.not_to_be_taken_for, ""]
+    if cause.search_for:
+        lines += ["## Lines to search for", "", "```", *cause.search_for, "```", ""]
+    lines += ["## What to do", "", *(f"- {remedy.text} (`{remedy.id}`)" for remedy in cause.remedies), ""]
+    lines += ["## Not to be confused with", "", cause.not_to_be_confused_with, ""]
+    lines += ["## What carries it", "", *weights(cause), ""]
     lines += ["## Where", "", f"{cause.versions}.", ""]
     commands = ["lastbatch attach PID...", "lastbatch diagnose DUMP..."]
     lines += ["## See whether it is yours", "", "```", *commands, "```", ""]

@@ -1,15 +1,13 @@
-"""Which collective operation a rank stands in, read off its stacks, and what those say that are in none. Pure."""
+"""Which collective operation a rank stands in, read off its stacks. Pure."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 
-from diagnostics.analyze.facts import evidence, names, stack_mentions
-from diagnostics.analyze.thread_waits import rests, short, wait_of
-from diagnostics.causes import Case
-from diagnostics.model import Process, State, Thread
+from diagnostics.analyze.facts import stack_mentions
+from diagnostics.analyze.thread_waits import short
+from diagnostics.model import Process, Thread
 from diagnostics.stacks.prefix_tree import main_thread
 
 _OPERATIONS = frozenset(
@@ -61,23 +59,3 @@ def _native(function: str) -> str:
         name = work[1].lower()
         return _NAMES.get(name, name)
     return next((name for part, name in _NATIVE if part in function), "")
-
-
-def look_at_absent(case: Case, absent: Sequence[Process], finished_weight: float) -> None:
-    """What ranks that are in no collective say of those that wait in one: who has left will not come to it."""
-    finished = [process for process in absent if process.state is State.FINISHED or process.exit_status == 0]
-    left = [process for process in absent if process not in finished]
-    dead = [process for process in left if process.state in (State.DEAD, State.UNREACHABLE)]
-    resting = [process for process in left if process not in dead and rests(process)]
-    working = [process for process in left if process not in (*dead, *resting)]
-    if finished:
-        said = "has finished its work, and does not come to it any more"
-        case.supports(finished_weight, evidence(said, "recorder", names(finished)))
-    if resting:
-        at = wait_of(thread).at if (thread := main_thread(resting[0])) else ""
-        said = f"stands still outside of any collective, with nothing of its own to wait for: {at}"
-        case.supports(1.9, evidence(said, "stacks", names(resting)))
-    if dead:
-        case.speaks_against(2.0, evidence("is gone, and had not finished as far as is known", "processes", names(dead)))
-    if working:
-        case.speaks_against(2.2, evidence("is elsewhere, and may still come", "stacks", names(working)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
-from diagnostics.causes import find_all
-from diagnostics.model import Collection, Diagnosis, Finding, Process, State, Wait
+from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 
 ENOUGH = 0.5
@@ -17,12 +18,16 @@ ENOUGH = 0.5
 _WELL = (State.PROGRESSING, State.FINISHED, State.IDLE)
 
 
-def diagnose(collection: Collection, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
+Find = Callable[[Facts], tuple[tuple[Finding, ...], tuple[StageError, ...]]]
+"""Looks for causes: findings, best first, and what failed. `causes.find_all` is it."""
+
+
+def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """The collection with the state of every rank, and what it means."""
     collection = judge_all(collection, limits)
     facts = Facts(collection)
     well = bool(facts.processes) and all(process.state in _WELL for process in facts.processes)
-    findings = () if well and not facts.missing_ranks else find_all(facts)
+    findings, errors = ((), ()) if well and not facts.missing_ranks else find(facts)
     verdict, summary = _verdict(facts, findings, well)
     waits = find_waits(collection)
     return collection, Diagnosis(
@@ -30,6 +35,7 @@ def diagnose(collection: Collection, limits: Limits = Limits()) -> tuple[Collect
         summary=summary,
         findings=findings,
         next_evidence=_next_evidence(facts, findings, waits) if verdict == "unknown" else (),
+        errors=errors,
         waits=waits,
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),

@@ -1,92 +1,53 @@
-"""Known causes, one file each with a `CAUSE` in it. A new file is found by itself.
+"""Known causes, one file each with a `CAUSE` in it. A new file is found by itself; files without one help the others.
 
-A cause looks at the facts and makes a `Case`: what it saw, with how much each sight is worth. Weights are natural
-log odds and add up, so a case needs several independent sights before it passes one half. What a match must not
-be taken to mean is part of the cause, because a wrong name costs the user more than none.
+A cause reads positions, roles and the graph, and no function's name: those are `stacks/symbols/`. One that raises costs
+only itself.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
-import math
 import pkgutil
-from collections.abc import Callable, Iterable
-
-import msgspec
+from collections.abc import Iterable
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.model import Evidence, Finding
+from diagnostics.causes.base import Case as Case
+from diagnostics.causes.base import Cause as Cause
+from diagnostics.causes.base import Remedy as Remedy
+from diagnostics.causes.base import likeliest as likeliest
+from diagnostics.model import Finding, StageError
 
 
-class Case:
-    """The sights for and against one cause, gathered while it looks at the facts."""
-
-    def __init__(self, prior: float) -> None:
-        """`prior`: log odds of the cause when only what made it worth looking at is known."""
-        self.log_odds = prior
-        self.title = ""  # with the names of the ranks, where that says more than the cause's own
-        self.evidence: list[Evidence] = []
-        self.against: list[Evidence] = []
-        self.missing: list[str] = []
-
-    def supports(self, weight: float, sight: Evidence) -> None:
-        self.log_odds += weight
-        self.evidence.append(sight)
-
-    def speaks_against(self, weight: float, sight: Evidence) -> None:
-        self.log_odds -= weight
-        self.against.append(sight)
-
-    def lacks(self, what: str) -> None:
-        """Evidence that would decide and is not there, as what to take next."""
-        self.missing.append(what)
-
-    @property
-    def confidence(self) -> float:
-        return 1 / (1 + math.exp(-self.log_odds))
-
-
-def likeliest(cases: Iterable[Case | None]) -> Case | None:
-    """Of several ranks or groups that may have the cause the one with the best case, None where none has one."""
-    return max((case for case in cases if case), key=lambda case: case.log_odds, default=None)
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """A known cause. `examine` returns None where there is nothing that even looks like it."""
-
-    id: str
-    family: str
-    title: str
-    examine: Callable[[Facts], Case | None]
-    not_to_be_taken_for: str
-    versions: str
-    remedy: tuple[str, ...]
-    references: tuple[str, ...]
-    scenario: str = ""
-    looks_like: tuple[str, ...] = ()  # telling lines of a stack or log, for those who search for them
-
-
+@functools.cache
 def load() -> tuple[Cause, ...]:
     """All causes, in the order of their ids."""
     modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
-    return tuple(sorted((module.CAUSE for module in modules), key=lambda cause: cause.id))
+    return tuple(sorted((module.CAUSE for module in modules if hasattr(module, "CAUSE")), key=lambda cause: cause.id))
 
 
-def find_all(facts: Facts) -> tuple[Finding, ...]:
-    """Every cause that has a case, best first."""
-    cases = [(cause, case) for cause in load() if (case := cause.examine(facts))]
-    found = [
-        Finding(
-            cause=cause.id,
-            family=cause.family,
-            confidence=round(case.confidence, 3),
-            title=case.title or cause.title,
-            evidence=tuple(case.evidence),
-            against=tuple(case.against),
-            missing=tuple(case.missing),
-            remedy=cause.remedy,
-            references=cause.references,
-        )
-        for cause, case in cases
-    ]
-    return tuple(sorted(found, key=lambda finding: (-finding.confidence, finding.cause)))
+def find_all(facts: Facts, causes: Iterable[Cause] | None = None) -> tuple[tuple[Finding, ...], tuple[StageError, ...]]:
+    """Every cause that has a case, best first, and the causes that failed on this evidence."""
+    found: list[Finding] = []
+    errors: list[StageError] = []
+    for cause in load() if causes is None else causes:
+        try:
+            if case := cause.examine(facts):
+                found.append(_finding(cause, case))
+        except Exception as error:
+            errors.append(StageError(f"cause {cause.id}", f"{type(error).__name__}: {error}"))
+    return tuple(sorted(found, key=lambda finding: (-finding.confidence, finding.cause))), tuple(errors)
+
+
+def _finding(cause: Cause, case: Case) -> Finding:
+    return Finding(
+        cause=cause.id,
+        family=cause.family,
+        confidence=round(case.confidence, 3),
+        title=case.title or cause.title,
+        evidence=tuple(case.evidence),
+        against=tuple(case.against),
+        missing=tuple(case.missing),
+        remedy=tuple(remedy.text for remedy in cause.remedies),
+        references=cause.references,
+    )

@@ -6,10 +6,10 @@ waits for a step or a batch, and no other Python thread is there that could hold
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.pipelines import asks_for_input, called_back
 from diagnostics.analyze.thread_waits import For, ThreadWait, stood_still, waits_of
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State
 
 
@@ -25,18 +25,18 @@ def _examine_process(process: Process) -> Case | None:
     callers = [wait for wait in waits if asks_for_input(wait.thread) and wait not in called]
     if not called or not callers:
         return None
-    case = Case(prior=-1.5)
+    case = Case("callback-deadlock")
     where = [process.rank]
     said = f"Python code that the step calls waits for a lock without a timeout: {called[0].at}"
-    case.supports(1.0, evidence(said, "stacks", where))
-    case.supports(0.5, evidence(f"the caller waits for it to end: {callers[0].at}", "stacks", where))
+    case.saw("callback-waits-for-lock", said, "stacks", where)
+    case.saw("caller-waits", f"the caller waits for it to end: {callers[0].at}", "stacks", where)
     _look_at_others(case, [wait for wait in waits if wait not in (*called, *callers)], where)
     if stood_still(process, called[0].thread.tid):
-        case.supports(0.5, evidence("it was not scheduled between two looks", "two looks", where))
+        case.saw("not-scheduled", "it was not scheduled between two looks", "two samples", where)
     elif process.samples:
-        case.speaks_against(1.5, evidence("it ran between two looks", "two looks", where))
+        case.saw("ran", "it ran between two looks", "two samples", where)
     else:
-        case.lacks("a second look: attach to the process, or take the dump again after a minute")
+        case.needs("a second look: attach to the process, or take the dump again after a minute")
     return case
 
 
@@ -45,10 +45,10 @@ def _look_at_others(case: Case, others: list[ThreadWait], where: list[str]) -> N
     able = [wait for wait in able if wait.waits not in (For.NOTIFY, For.JOIN)]
     if able:
         said = f"another Python thread may hold the lock: {able[0].at}"
-        case.speaks_against(1.0, evidence(said, "stacks", where))
+        case.saw("other-thread", said, "stacks", where)
     else:
         said = "no other Python thread is at work that could hold the lock"
-        case.supports(1.0, evidence(said, "stacks", where))
+        case.saw("no-other-thread", said, "stacks", where)
 
 
 CAUSE = Cause(
@@ -56,22 +56,31 @@ CAUSE = Cause(
     family="callback-deadlock",
     title="Python code inside of a step waits for a lock that the step's caller holds",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A py_function that waits for a file or a server is a stalled input. Several threads that wait for each "
         "other's locks, with no framework between them, are `lock-order`."
     ),
     versions="tf.py_function, tf.numpy_function and Dataset.from_generator of any release",
-    remedy=(
-        "Let go of the lock before the next batch or step is asked for: copy what is needed, then call",
-        "Or keep locks out of py_function: return the values, and count them in the training loop",
-        "A py_function needs the interpreter lock as well: native callers have to release it before they wait",
+    remedies=(
+        Remedy(
+            "release-before-step",
+            "Let go of the lock before the next batch or step is asked for: copy what is needed, then call",
+        ),
+        Remedy(
+            "no-locks-in-callback",
+            "Or keep locks out of py_function: return the values, and count them in the training loop",
+        ),
+        Remedy(
+            "release-gil",
+            "A py_function needs the interpreter lock as well: native callers have to release it before they wait",
+        ),
     ),
     references=(
         "https://www.tensorflow.org/api_docs/python/tf/py_function",
         "https://docs.python.org/3/library/threading.html#lock-objects",
     ),
     scenario="py-function-deadlock",
-    looks_like=(
+    search_for=(
         "    count (train.py:22)",
         "    _call (tensorflow/python/ops/script_ops.py)",
         "    __call__ (tensorflow/python/ops/script_ops.py)",

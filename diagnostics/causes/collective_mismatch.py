@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from diagnostics.analyze.collectives import collective_of
-from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.analyze.facts import Facts
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Collective, State
 
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
@@ -30,16 +30,16 @@ def _examine_stacks(facts: Facts) -> Case | None:
         ways.setdefault(op, []).append(rank)
     if len(ways) < 2:
         return None
-    case = Case(prior=-2.0)
+    case = Case("collective-mismatch")
     said = "; ".join(f"{_ranks(ranks)} in {op}" for op, ranks in sorted(ways.items()))
-    case.supports(3.3, evidence(f"ranks stand in different collectives: {said}", "stacks", standing))
+    case.saw("stacks-differ", f"ranks stand in different collectives: {said}", "stacks", standing)
     inside = [process for process in facts.processes if process.rank in standing]
     moving = [process.rank for process in inside if process.state in (State.PROGRESSING, State.SLOW)]
     if moving:
-        case.speaks_against(3.0, evidence("one of them moves", "two looks", moving))
+        case.saw("moves", "one of them moves", "two samples", moving)
     elif all(len(process.samples) > 1 for process in inside):
-        case.supports(0.7, evidence("none of them moved between two looks", "two looks", standing))
-    case.lacks("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
+        case.saw("nothing-moved", "none of them moved between two looks", "two samples", standing)
+    case.needs("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
     return case
 
 
@@ -52,15 +52,15 @@ def _groups(facts: Facts) -> dict[str, Table]:
 
 
 def _examine_group(table: Table) -> Case | None:
-    case = Case(prior=-2.0)
+    case = Case("collective-mismatch")
     if parted := _first_parting(table):
         number, ways = parted
         said = "; ".join(f"{_ranks(ranks)} came to {way}" for way, ranks in sorted(ways.items()))
         ranks = [rank for way in ways.values() for rank in way]
-        case.supports(4.5, evidence(f"collective {number}: {said}", "flight recorder", ranks))
+        case.saw("numbers-differ", f"collective {number}: {said}", "flight recorder", ranks)
         for rank in ranks[:1] + ranks[-1:]:
             if frame := next(iter(_own_frames(table[rank][number])), ""):
-                case.supports(0.0, evidence(f"{rank} called it in {frame}", "flight recorder", [rank]))
+                case.saw("called-at", f"{rank} called it in {frame}", "flight recorder", [rank])
         return case
     return _look_for_absent(case, table)
 
@@ -95,8 +95,8 @@ def _look_for_absent(case: Case, table: Table) -> Case | None:
         return None
     op = table[waiting[0]][newest].op
     said = f"{_ranks(waiting)} wait in collective {newest} ({op}), which {_ranks(behind)} never came to"
-    case.supports(1.5, evidence(said, "flight recorder", [*waiting, *behind]))
-    case.lacks(f"what {_ranks(behind)} does instead: its stacks (py-spy dump) say whether it left the loop or is stuck")
+    case.saw("behind", said, "flight recorder", [*waiting, *behind])
+    case.needs(f"what {_ranks(behind)} does instead: its stacks (py-spy dump) say whether it left the loop or is stuck")
     return case
 
 
@@ -121,24 +121,33 @@ CAUSE = Cause(
     family="collective-mismatch",
     title="Ranks came to different collective operations, and wait for each other in them",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A rank that has recorded fewer collectives is not yet one that called another: it may be slow, stuck or dead "
         "on its way. A watchdog's timeout names the operation that waited, not who made it wait."
     ),
     versions="torch.distributed of any release, all backends; Horovod and NCCL programs alike",
-    remedy=(
-        "Let every rank call the same collectives in the same order: no collective under `if rank == 0`, or in an "
-        "exception's handler",
-        "For data of uneven length: DistributedDataParallel.join(), drop_last=True, or a number of steps agreed on",
-        "Find the place: TORCH_DISTRIBUTED_DEBUG=DETAIL checks every collective before it runs (slow)",
+    remedies=(
+        Remedy(
+            "same-order",
+            "Let every rank call the same collectives in the same order: no collective under `if rank == 0`, or in "
+            "an exception's handler",
+        ),
+        Remedy(
+            "join-uneven",
+            "For data of uneven length: DistributedDataParallel.join(), drop_last=True, or a number of steps agreed on",
+        ),
+        Remedy(
+            "debug-detail",
+            "Find the place: TORCH_DISTRIBUTED_DEBUG=DETAIL checks every collective before it runs (slow)",
+        ),
     ),
     references=(
         "https://pytorch.org/tutorials/prototype/flight_recorder_tutorial.html",
         "https://pytorch.org/docs/stable/distributed.html#debugging-torch-distributed-applications",
     ),
     scenario="collective-mismatch",
-    looks_like=(
-        '[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLREDUCE, ...)',
-        '[Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLGATHER, ...)',
+    search_for=(
+        "[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLREDUCE, ...)",
+        "[Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1580, OpType=ALLGATHER, ...)",
     ),
 )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.thread_waits import For, ThreadWait, short, stood_still, waits_of
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State
 
 _INSIDE = (For.NOTIFY, For.JOIN)
@@ -27,19 +27,19 @@ def _examine_process(process: Process) -> Case | None:
     waiting = [wait for wait in waits if wait.waits is For.NOTIFY and not wait.limited and _in_python(wait)]
     if not waiting:
         return None
-    case = Case(prior=-2.0)
+    case = Case("condition-lost-wakeup")
     where = [process.rank]
-    case.supports(0.5, evidence(f"waits for a notification without a timeout: {waiting[0].at}", "stacks", where))
+    case.saw("waits", f"waits for a notification without a timeout: {waiting[0].at}", "stacks", where)
     outside = [wait for wait in waits if wait.waits not in _INSIDE or wait.limited]
     if outside or len(waits) < len(process.threads):
         other = outside[0].at if outside else "a thread without a stack"
-        case.speaks_against(2.0, evidence(f"another thread may still notify: {other}", "stacks", where))
+        case.saw("other-thread", f"another thread may still notify: {other}", "stacks", where)
     else:
         who = f"all {len(waits)} threads wait for one another" if len(waits) > 1 else "its only thread waits"
-        case.supports(2.5, evidence(f"{who}, none for the outside world", "stacks", where))
+        case.saw("all-wait-inside", f"{who}, none for the outside world", "stacks", where)
     if process.state is not State.HUNG and _sleeps_by_design(waits):
         said = "the main thread waits on an event, as programs do that have done their work or end by a signal"
-        case.speaks_against(2.5, evidence(said, "stacks", where))
+        case.saw("by-design", said, "stacks", where)
     _look_at_progress(case, process, waiting)
     return case
 
@@ -47,11 +47,11 @@ def _examine_process(process: Process) -> Case | None:
 def _look_at_progress(case: Case, process: Process, waiting: list[ThreadWait]) -> None:
     where = [process.rank]
     if process.state is State.HUNG:
-        case.supports(1.0, evidence("it is silent for longer than its history allows", "recorder", where))
+        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
     elif all(stood_still(process, wait.thread.tid) for wait in waiting):
-        case.supports(0.3, evidence("none of them was scheduled between two looks", "two looks", where))
+        case.saw("not-scheduled", "none of them was scheduled between two looks", "two samples", where)
     if not process.samples:
-        case.lacks("a second look: attach to the process, or take the dump again after a minute")
+        case.needs("a second look: attach to the process, or take the dump again after a minute")
 
 
 def _in_python(wait: ThreadWait) -> bool:
@@ -71,26 +71,33 @@ CAUSE = Cause(
     family="lost-wakeup",
     title="All threads wait for one another: a notification was lost, or nobody is left to send it",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A main thread that sleeps on an event until a signal ends the program stands still by design. A thread that "
         "waits for a socket, file or timer may still notify the others."
     ),
     versions="Any program with conditions, events or queues",
-    remedy=(
-        "Wait for a state, not for the notification: condition.wait_for(predicate), or `while not predicate: wait()`",
-        "Change the state and notify under the same lock",
-        "Use queue.Queue in place of a condition of your own; give waits a timeout and say when it passes",
+    remedies=(
+        Remedy(
+            "wait-for-state",
+            "Wait for a state, not for the notification: condition.wait_for(predicate), or `while not predicate: "
+            "wait()`",
+        ),
+        Remedy("notify-under-lock", "Change the state and notify under the same lock"),
+        Remedy(
+            "use-queue",
+            "Use queue.Queue in place of a condition of your own; give waits a timeout and say when it passes",
+        ),
     ),
     references=(
         "https://docs.python.org/3/library/threading.html#condition-objects",
         "https://docs.python.org/3/library/queue.html",
     ),
     scenario="condition-lost-wakeup",
-    looks_like=(
+    search_for=(
         'Thread 4711 (idle): "MainThread"',
-        '    wait (threading.py:320)',
-        '    wait_unchecked (train.py:41)',
+        "    wait (threading.py:320)",
+        "    wait_unchecked (train.py:41)",
         'Thread 4712 (idle): "producer"',
-        '    wait (threading.py:320)',
+        "    wait (threading.py:320)",
     ),
 )

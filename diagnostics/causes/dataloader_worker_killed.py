@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.thread_waits import short
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State, Thread
 from diagnostics.stacks.prefix_tree import main_thread
 
@@ -24,16 +24,16 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     main = main_thread(process)
     if process.state in (State.PROGRESSING, State.FINISHED) or main is None or not _passes(main, "_try_get_data"):
         return None
-    case = Case(prior=-2.0)
+    case = Case("dataloader-worker-killed")
     where = [process.rank]
-    case.supports(0.5, evidence("the trainer waits for a batch of its DataLoader's workers", "stacks", where))
+    case.saw("waits", "the trainer waits for a batch of its DataLoader's workers", "stacks", where)
     children = [child for child in facts.processes if child.rank.startswith(f"child/{process.rank}/")]
     if not process.samples:
-        case.lacks("the workers: attach to the trainer, which looks at its children as well")
+        case.needs("the workers: attach to the trainer, which looks at its children as well")
         return case
     _look_at_workers(case, process, children)
     if process.state is State.HUNG:
-        case.supports(1.0, evidence("it is silent for longer than its history allows", "recorder", where))
+        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
     return case
 
 
@@ -44,17 +44,17 @@ def _look_at_workers(case: Case, process: Process, children: Sequence[Process]) 
     dead = [child for child in children if child.state is State.FINISHED]
     if busy:
         said = "a worker is at work on a batch, or stuck in it"
-        case.speaks_against(3.0, evidence(said, "stacks", names(busy)))
+        case.saw("worker-busy", said, "stacks", names(busy))
     elif unread:
-        case.lacks(f"stacks of {', '.join(names(unread))}, to see whether it works on a batch")
+        case.needs(f"stacks of {', '.join(names(unread))}, to see whether it works on a batch")
     elif workers:
         said = "every worker that is left waits to be asked: nobody works on the batch that the trainer waits for"
-        case.supports(2.5, evidence(said, "stacks", names(workers)))
+        case.saw("workers-idle", said, "stacks", names(workers))
     else:
-        case.supports(3.0, evidence("it has no worker left", "processes", [process.rank]))
+        case.saw("no-worker", "it has no worker left", "processes", [process.rank])
     if dead:
-        case.supports(1.0, evidence("a child has ended", "processes", names(dead)))
-    case.lacks("how a worker ended: the kernel's log (dmesg) names whom it ended when memory ran out")
+        case.saw("worker-ended", "a child has ended", "processes", names(dead))
+    case.needs("how a worker ended: the kernel's log (dmesg) names whom it ended when memory ran out")
 
 
 def _passes(thread: Thread, function: str) -> bool:
@@ -80,7 +80,7 @@ CAUSE = Cause(
     family="dataloader-worker",
     title="A DataLoader's worker is gone, and the trainer waits for its batch",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "Workers that are at work on a batch may be slow, or stuck in it: then look at their stacks. A DataLoader that "
         "notices the end of a worker raises an error, and does not hang."
     ),
@@ -88,18 +88,25 @@ CAUSE = Cause(
         "PyTorch of any release, in programs that ignore SIGCHLD, replace its handler, or collect the ends of "
         "children that are not theirs (waitpid(-1))"
     ),
-    remedy=(
-        "Leave SIGCHLD alone: no signal.signal(SIGCHLD, SIG_IGN), and no waitpid(-1), in a process with DataLoaders",
-        "See why the worker ended: out of memory (fewer workers, a smaller prefetch_factor), or too little shared "
-        "memory (a larger /dev/shm: docker run --shm-size)",
-        "DataLoader(timeout=...) turns the wait into an error",
+    remedies=(
+        Remedy(
+            "leave-sigchld",
+            "Leave SIGCHLD alone: no signal.signal(SIGCHLD, SIG_IGN), and no waitpid(-1), in a process with "
+            "DataLoaders",
+        ),
+        Remedy(
+            "memory-of-workers",
+            "See why the worker ended: out of memory (fewer workers, a smaller prefetch_factor), or too little "
+            "shared memory (a larger /dev/shm: docker run --shm-size)",
+        ),
+        Remedy("loader-timeout", "DataLoader(timeout=...) turns the wait into an error"),
     ),
     references=(
         "https://pytorch.org/docs/stable/data.html#multi-process-data-loading",
         "https://man7.org/linux/man-pages/man2/waitpid.2.html",
     ),
     scenario="dataloader-worker-killed",
-    looks_like=(
+    search_for=(
         "    get (multiprocessing/queues.py:113)",
         "    _try_get_data (torch/utils/data/dataloader.py:1251)",
         "    _next_data (torch/utils/data/dataloader.py:1448)",

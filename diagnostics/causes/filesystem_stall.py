@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.causes import Case, Cause
+from diagnostics.analyze.facts import Facts
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process, State, ThreadSample
 
 _KERNEL_WAITS = (
@@ -31,20 +31,19 @@ def examine(facts: Facts) -> Case | None:
     stuck = [(process, found) for process in facts.processes if (found := waiting(process))]
     if not stuck:
         return None
-    case = Case(prior=-1.5)
+    case = Case("filesystem-stall")
     case.title = f"{', '.join(process.rank for process, _ in stuck)} waits for a file system that does not answer"
     for process, found in stuck:
-        first = process is stuck[0][0]
         wait = found[0][1]
         said = f"{len(found)} threads wait for a file system to answer ({wait}), at both looks in the same call"
-        case.supports(3.0 if first else 0.0, evidence(said, "wchan", [process.rank]))
+        case.saw("waits", said, "wchan", [process.rank])
         if process.state is State.HUNG:
-            case.supports(1.0 if first else 0.0, evidence("nothing else of it moves", "two looks", [process.rank]))
+            case.saw("hung", "nothing else of it moves", "two samples", [process.rank])
         if any(thread.state == "D" for thread, _ in found):
             said = "in uninterruptible sleep: not even a signal ends it"
-            case.supports(0.3 if first else 0.0, evidence(said, "process states", [process.rank]))
+            case.saw("state-d", said, "process states", [process.rank])
     if not facts.hung:
-        case.speaks_against(2.0, evidence("no rank hangs", "recorder"))
+        case.saw("no-rank-hangs", "no rank hangs", "recorder")
     return case
 
 
@@ -53,13 +52,22 @@ CAUSE = Cause(
     family="filesystem-stall",
     title="A rank waits for a file system that does not answer",
     examine=examine,
-    not_to_be_taken_for="A slow disk answers in the end: then the call is another one at the second look.",
+    not_to_be_confused_with="A slow disk answers in the end: then the call is another one at the second look.",
     versions="any",
-    remedy=(
-        "Look at the server of the mount, and at the way to it: mount, nfsstat, the storage's own health page",
-        "Copy the input to a local disk before training, or let the client give up (soft, timeo, retrans)",
+    remedies=(
+        Remedy(
+            "look-at-mount",
+            "Look at the server of the mount, and at the way to it: mount, nfsstat, the storage's own health page",
+        ),
+        Remedy(
+            "local-copy",
+            "Copy the input to a local disk before training, or let the client give up (soft, timeo, retrans)",
+        ),
     ),
-    references=("https://man7.org/linux/man-pages/man5/nfs.5.html", "https://docs.kernel.org/filesystems/fuse/fuse.html"),
+    references=(
+        "https://man7.org/linux/man-pages/man5/nfs.5.html",
+        "https://docs.kernel.org/filesystems/fuse/fuse.html",
+    ),
     scenario="nfs-like-stall",
-    looks_like=("$ cat /proc/4711/task/4711/wchan", "request_wait_answer"),
+    search_for=("$ cat /proc/4711/task/4711/wchan", "request_wait_answer"),
 )

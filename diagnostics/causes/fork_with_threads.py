@@ -6,9 +6,9 @@ can ever let go, and which was made by a fork and not by starting a program.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.thread_waits import For, ThreadWait, short, stood_still, waits_of
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State
 
 _FORKS = frozenset({"fork", "_launch", "_after_fork", "os_fork", "os_fork_impl", "_fork", "fork_exec"})
@@ -24,16 +24,16 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if len(lockers) != 1 or process.state is State.FINISHED:
         return None
     (locker,) = lockers
-    case = Case(prior=-1.5)
+    case = Case("fork-with-threads")
     where = [process.rank]
     if len(process.threads) == 1 and len(_tids(process)) <= 1:
         said = f"the only thread of this process waits for a lock without a timeout: {locker.at}"
-        case.supports(1.5, evidence(said, "stacks", where))
+        case.saw("only-thread", said, "stacks", where)
     else:
-        case.speaks_against(1.0, evidence("the process has other threads, which may hold the lock", "stacks", where))
+        case.saw("other-threads", "the process has other threads, which may hold the lock", "stacks", where)
     _look_at_birth(case, process, locker, facts)
     if stood_still(process, locker.thread.tid):
-        case.supports(0.8, evidence("it was not scheduled between two looks", "two looks", where))
+        case.saw("not-scheduled", "it was not scheduled between two looks", "two samples", where)
     return case
 
 
@@ -47,14 +47,14 @@ def _look_at_birth(case: Case, process: Process, locker: ThreadWait, facts: Fact
     parent = _parent(process, facts)
     if fork:
         said = f"its stack goes through the fork that made it ({fork.function})"
-        case.supports(1.5, evidence(said, "stacks", [process.rank]))
+        case.saw("forked", said, "stacks", [process.rank])
     elif parent and parent.command == process.command:
-        case.supports(1.0, evidence("it runs on with its parent's command line: a fork, no new program", "processes"))
+        case.saw("same-program", "it runs on with its parent's command line: a fork, no new program", "processes")
     else:
-        case.lacks("whether the process was made by a fork: look at its parent as well")
+        case.needs("whether the process was made by a fork: look at its parent as well")
     if parent and len(_tids(parent)) > 1:
         said = f"its parent has {len(_tids(parent))} threads, of which a fork copies one"
-        case.supports(0.7, evidence(said, "processes", [parent.rank]))
+        case.saw("parent-has-threads", said, "processes", [parent.rank])
 
 
 def _parent(process: Process, facts: Facts) -> Process | None:
@@ -69,17 +69,23 @@ CAUSE = Cause(
     family="fork-with-threads",
     title="A forked child waits for a lock that a thread of its parent held at the fork",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A lock of multiprocessing (shared by processes) can be let go by another process. A thread that takes a "
         "lock twice waits in the same way, without any fork."
     ),
     versions="Every POSIX system; CPython warns from 3.12 on; multiprocessing starts by fork on Linux before 3.14",
-    remedy=(
-        "Start processes by spawn or forkserver: multiprocessing.set_start_method('spawn'), or DataLoader's "
-        "multiprocessing_context='spawn'",
-        "Or fork before any thread is started: before frameworks are imported or sessions made",
-        "For your own locks: os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, "
-        "after_in_child=lock.release)",
+    remedies=(
+        Remedy(
+            "spawn",
+            "Start processes by spawn or forkserver: multiprocessing.set_start_method('spawn'), or DataLoader's "
+            "multiprocessing_context='spawn'",
+        ),
+        Remedy("fork-first", "Or fork before any thread is started: before frameworks are imported or sessions made"),
+        Remedy(
+            "register-at-fork",
+            "For your own locks: os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, "
+            "after_in_child=lock.release)",
+        ),
     ),
     references=(
         "https://github.com/python/cpython/issues/50970",
@@ -87,11 +93,11 @@ CAUSE = Cause(
         "https://github.com/pytorch/pytorch/issues/1355",
     ),
     scenario="fork-with-threads",
-    looks_like=(
+    search_for=(
         'Thread 4711 (idle): "MainThread"',
-        '    lock_PyThread_acquire_lock (libpython3.11.so.1.0)',
-        '    count_rows (train.py:20)',
-        '    run (multiprocessing/process.py:108)',
-        '    _launch (multiprocessing/popen_fork.py:71)',
+        "    lock_PyThread_acquire_lock (libpython3.11.so.1.0)",
+        "    count_rows (train.py:20)",
+        "    run (multiprocessing/process.py:108)",
+        "    _launch (multiprocessing/popen_fork.py:71)",
     ),
 )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.progress import Limits, has_moved
 from diagnostics.analyze.thread_waits import For, ThreadWait, waits_of
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process
 from diagnostics.stacks.prefix_tree import telling_frames
 
@@ -29,17 +29,17 @@ def _examine_process(process: Process) -> Case | None:
     starved = [wait for wait in waits if wait.waits is For.GIL]
     if not starved:
         return None
-    case = Case(prior=-1.5)
+    case = Case("gil-held")
     where = [process.rank]
     said = f"{len(starved)} threads wait for the interpreter lock, such as {starved[0].at}"
-    case.supports(1.0, evidence(said.replace("1 threads wait", "a thread waits"), "native stacks", where))
+    case.saw("starved", said.replace("1 threads wait", "a thread waits"), "native stacks", where)
     _look_at_holder(case, [wait for wait in waits if wait not in starved], where)
     if len(process.samples) < 2:
-        case.lacks("a second look, to see whether the holder of the interpreter lock computes: attach to the process")
+        case.needs("a second look, to see whether the holder of the interpreter lock computes: attach to the process")
     elif moved := has_moved(process.samples, Limits()):
-        case.speaks_against(3.0, evidence(f"the process is at work: {moved}", "two looks", where))
+        case.saw("moved", f"the process is at work: {moved}", "two samples", where)
     else:
-        case.supports(1.0, evidence("nothing moved between two looks: nobody computes", "two looks", where))
+        case.saw("nothing-moved", "nothing moved between two looks: nobody computes", "two samples", where)
     return case
 
 
@@ -47,16 +47,16 @@ def _look_at_holder(case: Case, others: Sequence[ThreadWait], where: list[str]) 
     told = [wait for wait in others if wait.thread.holds_gil]
     holders = told or [wait for wait in others if _may_hold(wait)]
     if not holders:
-        case.lacks("which thread holds the interpreter lock: pystack or py-spy say it of a process that stands still")
+        case.needs("which thread holds the interpreter lock: pystack or py-spy say it of a process that stands still")
         return
     holder = holders[0]
     inner = [frame.function for frame in telling_frames(holder.thread) if frame.native]
     call = f"{holder.at} in {inner[-1]}" if inner else holder.at
     if holder.waits in _BLOCKING:
         said = f"the thread that holds it waits in native code for {holder.waits.value}: {call}"
-        case.supports(2.0 if told else 1.2, evidence(said, "native stacks", where))
+        case.saw("holder-waits", said, "native stacks", where)
     else:
-        case.supports(0.3, evidence(f"the thread that holds it is in {call}", "native stacks", where))
+        case.saw("holder-elsewhere", f"the thread that holds it is in {call}", "native stacks", where)
 
 
 def _may_hold(wait: ThreadWait) -> bool:
@@ -72,27 +72,30 @@ CAUSE = Cause(
     family="gil-deadlock",
     title="Native code waits and keeps the interpreter lock, which the threads that it waits for need",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "Threads that wait for the interpreter lock are common in a busy program. Only a holder that itself waits, "
         "with nothing moving between two looks, is a deadlock; a holder that computes is slow."
     ),
     versions="CPython of any release with an interpreter lock; extensions, ctypes.PyDLL, callbacks from native threads",
-    remedy=(
-        "Release the lock around the native wait: Py_BEGIN_ALLOW_THREADS, pybind11's call_guard<gil_scoped_release>, "
-        "`with nogil` in Cython, ctypes.CDLL in place of ctypes.PyDLL",
-        "Or do not wait in native code for what a Python thread has to do",
+    remedies=(
+        Remedy(
+            "release-gil",
+            "Release the lock around the native wait: Py_BEGIN_ALLOW_THREADS, pybind11's "
+            "call_guard<gil_scoped_release>, `with nogil` in Cython, ctypes.CDLL in place of ctypes.PyDLL",
+        ),
+        Remedy("no-native-wait", "Or do not wait in native code for what a Python thread has to do"),
     ),
     references=(
         "https://docs.python.org/3/c-api/init.html#releasing-the-gil-from-extension-code",
         "https://pybind11.readthedocs.io/en/stable/advanced/misc.html#global-interpreter-lock-gil",
     ),
     scenario="gil-held",
-    looks_like=(
+    search_for=(
         'Thread 4711 (active+gil): "MainThread"',
-        '    read (libc.so.6)',
-        '    _ctypes_callproc (_ctypes.so)',
+        "    read (libc.so.6)",
+        "    _ctypes_callproc (_ctypes.so)",
         'Thread 4712 (idle): "loader"',
-        '    pthread_cond_timedwait (libc.so.6)',
-        '    take_gil (libpython3.11.so.1.0)',
+        "    pthread_cond_timedwait (libc.so.6)",
+        "    take_gil (libpython3.11.so.1.0)",
     ),
 )

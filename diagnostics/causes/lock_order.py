@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.thread_waits import For, ThreadWait, stood_still, waits_of
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State
 
 _CANNOT_HOLD = (For.NOTIFY, For.JOIN)
@@ -25,23 +25,21 @@ def _examine_process(process: Process) -> Case | None:
     lockers = [wait for wait in waits if wait.waits is For.LOCK and not wait.limited]
     if len(lockers) < 2 or process.state in (State.PROGRESSING, State.FINISHED):
         return None
-    case = Case(prior=0.0)
+    case = Case("lock-order")
     where = [process.rank]
     places = sorted({wait.at for wait in lockers})
     said = f"{len(lockers)} threads wait for locks without a timeout: {', '.join(places)}"
     if len(places) > 1:
-        case.supports(1.0, evidence(said, "stacks", where))
+        case.saw("places-differ", said, "stacks", where)
     else:
-        case.speaks_against(
-            2.0, evidence(f"{said}: all at one place, so whoever holds it is elsewhere", "stacks", where)
-        )
+        case.saw("one-place", f"{said}: all at one place, so whoever holds it is elsewhere", "stacks", where)
     _look_at_others(case, [wait for wait in waits if wait not in lockers], where)
     if all(stood_still(process, wait.thread.tid) for wait in lockers):
-        case.supports(0.8, evidence("none of them was scheduled between two looks", "two looks", where))
+        case.saw("not-scheduled", "none of them was scheduled between two looks", "two samples", where)
     elif process.samples:
-        case.speaks_against(1.5, evidence("one of them ran between two looks", "two looks", where))
+        case.saw("ran", "one of them ran between two looks", "two samples", where)
     else:
-        case.lacks("a second look: attach to the process, or take the dump again after a minute")
+        case.needs("a second look: attach to the process, or take the dump again after a minute")
     return case
 
 
@@ -50,14 +48,12 @@ def _look_at_others(case: Case, others: Sequence[ThreadWait], where: list[str]) 
     busy = [wait for wait in able if wait.waits in (For.NOTHING, For.UNKNOWN, For.GIL)]
     if busy:
         said = f"another thread is elsewhere and may hold a lock: {busy[0].at}"
-        case.speaks_against(min(1.2, 0.6 * len(busy)), evidence(said, "stacks", where))
+        case.saw("other-busy", said, "stacks", where)
     elif able:
         said = f"another thread waits for {able[0].waits.value}, and may hold a lock: {able[0].at}"
-        case.speaks_against(0.4, evidence(said, "stacks", where))
+        case.saw("other-waits", said, "stacks", where)
     else:
-        case.supports(
-            1.0, evidence("no other thread of the process is at work that could let them go", "stacks", where)
-        )
+        case.saw("no-other-thread", "no other thread of the process is at work that could let them go", "stacks", where)
 
 
 CAUSE = Cause(
@@ -65,27 +61,27 @@ CAUSE = Cause(
     family="lock-order",
     title="Threads of one process wait for each other's locks",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "Several threads that wait at one place contend for one lock, whose holder may be slow or stuck elsewhere. "
         "A wait with a timeout ends by itself."
     ),
     versions="Any program with threads; Python's threading.Lock and RLock, and mutexes of native code",
-    remedy=(
-        "Take the locks in one order everywhere: the report names the places where they are taken",
-        "Or hold only one at a time: copy what is needed, let go, then take the next",
-        "Or take them with a timeout and let go of all when it passes",
+    remedies=(
+        Remedy("one-order", "Take the locks in one order everywhere: the report names the places where they are taken"),
+        Remedy("one-lock", "Or hold only one at a time: copy what is needed, let go, then take the next"),
+        Remedy("lock-timeout", "Or take them with a timeout and let go of all when it passes"),
     ),
     references=(
         "https://docs.python.org/3/library/threading.html#lock-objects",
         "https://github.com/python/cpython/issues/50970",
     ),
     scenario="lock-order",
-    looks_like=(
+    search_for=(
         'Thread 4711 (idle): "MainThread"',
-        '    lock_PyThread_acquire_lock (libpython3.11.so.1.0)',
-        '    save_numbers (train.py:27)',
+        "    lock_PyThread_acquire_lock (libpython3.11.so.1.0)",
+        "    save_numbers (train.py:27)",
         'Thread 4712 (idle): "saver"',
-        '    lock_PyThread_acquire_lock (libpython3.11.so.1.0)',
-        '    write_metrics (train.py:21)',
+        "    lock_PyThread_acquire_lock (libpython3.11.so.1.0)",
+        "    write_metrics (train.py:21)",
     ),
 )

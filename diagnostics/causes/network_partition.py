@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import UNANSWERED, ends_of
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Connection, Process
 
 
@@ -47,13 +47,12 @@ def examine(facts: Facts) -> Case | None:
     found = list(broken(facts))
     if not found:
         return None
-    case = Case(prior=-1.5)
+    case = Case("network-partition")
     pairs = dict.fromkeys((one.sender, one.receiver) for one in found)
     case.title = "; ".join(f"what {sender} sends does not reach {receiver}" for sender, receiver in pairs)
     alive = {process.rank for process in facts.processes if process not in facts.gone}
     for sender, receiver in pairs:
         seen = next(one for one in found if (one.sender, one.receiver) == (sender, receiver))
-        first = (sender, receiver) == next(iter(pairs))
         what = "connection attempts" if seen.link.state == "SYN_SENT" else "data"
         said = (
             f"{what} from {sender} to {receiver} are lost"
@@ -61,14 +60,14 @@ def examine(facts: Facts) -> Case | None:
             else f"acknowledgements from {sender} to {receiver} are lost"
         )
         said += f": sent {seen.link.backoff} times again without an answer"
-        case.supports(3.0 if first else 0.3, evidence(said, "TCP_INFO", [seen.seen_by]))
+        case.saw("lost", said, "TCP_INFO", [seen.seen_by])
         if {sender, receiver} <= alive:
-            case.supports(1.0 if first else 0.0, evidence("both ends are alive", "processes", [sender, receiver]))
+            case.saw("both-alive", "both ends are alive", "processes", [sender, receiver])
         else:
-            case.speaks_against(4.0, evidence("one of them is gone", "processes", [sender, receiver]))
+            case.saw("gone", "one of them is gone", "processes", [sender, receiver])
     if all((receiver, sender) in pairs for sender, receiver in pairs):
         cut = sorted({rank for pair in pairs for rank in pair})
-        case.supports(0.0, evidence("in both directions", "TCP_INFO", cut))
+        case.saw("both-ways", "in both directions", "TCP_INFO", cut)
     _other_ways(case, facts, {rank for pair in pairs for rank in pair})
     return case
 
@@ -82,7 +81,7 @@ def _other_ways(case: Case, facts: Facts, cut: set[str]) -> None:
         and any(_is_sound(process, link) and link.peer not in cut for link in process.connections)
     ]
     if sound:
-        case.supports(0.5, evidence("their connections to others are sound", "TCP_INFO", sound))
+        case.saw("others-reached", "their connections to others are sound", "TCP_INFO", sound)
 
 
 def _is_sound(process: Process, link: Connection) -> bool:
@@ -94,14 +93,17 @@ CAUSE = Cause(
     family="network-partition",
     title="What one rank sends does not reach another",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A slow or lossy link also sends again, but some of it is acknowledged, and the count in a row stays low. A "
         "frozen or busy peer acknowledges everything, since its kernel does."
     ),
     versions="any",
-    remedy=(
-        "Look at what lies between the two: firewall and network policy, switch, route, MTU",
-        "Let connections notice: GRPC_ARG_KEEPALIVE_TIME_MS where the framework takes it, or tcp_retries2",
+    remedies=(
+        Remedy("look-between", "Look at what lies between the two: firewall and network policy, switch, route, MTU"),
+        Remedy(
+            "keepalive",
+            "Let connections notice: GRPC_ARG_KEEPALIVE_TIME_MS where the framework takes it, or tcp_retries2",
+        ),
     ),
     references=("https://man7.org/linux/man-pages/man7/tcp.7.html",),
 )

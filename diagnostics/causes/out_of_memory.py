@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, evidence, names
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Memory, Process
 from diagnostics.report.text import size
 
@@ -24,16 +24,16 @@ def examine(facts: Facts) -> Case | None:
     counted = [process for process in facts.processes if not process.out_of_memory and _kills(process) > 0]
     if not ended and not counted:
         return None
-    case = Case(prior=-1.0)
+    case = Case("out-of-memory")
     if ended:
         case.title = f"{', '.join(names(ended))} was ended by the kernel at its memory limit"
-        case.supports(5.0, evidence("ended at its memory limit", "cgroup", names(ended)))
+        case.saw("ended", "ended at its memory limit", "cgroup", names(ended))
         case.evidence += [evidence(said, "memory", [p.rank]) for p in ended if (said := _said(p.memory))]
     if any(process.exit_status == -9 for process in ended):
-        case.supports(0.5, evidence("by SIGKILL", "exit status", names(ended)))
+        case.saw("sigkill", "by SIGKILL", "exit status", names(ended))
     for process in counted:
         said = f"{_kills(process)} processes of its control group were ended at the memory limit; it was not"
-        case.supports(1.5 if process is counted[0] else 0.0, evidence(said, "memory.events", [process.rank]))
+        case.saw("counted", said, "memory.events", [process.rank])
     return case
 
 
@@ -42,14 +42,17 @@ CAUSE = Cause(
     family="out-of-memory",
     title="The kernel ended a rank at its memory limit",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "SIGKILL alone may come from anybody: without the control group's own count, or what the container engine saw, "
         "it is `peer-dead`."
     ),
     versions="any",
-    remedy=(
-        "Raise the rank's memory limit, or spread its variables over more servers",
-        "Make buffers smaller: shuffle and prefetch sizes, batch size, the number of parallel calls",
+    remedies=(
+        Remedy("raise-limit", "Raise the rank's memory limit, or spread its variables over more servers"),
+        Remedy(
+            "smaller-buffers",
+            "Make buffers smaller: shuffle and prefetch sizes, batch size, the number of parallel calls",
+        ),
     ),
     references=("https://docs.kernel.org/admin-guide/cgroup-v2.html#memory",),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from diagnostics.analyze.facts import Facts, evidence
-from diagnostics.causes import Case, Cause
+from diagnostics.analyze.facts import Facts
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process, State
 
 _LOST_A_PEER = ("UNAVAILABLE", "Unavailable", "heartbeat", "Socket closed", "Connection reset", "failed to connect")
@@ -21,28 +21,28 @@ def examine(facts: Facts) -> Case | None:
     first = first_to_end(facts)
     if first is None:
         return None
-    case = Case(prior=-1.0)
+    case = Case("peer-dead")
     case.title = f"{first.rank} is gone while the others still need it: {first.state_why}"
     status = first.exit_status
     if status is None:
-        case.supports(2.5, evidence("its process is gone, and it had not finished", "processes", [first.rank]))
-        case.lacks(f"the exit status of {first.rank}: ask whoever started it")
+        case.saw("gone", "its process is gone, and it had not finished", "processes", [first.rank])
+        case.needs(f"the exit status of {first.rank}: ask whoever started it")
     elif status < 0:
-        case.supports(3.5, evidence(f"ended by {_name(-status)}", "exit status", [first.rank]))
+        case.saw("ended-by-signal", f"ended by {_name(-status)}", "exit status", [first.rank])
     else:
-        case.supports(2.0, evidence(f"ended with status {status}", "exit status", [first.rank]))
+        case.saw("ended-with-status", f"ended with status {status}", "exit status", [first.rank])
         _last_words(case, first)
     if first.out_of_memory:
-        case.speaks_against(4.0, evidence("the kernel ended it at its memory limit", "cgroup", [first.rank]))
+        case.saw("out-of-memory", "the kernel ended it at its memory limit", "cgroup", [first.rank])
     later = [process.rank for process in facts.processes if process.exit_order > first.exit_order >= 0]
     if later:
-        case.supports(0.5, evidence("ended after it", "exit order", later))
+        case.saw("others-followed", "ended after it", "exit order", later)
     waiting = [process.rank for process in facts.processes if process.state in (State.HUNG, State.IDLE, State.SLOW)]
     if waiting:
-        case.supports(0.3, evidence("left behind", "processes", waiting))
+        case.saw("left-behind", "left behind", "processes", waiting)
     going_on = [process.rank for process in facts.processes if process.state is State.PROGRESSING]
     if going_on and not waiting and status is None:  # where it is told, the others may not have noticed yet
-        case.speaks_against(3.0, evidence("the others go on without it", "processes", going_on))
+        case.saw("others-go-on", "the others go on without it", "processes", going_on)
     return case
 
 
@@ -56,9 +56,9 @@ def _name(number: int) -> str:
 def _last_words(case: Case, process: Process) -> None:
     said = [line.strip() for line in process.log_tail if line.strip()][-1:]
     if said:
-        case.supports(0.0, evidence(f"its last words: {said[0][:200]}", "log", [process.rank]))
+        case.saw("last-words", f"its last words: {said[0][:200]}", "log", [process.rank])
     if any(word in line for line in process.log_tail[-30:] for word in _LOST_A_PEER):
-        case.speaks_against(2.5, evidence("it says that it had lost a peer before it ended", "log", [process.rank]))
+        case.saw("lost-a-peer", "it says that it had lost a peer before it ended", "log", [process.rank])
 
 
 CAUSE = Cause(
@@ -66,14 +66,20 @@ CAUSE = Cause(
     family="peer-dead",
     title="A rank has ended while the others still need it",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A rank that ends because its peer did is not the cause: the first to end is. One that the kernel ended at its "
         "memory limit is `out-of-memory`; one that has finished its work is not dead."
     ),
     versions="any",
-    remedy=(
-        "See how it ended: SIGKILL by a scheduler or an administrator, SIGSEGV and SIGABRT by a fault of its own",
-        "Start the rank again; parameter servers lose their variables, so restore from a checkpoint",
+    remedies=(
+        Remedy(
+            "how-it-ended",
+            "See how it ended: SIGKILL by a scheduler or an administrator, SIGSEGV and SIGABRT by a fault of its own",
+        ),
+        Remedy(
+            "restart-rank",
+            "Start the rank again; parameter servers lose their variables, so restore from a checkpoint",
+        ),
     ),
     references=("https://www.tensorflow.org/guide/distributed_training",),
 )

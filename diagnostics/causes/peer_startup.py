@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.tf_sessions import asked_for, is_making_a_session, trained_before
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process
 
 
@@ -16,34 +16,34 @@ def examine(facts: Facts) -> Case | None:
         return None
     if any(process.flight and process.flight.steps for process in facts.processes):
         return None
-    case = Case(prior=-1.5)
+    case = Case("peer-startup")
     who = ", ".join(facts.missing_ranks or sorted(waits)) or "a rank"
     case.title = f"{who} never came up, and the others wait for it"
     if facts.missing_ranks:
-        case.supports(1.5, evidence("no process of it is known", "roll call", facts.missing_ranks))
+        case.saw("missing", "no process of it is known", "roll call", facts.missing_ranks)
     if waits:
-        case.supports(2.0, evidence("the others say that they still wait for it to answer", "log", sorted(waits)))
+        case.saw("log-names", "the others say that they still wait for it to answer", "log", sorted(waits))
     if asking:
         said = "makes a session, which asks every rank for its devices"
-        case.supports(0.7, evidence(said, "stacks and log", names(asking)))
+        case.saw("asks", said, "stacks and log", names(asking))
         _look_at_past(case, asking)
         _look_for_silent(case, facts, asking)
     if untrained:
-        case.supports(2.0, evidence("has not come to its first step", "recorder", names(untrained)))
+        case.saw("no-step-yet", "has not come to its first step", "recorder", names(untrained))
     knocking = [process for process in facts.processes if any(link.state == "SYN_SENT" for link in process.connections)]
     if knocking:
-        case.supports(0.5, evidence("tries to connect, and nobody answers", "TCP_INFO", names(knocking)))
+        case.saw("connects-in-vain", "tries to connect, and nobody answers", "TCP_INFO", names(knocking))
     if waits and facts.missing_ranks and not waits & set(facts.missing_ranks):
-        case.speaks_against(1.0, evidence("they wait for another one than is missing", "log", sorted(waits)))
+        case.saw("another-missing", "they wait for another one than is missing", "log", sorted(waits))
     if not facts.missing_ranks:
-        case.lacks(f"whether {who} runs at all: attach to it, or look at its log")
+        case.needs(f"whether {who} runs at all: attach to it, or look at its log")
     return case
 
 
 def _look_at_past(case: Case, asking: list[Process]) -> None:
     told = [(process, how) for process in asking if (how := trained_before(process))]
     for process, how in told[:1]:
-        case.speaks_against(3.0, evidence(f"has trained before: {how}", "log", [process.rank]))
+        case.saw("trained-before", f"has trained before: {how}", "log", [process.rank])
 
 
 def _look_for_silent(case: Case, facts: Facts, asking: list[Process]) -> None:
@@ -51,7 +51,7 @@ def _look_for_silent(case: Case, facts: Facts, asking: list[Process]) -> None:
     linked = {link.peer for process in asking for link in process.connections} | set(names(asking))
     apart = [p for p in facts.processes if p.rank not in linked and "child/" not in p.rank and p.pid > 0]
     if apart and any(process.connections for process in asking):
-        case.supports(1.0, evidence("runs, and has no connection to those that ask", "TCP_INFO", names(apart)))
+        case.saw("unconnected", "runs, and has no connection to those that ask", "TCP_INFO", names(apart))
 
 
 def _before_first_step(process: Process) -> bool:
@@ -64,15 +64,21 @@ CAUSE = Cause(
     family="peer-startup",
     title="A rank never came up, and the others wait for it",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A rank that is missing from the roll call may run where nobody looked. Once a step has been done it is not "
         "the start that is stuck."
     ),
     versions="any; TensorFlow 1 names who it waits for in its log",
-    remedy=(
-        "Start the missing rank, or look at why it does not come up: its log, its image, the scheduler's queue",
-        "Check that its address in the cluster's specification is the one it serves on",
-        "Give workers device filters, so that they wait for the servers and not for one another",
+    remedies=(
+        Remedy(
+            "start-rank",
+            "Start the missing rank, or look at why it does not come up: its log, its image, the scheduler's queue",
+        ),
+        Remedy("check-address", "Check that its address in the cluster's specification is the one it serves on"),
+        Remedy(
+            "device-filters",
+            "Give workers device filters, so that they wait for the servers and not for one another",
+        ),
     ),
     references=("https://github.com/tensorflow/tensorflow/issues/12745",),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, names
-from diagnostics.causes import Case, Cause
+from diagnostics.analyze.facts import Facts, names
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import State
 
 _LONG_WAY = 0.02
@@ -14,14 +14,13 @@ def examine(facts: Facts) -> Case | None:
     slow = [process for process in facts.processes if process.state is State.SLOW]
     if not slow or facts.hung:
         return None
-    case = Case(prior=0.0)
+    case = Case("slow")
     case.title = f"{', '.join(names(slow))} is slower than its own history, but it moves"
     for process in slow:
-        said = evidence(process.state_why, "recorder", [process.rank])
-        case.supports(1.0 if process is slow[0] else 0.0, said)
+        case.saw("slow", process.state_why, "recorder", [process.rank])
     _look_at_links(case, facts)
     if facts.gone:
-        case.speaks_against(3.0, evidence("a rank is gone", "processes", names(facts.gone)))
+        case.saw("gone", "a rank is gone", "processes", names(facts.gone))
     return case
 
 
@@ -30,17 +29,17 @@ def _look_at_links(case: Case, facts: Facts) -> None:
     if far := [(process, link) for process, link in between if link.rtt >= _LONG_WAY]:
         process, link = max(far, key=lambda pair: pair[1].rtt)
         said = f"a round trip to {link.peer} takes {link.rtt * 1000:.0f} ms"
-        case.supports(0.5, evidence(said, "TCP_INFO", [process.rank]))
+        case.saw("far", said, "TCP_INFO", [process.rank])
     if lossy := [(process, link) for process, link in between if link.retransmits]:
         process, link = max(lossy, key=lambda pair: pair[1].retransmits)
         said = f"{link.retransmits} segments to {link.peer} had to be sent again"
-        case.supports(0.3, evidence(said, "TCP_INFO", [process.rank]))
+        case.saw("lossy", said, "TCP_INFO", [process.rank])
     if full := [(process, link) for process, link in between if link.unsent]:
         process, link = max(full, key=lambda pair: pair[1].unsent)
-        case.supports(0.3, evidence(f"{link.unsent} bytes to {link.peer} wait to be sent", "TCP_INFO", [process.rank]))
+        case.saw("backlog", f"{link.unsent} bytes to {link.peer} wait to be sent", "TCP_INFO", [process.rank])
     shaped = [p for p in facts.processes for one in p.interfaces if one.discipline in ("netem", "tbf")]
     if shaped:
-        case.supports(0.3, evidence("its link is shaped", "queueing discipline", names(shaped)))
+        case.saw("shaped", "its link is shaped", "queueing discipline", names(shaped))
 
 
 CAUSE = Cause(
@@ -48,11 +47,16 @@ CAUSE = Cause(
     family="slow",
     title="A rank is slower than its own history, but it moves",
     examine=examine,
-    not_to_be_taken_for="A hang: what is slow comes to an end by itself. A rank held up by its quota is `throttled`.",
+    not_to_be_confused_with=(
+        "A hang: what is slow comes to an end by itself. A rank held up by its quota is `throttled`."
+    ),
     versions="any",
-    remedy=(
-        "Compare the ranks: who is slow by itself, and who only waits for it",
-        "Look at the link (round trip, segments sent again), the disk and the neighbours on its machine",
+    remedies=(
+        Remedy("compare-ranks", "Compare the ranks: who is slow by itself, and who only waits for it"),
+        Remedy(
+            "look-at-link",
+            "Look at the link (round trip, segments sent again), the disk and the neighbours on its machine",
+        ),
     ),
     references=("https://man7.org/linux/man-pages/man8/ss.8.html",),
 )

@@ -6,9 +6,9 @@ for the child's end.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.thread_waits import For, waits_of
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process
 
 _WRITES = ("write", "__write", "__GI___write", "__libc_write", "__GI___libc_write", "os_write")
@@ -25,14 +25,14 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _case(parent: Process, at: str, child: Process) -> Case:
-    case = Case(prior=-2.0)
+    case = Case("subprocess-pipe-full")
     said = f"{parent.rank} waits for a child process to end: {at}"
-    case.supports(1.0, evidence(said, "stacks", [parent.rank]))
+    case.saw("parent-waits", said, "stacks", [parent.rank])
     if call := _stuck_in_pipe(child):
-        case.supports(3.5, evidence(f"that child waits to write into a full pipe ({call})", "kernel", [child.rank]))
+        case.saw("child-in-pipe", f"that child waits to write into a full pipe ({call})", "kernel", [child.rank])
     else:
-        case.supports(0.7, evidence("that child is in write()", "stacks", [child.rank]))
-        case.lacks("whether it writes into a pipe: the child's /proc/PID/wchan (attach to both), or ls -l /proc/PID/fd")
+        case.saw("child-writes", "that child is in write()", "stacks", [child.rank])
+        case.needs("whether it writes into a pipe: the child's /proc/PID/wchan (attach to both), or ls -l /proc/PID/fd")
     return case
 
 
@@ -54,25 +54,28 @@ CAUSE = Cause(
     family="pipe-full",
     title="A child process cannot write on, because its parent waits for its end before it reads",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A child that writes to a pipe whose reader is slow goes on by itself. Here the reader waits for the writer to "
         "end."
     ),
     versions="Any POSIX system; a pipe holds 64 KiB on Linux unless it was set otherwise",
-    remedy=(
-        "Use communicate(), or subprocess.run(capture_output=True), in place of wait() and read()",
-        "Or let the output go to a file, or to the log: stdout=None",
+    remedies=(
+        Remedy(
+            "communicate",
+            "Use communicate(), or subprocess.run(capture_output=True), in place of wait() and read()",
+        ),
+        Remedy("output-to-file", "Or let the output go to a file, or to the log: stdout=None"),
     ),
     references=(
         "https://docs.python.org/3/library/subprocess.html#subprocess.Popen.wait",
         "https://man7.org/linux/man-pages/man7/pipe.7.html",
     ),
     scenario="subprocess-pipe-full",
-    looks_like=(
-        '    _try_wait (subprocess.py:1966)',
-        '    _wait (subprocess.py:2024)',
-        '    wait (subprocess.py:1264)',
-        '$ cat /proc/4712/wchan',
-        'anon_pipe_write',
+    search_for=(
+        "    _try_wait (subprocess.py:1966)",
+        "    _wait (subprocess.py:2024)",
+        "    wait (subprocess.py:1264)",
+        "$ cat /proc/4712/wchan",
+        "anon_pipe_write",
     ),
 )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.collectives import collective_of, look_at_absent
-from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.collectives import collective_of
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.progress import is_server
 from diagnostics.analyze.thread_waits import short
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.absent import look_at_absent
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process, State
 from diagnostics.stacks.prefix_tree import main_thread
 
@@ -26,12 +27,12 @@ def examine(facts: Facts) -> Case | None:
     outside = [process for process in ranks if process not in inside and not collective_of(process)]
     if not inside or not outside or len(inside) + len(outside) < len(ranks):
         return None
-    case = Case(prior=-2.0)
+    case = Case("teardown")
     where = "while the process group is taken apart" if _takes_apart(inside[0]) else "at a barrier"
-    case.supports(1.0, evidence(f"waits {where} for the other ranks", "stacks", names(inside)))
+    case.saw("waits", f"waits {where} for the other ranks", "stacks", names(inside))
     if any(process.state in (State.PROGRESSING, State.SLOW) for process in inside):
-        case.speaks_against(3.0, evidence("one of them moves", "two looks", names(inside)))
-    look_at_absent(case, outside, 2.5)
+        case.saw("moves", "one of them moves", "two samples", names(inside))
+    look_at_absent(case, outside)
     _look_at_ends(case, inside)
     return case
 
@@ -44,12 +45,12 @@ def _takes_apart(process: Process) -> bool:
 def _look_at_ends(case: Case, inside: Sequence[Process]) -> None:
     flights = [process.flight for process in inside if process.flight]
     if not flights:
-        case.lacks("whether their training had ended: the flight recorder tells, or the last step in the logs")
+        case.needs("whether their training had ended: the flight recorder tells, or the last step in the logs")
     elif any(flight.open for flight in flights):
-        case.speaks_against(1.0, evidence("has an epoch or a step open: it was not done", "recorder", names(inside)))
+        case.saw("not-done", "has an epoch or a step open: it was not done", "recorder", names(inside))
     else:
         said = "every epoch that it began has ended: it was done with training"
-        case.supports(0.7, evidence(said, "recorder", names(inside)))
+        case.saw("done", said, "recorder", names(inside))
 
 
 CAUSE = Cause(
@@ -57,23 +58,30 @@ CAUSE = Cause(
     family="teardown",
     title="A rank waits at the job's last barrier for ranks that have left without it",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A barrier before a save, or while another rank evaluates, looks the same from the rank that waits: it is what "
         "the others do that tells. A rank that waits in an all-reduce of a step has more data than the rest."
     ),
     versions="torch.distributed of any release; any program with a barrier at its end",
-    remedy=(
-        "Let every rank take the same way out: no `return` or sys.exit() before the last barrier, not in an "
-        "exception's handler either",
-        "Call destroy_process_group() on every rank, in a `finally`, and once",
-        "Give the last barrier a short timeout: dist.monitored_barrier(timeout=...) names the rank that does not come",
+    remedies=(
+        Remedy(
+            "same-way-out",
+            "Let every rank take the same way out: no `return` or sys.exit() before the last barrier, not in an "
+            "exception's handler either",
+        ),
+        Remedy("destroy-once", "Call destroy_process_group() on every rank, in a `finally`, and once"),
+        Remedy(
+            "monitored-barrier",
+            "Give the last barrier a short timeout: dist.monitored_barrier(timeout=...) names the rank that does "
+            "not come",
+        ),
     ),
     references=(
         "https://pytorch.org/docs/stable/distributed.html#shutdown",
         "https://pytorch.org/docs/stable/distributed.html#torch.distributed.monitored_barrier",
     ),
     scenario="teardown",
-    looks_like=(
+    search_for=(
         "    gloo::transport::UnboundBuffer::waitRecv(...)",
         "    c10d::ProcessGroupGloo::AsyncBarrierWork::run() (libtorch_cpu.so)",
         "    barrier (torch/distributed/distributed_c10d.py)",

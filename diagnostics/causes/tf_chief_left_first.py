@@ -7,9 +7,9 @@ although it has trained before, so the cluster was complete once. TensorFlow's l
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.tf_sessions import asked_for, is_making_a_session, trained_before
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import State
 
 _CHIEFS = ("worker:0", "chief:0", "master:0")
@@ -20,25 +20,23 @@ def examine(facts: Facts) -> Case | None:
     told = [(process, how) for process in asking if (how := trained_before(process))]
     if not told:
         return None
-    case = Case(prior=-2.0)
+    case = Case("tf-chief-left-first")
     said = "makes a session, which waits for an answer of every rank"
-    case.supports(1.2, evidence(said, "stacks and log", names(asking)))
-    case.supports(1.2, evidence(f"has trained before: {told[0][1]}", "log, recorder, connections", [told[0][0].rank]))
+    case.saw("asks", said, "stacks and log", names(asking))
+    case.saw("trained-before", f"has trained before: {told[0][1]}", "log, recorder, connections", [told[0][0].rank])
     silent = {rank for process in asking for rank in asked_for(process)}
     if chiefs := silent & set(_CHIEFS):
-        case.supports(1.5, evidence("does not answer", "log", sorted(chiefs)))
+        case.saw("chief-silent", "does not answer", "log", sorted(chiefs))
         case.title = f"{', '.join(sorted(chiefs))}, the chief, has left, and a new session waits for its answer"
     elif silent:
-        case.speaks_against(
-            1.0, evidence("it is another rank than the chief that does not answer", "log", sorted(silent))
-        )
+        case.saw("other-silent", "it is another rank than the chief that does not answer", "log", sorted(silent))
     else:
-        case.lacks("who does not answer: TensorFlow says so in the log of the waiting rank after 10 s")
+        case.needs("who does not answer: TensorFlow says so in the log of the waiting rank after 10 s")
     left = [process for process in facts.processes if process.rank in _CHIEFS and process.state is State.FINISHED]
     if left:
-        case.supports(1.5, evidence("has finished and left", "recorder", names(left)))
+        case.saw("chief-finished", "has finished and left", "recorder", names(left))
     if dead := [process for process in facts.processes if process.state is State.DEAD]:
-        case.speaks_against(2.5, evidence("ended before it had finished", "processes", names(dead)))
+        case.saw("dead", "ended before it had finished", "processes", names(dead))
     return case
 
 
@@ -47,19 +45,25 @@ CAUSE = Cause(
     family="chief-gone",
     title="The chief has left, and a new session waits for its answer",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "Before the first step it is the start that is stuck: `peer-startup`. A chief that crashed is `peer-dead`. "
         "That workers train on after the chief has saved is no hang, but the saved model lacks what they train."
     ),
     versions="Distributed TensorFlow 1, and tf.compat.v1 in 2; sessions without device filters",
-    remedy=(
-        "Let the chief wait for all workers at a barrier before it saves and leaves (scenario epoch-barrier)",
-        "Give every session device filters, the servers and itself: also those of evaluation and export",
-        "See what the saved model holds: its global step against what was trained",
+    remedies=(
+        Remedy(
+            "epoch-barrier",
+            "Let the chief wait for all workers at a barrier before it saves and leaves (scenario epoch-barrier)",
+        ),
+        Remedy(
+            "device-filters",
+            "Give every session device filters, the servers and itself: also those of evaluation and export",
+        ),
+        Remedy("check-saved-model", "See what the saved model holds: its global step against what was trained"),
     ),
     references=("https://github.com/tensorflow/tensorflow/issues/13337",),
     scenario="chief-first",
-    looks_like=(
+    search_for=(
         "CreateSession still waiting for response from worker: /job:worker/replica:0/task:0",
         "    tensorflow::LocalMaster::CreateSession(...)",
         "    tensorflow::GrpcSession::Create(...)",

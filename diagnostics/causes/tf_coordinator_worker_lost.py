@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-from diagnostics.analyze.facts import Facts, evidence
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.thread_waits import short
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State, Thread
 from diagnostics.stacks.prefix_tree import main_thread
 
@@ -27,22 +27,22 @@ def _examine_process(process: Process) -> Case | None:
     lost = [thread for thread in process.threads if _passes(thread, "wait_on_failure")]
     if not lost:
         return None
-    case = Case(prior=-2.0)
+    case = Case("tf-coordinator-worker-lost")
     where = [process.rank]
     said = f"threads of the coordinator wait for a worker that has failed to come back: {len(lost)}"
-    case.supports(2.0, evidence(said, "stacks", where))
+    case.saw("waits-for-failed", said, "stacks", where)
     main = main_thread(process)
     if main and any(_passes(main, name) for name in _ASKS_IT):
-        case.supports(0.7, evidence("the program waits for the steps that it scheduled", "stacks", where))
+        case.saw("program-waits", "the program waits for the steps that it scheduled", "stacks", where)
     left = [thread for thread in process.threads if _passes(thread, "_process_queue") and thread not in lost]
     if left:
         said = f"{len(left)} other workers are there, and take the steps"
-        case.speaks_against(2.0, evidence(said, "stacks", where))
+        case.saw("workers-left", said, "stacks", where)
     else:
-        case.supports(1.0, evidence("no other worker is there that could take a step", "stacks", where))
+        case.saw("no-worker-left", "no other worker is there that could take a step", "stacks", where)
     if process.state is State.HUNG:
-        case.supports(1.0, evidence("it is silent for longer than its history allows", "recorder", where))
-    case.lacks("how the worker ended: its own log, or whoever started it")
+        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
+    case.needs("how the worker ended: its own log, or whoever started it")
     return case
 
 
@@ -58,22 +58,28 @@ CAUSE = Cause(
     family="peer-dead",
     title="The coordinator waits for workers that are gone: nobody is left to take its steps",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "With other workers left the job goes on, and only this one's share is missing. A parameter server that is "
         "lost ends the coordinator with an error."
     ),
     versions="tf.distribute.coordinator.ClusterCoordinator, TensorFlow 2.4 and newer",
-    remedy=(
-        "Start the worker again, at the address that the cluster's specification has for it: the step is done then",
-        "Let whoever runs the job start lost workers again by itself, and watch how many there are",
-        "Poll coordinator.done() with a limit of your own in place of join()",
+    remedies=(
+        Remedy(
+            "restart-worker",
+            "Start the worker again, at the address that the cluster's specification has for it: the step is done then",
+        ),
+        Remedy(
+            "restart-by-itself",
+            "Let whoever runs the job start lost workers again by itself, and watch how many there are",
+        ),
+        Remedy("poll-done", "Poll coordinator.done() with a limit of your own in place of join()"),
     ),
     references=(
         "https://www.tensorflow.org/tutorials/distribute/parameter_server_training",
         "https://www.tensorflow.org/api_docs/python/tf/distribute/coordinator/ClusterCoordinator",
     ),
     scenario="ps-strategy",
-    looks_like=(
+    search_for=(
         "    wait (threading.py:331)",
         "    wait_on_failure (tensorflow/python/distribute/coordinator/cluster_coordinator.py:955)",
         "    _process_closure (tensorflow/python/distribute/coordinator/cluster_coordinator.py)",

@@ -12,29 +12,29 @@ most ends of epochs.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.job import AUTOTUNE_SLEEP, waits_for_autotuner
 from diagnostics.analyze.progress import Limits, has_moved, silence_of
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 
 
 def examine(facts: Facts) -> Case | None:
     asleep = [process for process in facts.processes if waits_for_autotuner(process)]
     if not asleep:
         return None
-    case = Case(prior=-1.0)
+    case = Case("tf-data-autotune-pause")
     said = "a thread ends an iterator of tf.data, and waits for its autotuner"
-    case.supports(2.0, evidence(said, "native stacks", names(asleep)))
-    case.supports(
-        1.5, evidence("the autotuner sleeps until its next look at the pipeline", "native stacks", names(asleep))
+    case.saw("ends-iterator", said, "native stacks", names(asleep))
+    case.saw(
+        "autotuner-sleeps", "the autotuner sleeps until its next look at the pipeline", "native stacks", names(asleep)
     )
     if any(has_moved(process.samples, Limits()) for process in asleep):
-        case.speaks_against(1.5, evidence("it moves", "two looks", names(asleep)))
+        case.saw("moves", "it moves", "two samples", names(asleep))
     elif any(len(process.samples) > 1 for process in asleep):
-        case.supports(0.5, evidence("nothing moved between two looks", "two looks", names(asleep)))
+        case.saw("nothing-moved", "nothing moved between two looks", "two samples", names(asleep))
     late = [p for p in asleep if p.flight and silence_of(p.flight) > AUTOTUNE_SLEEP]
     if late:
-        case.speaks_against(5.0, evidence("has lasted longer than the autotuner sleeps", "recorder", names(late)))
+        case.saw("too-long", "has lasted longer than the autotuner sleeps", "recorder", names(late))
     return case
 
 
@@ -43,23 +43,29 @@ CAUSE = Cause(
     family="slow",
     title="The end of a tf.data iterator waits for the autotuner to wake, which takes up to a minute",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A hang at the last batch: this one ends by itself, after at most a minute, and comes again at the end of "
         "other epochs. In a collective job the other ranks wait for the one that is in it."
     ),
     versions="TensorFlow 2 with an autotuner in the iterator's root; seen on 2.21",
-    remedy=(
-        "Nothing has to be done for the job to go on",
-        "Take the autotuner out of pipelines that do not need it: `options.autotune.enabled = False`, "
-        "`dataset = dataset.with_options(options)`",
-        "Or do not end the iterator with the epoch: `repeat()` the dataset and count the steps of an epoch",
+    remedies=(
+        Remedy("nothing", "Nothing has to be done for the job to go on"),
+        Remedy(
+            "no-autotune",
+            "Take the autotuner out of pipelines that do not need it: `options.autotune.enabled = False`, `dataset "
+            "= dataset.with_options(options)`",
+        ),
+        Remedy(
+            "repeat",
+            "Or do not end the iterator with the epoch: `repeat()` the dataset and count the steps of an epoch",
+        ),
     ),
     references=(
         "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/framework/model.cc",
         "https://www.tensorflow.org/api_docs/python/tf/data/experimental/AutotuneOptions",
     ),
     scenario="autotune-pause",
-    looks_like=(
+    search_for=(
         "    absl::Notification::WaitForNotification()",
         "    tensorflow::data::UnboundedThreadPool::LogicalThreadWrapper::~LogicalThreadWrapper()",
         "    tensorflow::data::RootDataset::Iterator::~Iterator()",

@@ -8,10 +8,10 @@ notification inside an operation, none of the pool works, and another step has b
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, stack_has, stack_mentions
+from diagnostics.analyze.facts import Facts, stack_has, stack_mentions
 from diagnostics.analyze.tf_steps import REMOTE_STEP
 from diagnostics.analyze.thread_waits import For, stood_still, wait_of
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State, Thread
 
 _POOL = ("WorkerLoop",)
@@ -33,26 +33,26 @@ def _examine_process(process: Process) -> Case | None:
     ]
     if not waiting:
         return None
-    case = Case(prior=-2.5)
+    case = Case("tf-inter-op-pool-exhausted")
     where = [process.rank]
     at = stack_mentions(waiting[0], _HOLD_A_THREAD) or stack_mentions(waiting[0], _OPERATION)
     said = f"{len(waiting)} threads of the pool wait" if len(waiting) > 1 else "a thread of the pool waits"
-    case.supports(2.0 if len(waiting) > 1 else 0.3, evidence(f"{said} inside an operation: {at}", "stacks", where))
+    case.saw("inside-operation", f"{said} inside an operation: {at}", "stacks", where)
     if stack_mentions(waiting[0], _HOLD_A_THREAD):
-        case.supports(1.0, evidence("it is one that holds its thread for as long as it waits", "stacks", where))
+        case.saw("holds-thread", "it is one that holds its thread for as long as it waits", "stacks", where)
     if len(inside) > len(waiting):
-        case.speaks_against(3.0, evidence("another thread of the pool works inside an operation", "stacks", where))
+        case.saw("pool-works", "another thread of the pool works inside an operation", "stacks", where)
     else:
-        case.supports(1.0, evidence("no thread of the pool is at work", "stacks", where))
+        case.saw("pool-idle", "no thread of the pool is at work", "stacks", where)
     steps = [t for t in process.threads if any(stack_has(t, [name]) for name in _STEPS)]
     if len(steps) > 1:
-        case.supports(1.0, evidence(f"{len(steps)} steps have begun, and the pool works on none", "stacks", where))
+        case.saw("steps-begun", f"{len(steps)} steps have begun, and the pool works on none", "stacks", where)
     else:
         said = "no other step is seen that wants a thread: what is waited for may only be slow"
-        case.speaks_against(1.5, evidence(said, "stacks", where))
+        case.saw("one-step", said, "stacks", where)
     if process.state is State.HUNG:
-        case.supports(0.5, evidence("it is silent for longer than its history allows", "recorder", where))
-    case.lacks("how many threads the pool has: inter_op_parallelism_threads, of the server where there is one")
+        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
+    case.needs("how many threads the pool has: inter_op_parallelism_threads, of the server where there is one")
     return case
 
 
@@ -65,16 +65,25 @@ CAUSE = Cause(
     family="thread-pool-exhaustion",
     title="Operations that wait hold all threads of the inter-op pool, and what they wait for finds none",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "One blocking operation that waits for a slow feeder is slow input: as long as a thread of the pool is free, "
         "what it waits for can still run. Idle threads of the intra-op pool look like idle ones of the inter-op pool."
     ),
     versions="Any TensorFlow; likelier with few cores or a small inter_op_parallelism_threads",
-    remedy=(
-        "Give the pool more threads than operations can block at once: inter_op_parallelism_threads, set on "
-        "tf.train.Server where there is one (on the session it has no effect there)",
-        "Run what feeds the blocking operations in a pool of its own (session_inter_op_thread_pool)",
-        "Replace staging areas and blocking Python functions by tf.data or queues, which wait without a thread",
+    remedies=(
+        Remedy(
+            "more-threads",
+            "Give the pool more threads than operations can block at once: inter_op_parallelism_threads, set on "
+            "tf.train.Server where there is one (on the session it has no effect there)",
+        ),
+        Remedy(
+            "own-pool",
+            "Run what feeds the blocking operations in a pool of its own (session_inter_op_thread_pool)",
+        ),
+        Remedy(
+            "no-blocking-operations",
+            "Replace staging areas and blocking Python functions by tf.data or queues, which wait without a thread",
+        ),
     ),
     references=(
         "https://www.tensorflow.org/api_docs/python/tf/compat/v1/ConfigProto",
@@ -82,7 +91,7 @@ CAUSE = Cause(
         "https://github.com/tensorflow/tensorflow/issues/4917",
     ),
     scenario="pool-exhausted",
-    looks_like=(
+    search_for=(
         "    Eigen::NonBlockingThreadPoolTempl<...>::WorkerLoop(...)",
         "    tensorflow::(anonymous namespace)::ExecutorState::Process(...)",
         "    tensorflow::UnstageOp::Compute(tensorflow::OpKernelContext*)",

@@ -9,10 +9,10 @@ RunGraph first. Measured with uprobes, see docs/last-batch.md and docs/window-b.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, input_end, names, stack_mentions
+from diagnostics.analyze.facts import Facts, input_end, names, stack_mentions
 from diagnostics.analyze.progress import MAY_BE_STUCK, is_frozen, is_server, is_stopped
 from diagnostics.analyze.tf_steps import in_remote_step
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Connection, Process, State
 from diagnostics.model.trace import TraceResult, TraceVerdict
 
@@ -26,11 +26,11 @@ def examine(facts: Facts) -> Case | None:
     trace = facts.collection.trace
     if not clients and not (trace and trace.verdict is TraceVerdict.PROVEN):
         return None
-    case = Case(prior=-5.2)  # of jobs stuck in RunStep, few are stuck for this reason
+    case = Case("tf-late-recv-after-abort")  # of jobs stuck in RunStep, few are stuck for this reason
     said = "the client waits in RunStep for its servers' parts of the step"
-    case.supports(0.0, evidence(said, "stacks", names(clients)))
+    case.saw("waits", said, "stacks", names(clients))
     if stopped := [process for process in clients if is_stopped(process) or is_frozen(process)]:
-        case.speaks_against(6.0, evidence("the client itself is stopped or frozen", "procfs", names(stopped)))
+        case.saw("client-stopped", "the client itself is stopped or frozen", "procfs", names(stopped))
     _look_at_end_of_input(case, clients)
     _look_at_servers(case, facts, clients)
     _look_at_connections(case, facts, clients)
@@ -46,27 +46,27 @@ def _look_at_trace(case: Case, trace: TraceResult | None) -> None:
     source = "memory" if trace.method == "memory" else f"live trace ({trace.method})"
     if trace.verdict is TraceVerdict.PROVEN:
         stuck = [call for call in trace.escaped if not call.came_back]
-        case.supports(8.0, evidence(f"proven: {trace.why}", source, dict.fromkeys(call.rank for call in stuck)))
+        case.saw("proven", f"proven: {trace.why}", source, dict.fromkeys(call.rank for call in stuck))
         if trace.did_not_run:
-            case.supports(0.5, evidence("never ran the step that the others ran", source, trace.did_not_run))
+            case.saw("did-not-run", "never ran the step that the others ran", source, trace.did_not_run)
     elif trace.verdict is TraceVerdict.REFUTED:
-        case.speaks_against(8.0, evidence(f"refuted: {trace.why}", source))
+        case.saw("refuted", f"refuted: {trace.why}", source)
     else:
-        case.lacks(f"a trace that shows the race: {trace.why}")
+        case.needs(f"a trace that shows the race: {trace.why}")
 
 
 def _look_at_end_of_input(case: Case, clients: tuple[Process, ...]) -> None:
     ended = [(process, said) for process in clients if (said := input_end(process.flight))]
     for process, said in ended:
-        case.supports(3.3 if process is ended[0][0] else 0.0, evidence(said, "recorder", [process.rank]))
+        case.saw("input-ended", said, "recorder", [process.rank])
     at_end = [process for process, _ in ended]
     elsewhere = [p for p in clients if p not in at_end and p.flight and p.flight.epoch_lengths]
     if elsewhere:
         # Several clients at once, and not all at their end: what holds them all is something else.
         said = "it does not hang in a step in which the input ends"
-        case.speaks_against(2.0 if ended else 1.5, evidence(said, "recorder", names(elsewhere)))
+        case.saw("input-not-ended", said, "recorder", names(elsewhere))
     elif not ended:
-        case.lacks(
+        case.needs(
             "whether the input had ended in the step that hangs: run with the flight recorder, or look at the log "
             "for the epoch's last batch"
         )
@@ -76,28 +76,28 @@ def _look_at_servers(case: Case, facts: Facts, clients: tuple[Process, ...]) -> 
     count = facts.expected_count("ps")
     if count == 1:
         said = "there is only one server: nobody else's error can cancel its part"
-        case.speaks_against(3.0, evidence(said, "roles"))
+        case.saw("one-server", said, "roles")
     elif count > 1:
-        case.supports(0.3, evidence(f"{count} servers: one's error can cancel another's part of the step", "roles"))
+        case.saw("servers", f"{count} servers: one's error can cancel another's part of the step", "roles")
     unseen = [rank for rank in facts.missing_ranks if is_server(rank)]
     if unseen or not facts.servers:
-        case.speaks_against(1.0, evidence("a server was not looked at, and may be gone", "roll call", unseen))
-        case.lacks(f"{', '.join(unseen) or 'the servers'}: attach there as well, to see that they are alive and idle")
+        case.saw("server-unseen", "a server was not looked at, and may be gone", "roll call", unseen)
+        case.needs(f"{', '.join(unseen) or 'the servers'}: attach there as well, to see that they are alive and idle")
     elif gone := [process for process in facts.servers if process in facts.gone]:
-        case.speaks_against(4.0, evidence("a server is gone", "processes", names(gone)))
+        case.saw("server-gone", "a server is gone", "processes", names(gone))
     elif hung := [process for process in facts.servers if process in facts.hung]:
-        case.speaks_against(4.0, evidence("a server hangs itself, or is stopped", "two looks", names(hung)))
+        case.saw("server-hangs", "a server hangs itself, or is stopped", "two samples", names(hung))
     elif unknown := [process for process in facts.servers if process.state is State.UNKNOWN]:
-        case.lacks(f"two looks at {', '.join(names(unknown)[:6])}, to see whether they are idle")
+        case.needs(f"two looks at {', '.join(names(unknown)[:6])}, to see whether they are idle")
     elif all(process.state is State.IDLE for process in facts.servers):
         said = "every server is alive and idle: none works on the step"
-        case.supports(2.0, evidence(said, "two looks", names(facts.servers)))
+        case.saw("servers-idle", said, "two samples", names(facts.servers))
     elif training := _training(facts, clients):
         said = f"every server is alive, and serves {', '.join(names(training)[:6])}"
-        case.supports(1.5, evidence(said, "two looks", names(facts.servers)))
+        case.saw("servers-serve", said, "two samples", names(facts.servers))
     else:
         busy = [process for process in facts.servers if process.state is not State.IDLE]
-        case.speaks_against(1.0, evidence("a server is not idle", "two looks", names(busy)))
+        case.saw("server-busy", "a server is not idle", "two samples", names(busy))
 
 
 def _training(facts: Facts, clients: tuple[Process, ...]) -> tuple[Process, ...]:
@@ -108,7 +108,7 @@ def _training(facts: Facts, clients: tuple[Process, ...]) -> tuple[Process, ...]
 
 def _look_at_connections(case: Case, facts: Facts, clients: tuple[Process, ...]) -> None:
     if not any(process.connections for process in clients):
-        case.lacks("the connections' quiet times (TCP_INFO): attach on the client's host while it hangs")
+        case.needs("the connections' quiet times (TCP_INFO): attach on the client's host while it hangs")
         return
     # What a server has sent and nobody acknowledged is seen at the server only.
     ranks = names(clients)
@@ -117,16 +117,16 @@ def _look_at_connections(case: Case, facts: Facts, clients: tuple[Process, ...])
     troubled = [(process, link) for process, link in links if _in_trouble(link)]
     for process, link in troubled[:4]:
         said = f"data is on its way to {link.peer or link.remote} and not acknowledged"
-        case.speaks_against(2.5, evidence(said, "TCP_INFO", [process.rank]))
+        case.saw("data-on-its-way", said, "TCP_INFO", [process.rank])
     apart = [rank for process in clients for rank in _not_linked(process, facts.servers, links)]
     if apart:
         said = f"there is no connection to {', '.join(dict.fromkeys(apart[:6]))}"
-        case.speaks_against(3.0, evidence(said, "TCP_INFO", ranks))
+        case.saw("not-connected", said, "TCP_INFO", ranks)
     quiet = [link.quiet for process, link in links if process in clients and link.state == "ESTABLISHED"]
     known = [age for age in quiet if age >= 0]
     if known and min(known) >= _QUIET and not troubled and not apart:
         said = f"all its connections are sound, and nothing has moved on them for {min(known):.1f} s"
-        case.supports(1.0, evidence(said, "TCP_INFO", ranks))
+        case.saw("connections-sound", said, "TCP_INFO", ranks)
 
 
 def _in_trouble(link: Connection) -> bool:
@@ -147,14 +147,14 @@ def _look_at_release(case: Case, facts: Facts) -> None:
     release = facts.release("tensorflow")
     said = ".".join(map(str, release))
     if not release:
-        case.lacks("TensorFlow's release")
+        case.needs("TensorFlow's release")
     elif release < (1, 13):
-        case.supports(1.0, evidence(f"TensorFlow {said}: both windows of the race are open before 1.13", "versions"))
+        case.saw("both-windows", f"TensorFlow {said}: both windows of the race are open before 1.13", "versions")
     elif release < (2, 3):
         said = f"TensorFlow {said}: from 1.13 to 2.2 only the narrower window is open, which is hit more rarely"
-        case.speaks_against(0.5, evidence(said, "versions"))
+        case.saw("narrow-window", said, "versions")
     else:
-        case.speaks_against(2.5, evidence(f"TensorFlow {said}: both windows are closed since 2.3", "versions"))
+        case.saw("windows-closed", f"TensorFlow {said}: both windows are closed since 2.3", "versions")
 
 
 def _look_at_work(case: Case, facts: Facts, clients: tuple[Process, ...]) -> None:
@@ -164,11 +164,11 @@ def _look_at_work(case: Case, facts: Facts, clients: tuple[Process, ...]) -> Non
     working = {process.rank: name for process, thread in stacks if (name := stack_mentions(thread, _WORKING))}
     if working:
         rank, name = next(iter(working.items()))
-        case.speaks_against(4.0, evidence(f"a thread is inside an op: {name}", "stacks", [rank]))
+        case.saw("inside-operation", f"a thread is inside an op: {name}", "stacks", [rank])
     elif any(frame.native for _, thread in stacks for frame in thread.frames):
-        case.supports(0.5, evidence("no thread is inside an op", "native stacks", names(looked_at)))
+        case.saw("no-operation", "no thread is inside an op", "native stacks", names(looked_at))
     else:
-        case.lacks("native stacks of all threads")
+        case.needs("native stacks of all threads")
 
 
 CAUSE = Cause(
@@ -176,7 +176,7 @@ CAUSE = Cause(
     family="rendezvous-abort-race",
     title="A receive escaped the abort at the end of the input, and waits for a server that never runs the step",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "Stacks alone look the same for a dead peer, a partition and starved synchronous training; without evidence "
         "that the step had already failed locally this cause is not named."
     ),
@@ -184,11 +184,21 @@ CAUSE = Cause(
         "TensorFlow 1.4 to 1.12 (both windows of the race); 1.13 to 2.2 (the narrower one; hung on 1.13.2, and on "
         "1.15.5 where the input is on a server)"
     ),
-    remedy=(
-        "Upgrade to TensorFlow 2.3 or newer, which closes both windows; 1.13 closes only the wider one (PR 23580)",
-        "Until then, end each epoch by a step count below the end of the data, so that no error ends it",
-        "Or use one parameter server",
-        "Or set inter_op_parallelism_threads=1 on tf.train.Server (set on the session it has no effect there)",
+    remedies=(
+        Remedy(
+            "upgrade",
+            "Upgrade to TensorFlow 2.3 or newer, which closes both windows",
+        ),
+        Remedy("upgrade-1.13", "Or to 1.13, which closes only the wider one (PR 23580)"),
+        Remedy(
+            "stop-by-count",
+            "Until then, end each epoch by a step count below the end of the data, so that no error ends it",
+        ),
+        Remedy("one-server", "Or use one parameter server"),
+        Remedy(
+            "one-inter-op-thread",
+            "Or set inter_op_parallelism_threads=1 on tf.train.Server (set on the session it has no effect there)",
+        ),
     ),
     references=(
         "https://github.com/tensorflow/tensorflow/pull/23580",
@@ -197,7 +207,7 @@ CAUSE = Cause(
         "https://github.com/tensorflow/tensorflow/issues/39015",
     ),
     scenario="last-batch",
-    looks_like=(
+    search_for=(
         '    nsync::nsync_mu_semaphore_p_with_deadline(...)',
         '    tensorflow::MasterSession::ReffedClientGraph::RunPartitionsHelper(...)',
         '    tensorflow::LocalMaster::RunStep(...)',

@@ -8,9 +8,9 @@ the cause: a local session waits, nothing runs, and there is no such thread.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, stack_has, stack_mentions
+from diagnostics.analyze.facts import Facts, stack_has, stack_mentions
 from diagnostics.analyze.thread_waits import short
-from diagnostics.causes import Case, Cause, likeliest
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.model import Process, State, Thread
 
 _LOCAL_STEP = ("DirectSession::WaitForNotification",)
@@ -30,27 +30,27 @@ def _examine_process(process: Process) -> Case | None:
     stepping = [thread for thread in process.threads if stack_has(thread, _LOCAL_STEP)]
     if not stepping:
         return None
-    case = Case(prior=-1.5)
+    case = Case("tf-queue-not-started")
     where = [process.rank]
-    case.supports(0.7, evidence("a step in the process's own session waits to be notified of its end", "stacks", where))
+    case.saw("waits", "a step in the process's own session waits to be notified of its end", "stacks", where)
     others = [thread for thread in process.threads if thread not in stepping]
     if readers := [thread for thread in others if stack_has(thread, _READER)]:
         said = "a reader waits for the queue of file names to give it one"
-        case.supports(1.5, evidence(said, "stacks", where))
+        case.saw("reader-waits", said, "stacks", where)
         others = [thread for thread in others if thread not in readers]
     if working := next((name for thread in others if (name := stack_mentions(thread, _AT_WORK))), ""):
-        case.speaks_against(3.0, evidence(f"a thread is inside an operation: {working}", "stacks", where))
+        case.saw("inside-operation", f"a thread is inside an operation: {working}", "stacks", where)
     else:
-        case.supports(1.0, evidence("no thread is inside an operation: the step waits without one", "stacks", where))
+        case.saw("no-operation", "no thread is inside an operation: the step waits without one", "stacks", where)
     if any(_is_runner(thread) for thread in others):
-        case.speaks_against(1.5, evidence("a queue runner's thread is there", "stacks", where))
+        case.saw("runner", "a queue runner's thread is there", "stacks", where)
     elif any(stack_mentions(thread, _DATASETS) for thread in others):
-        case.speaks_against(1.5, evidence("a Dataset's thread is there: its input is no queue", "stacks", where))
+        case.saw("dataset", "a Dataset's thread is there: its input is no queue", "stacks", where)
     else:
-        case.supports(1.0, evidence("no thread runs a queue runner or a Dataset", "stacks", where))
+        case.saw("no-runner", "no thread runs a queue runner or a Dataset", "stacks", where)
     if process.state is State.HUNG:
-        case.supports(0.5, evidence("it is silent for longer than its history allows", "recorder", where))
-    case.lacks("which operation is pending: look in the graph for a dequeue or read that the step needs")
+        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
+    case.needs("which operation is pending: look in the graph for a dequeue or read that the step needs")
     return case
 
 
@@ -67,24 +67,34 @@ CAUSE = Cause(
     family="queue-not-started",
     title="A step waits on a queue that nobody fills: its queue runners are not running",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A step may also wait, without a thread, on a staging area, a barrier or a collective. A queue whose runner is "
         "alive but slow is slow input."
     ),
     versions="TensorFlow 1, and tf.compat.v1 in 2; graphs exported with their input pipeline, wherever they are run",
-    remedy=(
-        "Call tf.train.start_queue_runners(session, coordinator) after the session is made and the local variables are "
-        "initialized; MonitoredTrainingSession does it by itself",
-        "Do so for every new session: runners belong to the session that they were started with",
-        "To serve an exported graph, feed the tensor behind the queue, or export the graph without its input pipeline",
-        "Or read by tf.data, which needs no runners",
+    remedies=(
+        Remedy(
+            "start-runners",
+            "Call tf.train.start_queue_runners(session, coordinator) after the session is made and the local "
+            "variables are initialized; MonitoredTrainingSession does it by itself",
+        ),
+        Remedy(
+            "every-session",
+            "Do so for every new session: runners belong to the session that they were started with",
+        ),
+        Remedy(
+            "feed-the-tensor",
+            "To serve an exported graph, feed the tensor behind the queue, or export the graph without its input "
+            "pipeline",
+        ),
+        Remedy("use-tf-data", "Or read by tf.data, which needs no runners"),
     ),
     references=(
         "https://www.tensorflow.org/versions/r1.15/api_docs/python/tf/train/start_queue_runners",
         "https://github.com/tensorflow/tensorflow/issues/4917",
     ),
     scenario="queue-runners-off",
-    looks_like=(
+    search_for=(
         "    nsync::nsync_cv_wait_with_deadline(...)",
         "    tensorflow::DirectSession::WaitForNotification(...)",
         "    tensorflow::DirectSession::RunInternal(...)",

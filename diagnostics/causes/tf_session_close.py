@@ -7,10 +7,10 @@ nothing moved between two looks.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, names, stack_mentions
+from diagnostics.analyze.facts import Facts, names, stack_mentions
 from diagnostics.analyze.tf_steps import inside_operation
 from diagnostics.analyze.thread_waits import stood_still
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process, State, Thread
 
 _CLOSING = (
@@ -24,27 +24,27 @@ def examine(facts: Facts) -> Case | None:
     closing = [(p, t, name) for p, t, name in closing if p.state is not State.FINISHED]
     if not closing:
         return None
-    case = Case(prior=-2.0)
+    case = Case("tf-session-close")
     ranks = tuple(dict.fromkeys(process.rank for process, _, _ in closing))
-    case.supports(1.5, evidence(f"is closing: {closing[0][2]}", "stacks", ranks))
+    case.saw("closing", f"is closing: {closing[0][2]}", "stacks", ranks)
     if all(_still(process, thread) for process, thread, _ in closing):
-        case.supports(
-            1.5, evidence("has not moved between two looks, and closing takes milliseconds", "two looks", ranks)
+        case.saw(
+            "not-scheduled", "has not moved between two looks, and closing takes milliseconds", "two samples", ranks
         )
     else:
-        case.speaks_against(2.0, evidence("moves, and may come to its end", "two looks", ranks))
+        case.saw("moves", "moves, and may come to its end", "two samples", ranks)
     left = [process for process in facts.gone if process.rank not in ranks]
     if left or facts.missing_ranks:
         who = (*names(left), *facts.missing_ranks)
-        case.supports(1.5, evidence("has left, and does not answer", "roll call", who))
+        case.saw("peer-left", "has left, and does not answer", "roll call", who)
     else:
-        case.lacks("which ranks of the cluster are still there: attach to all that its specification names")
+        case.needs("which ranks of the cluster are still there: attach to all that its specification names")
     busy = [(process, name) for process, _, _ in closing if (name := inside_operation(process))]
     if busy:
         said = f"a step is still inside an operation, which closing waits for: {busy[0][1]}"
-        case.speaks_against(1.5, evidence(said, "stacks", [busy[0][0].rank]))
+        case.saw("inside-operation", said, "stacks", [busy[0][0].rank])
     if any(process.state is State.HUNG for process, _, _ in closing):
-        case.supports(0.5, evidence("it is silent for longer than its history allows", "recorder", ranks))
+        case.saw("hung", "it is silent for longer than its history allows", "recorder", ranks)
     return case
 
 
@@ -57,7 +57,7 @@ CAUSE = Cause(
     family="session-close-hang",
     title="Closing a session waits for the answer of a rank that has left",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "Closing also waits for steps of other threads that are inside an operation: then that operation is the "
         "cause. A session that is being made, not closed, and waits for a rank is `peer-startup` or "
         "`tf-chief-left-first`."
@@ -66,14 +66,17 @@ CAUSE = Cause(
         "Sessions without device filters. Closing: seen in 1.12, reported from 1.9 and 1.10, not in 2.21; "
         "Session.reset: seen in 1.12 and 2.21"
     ),
-    remedy=(
-        "Give every session device filters (the servers and itself): it then knows of no other worker",
-        "Let ranks leave together: a barrier after the last step, before anybody ends",
-        "Do not close at the end of the program: save, then end the process",
+    remedies=(
+        Remedy(
+            "device-filters",
+            "Give every session device filters (the servers and itself): it then knows of no other worker",
+        ),
+        Remedy("leave-together", "Let ranks leave together: a barrier after the last step, before anybody ends"),
+        Remedy("do-not-close", "Do not close at the end of the program: save, then end the process"),
     ),
     references=("https://github.com/tensorflow/tensorflow/issues/21745",),
     scenario="session-close",
-    looks_like=(
+    search_for=(
         "    tensorflow::LocalMaster::CloseSession(...)",
         "    tensorflow::GrpcSession::Close()",
         "    TF_CloseSession",

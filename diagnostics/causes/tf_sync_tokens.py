@@ -8,9 +8,10 @@ cause: the runner's thread, which TensorFlow calls QueueRunnerThread-dummy_queue
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, evidence, input_end, names
-from diagnostics.analyze.tf_steps import Roles, in_remote_step, look_at_others, look_at_sound_rest
-from diagnostics.causes import Case, Cause
+from diagnostics.analyze.facts import Facts, input_end, names
+from diagnostics.analyze.tf_steps import Roles, in_remote_step
+from diagnostics.causes.base import Case, Cause, Remedy
+from diagnostics.causes.steps import look_at_others, look_at_sound_rest
 from diagnostics.model import Process
 
 _RUNNER = ("sync_token_q", "QueueRunnerThread-dummy_queue")
@@ -21,14 +22,14 @@ def examine(facts: Facts) -> Case | None:
     adding_up = [process for process in roles.clients if _adds_up(process)]
     if not adding_up:
         return None
-    case = Case(prior=-2.5)
+    case = Case("tf-sync-tokens")
     said = "the thread that adds up the workers' gradients and hands out tokens waits in its step"
-    case.supports(2.2, evidence(said, "thread names", names(adding_up)))
+    case.saw("runner-waits", said, "thread names", names(adding_up))
     stepping = [process for process in roles.clients if len(in_remote_step(process)) > (process in adding_up)]
     if stepping:
-        case.supports(0.5, evidence("waits in a step of its own", "stacks", names(stepping)))
-    if not look_at_others(case, [p for p in roles.others if p not in adding_up], 2.0):
-        case.lacks("which worker gives no gradient: attach to all of them, and compare their steps")
+        case.saw("waits", "waits in a step of its own", "stacks", names(stepping))
+    if not look_at_others(case, [p for p in roles.others if p not in adding_up]):
+        case.needs("which worker gives no gradient: attach to all of them, and compare their steps")
     look_at_sound_rest(case, facts, roles)
     _look_at_steps(case, roles)
     return case
@@ -44,9 +45,9 @@ def _look_at_steps(case: Case, roles: Roles) -> None:
     ahead = [process for process in roles.clients if process.flight]
     if ahead and ended and all(p.flight and p.flight.steps >= min(ended) for p in ahead):
         said = "has done as many steps as the worker that left, and is in one more"
-        case.supports(1.0, evidence(said, "recorder", names(ahead)))
+        case.saw("steps-alike", said, "recorder", names(ahead))
     if at_end := [process for process in roles.clients if input_end(process.flight)]:
-        case.speaks_against(1.0, evidence("its own input ends in this step", "recorder", names(at_end)))
+        case.saw("at-end", "its own input ends in this step", "recorder", names(at_end))
 
 
 CAUSE = Cause(
@@ -54,15 +55,21 @@ CAUSE = Cause(
     family="sync-starvation",
     title="Synchronous replicas wait for a token, and a worker that should give its gradient takes no part any more",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A worker that is slow, or blocked in its own input, holds up all others in the same way: then that is the "
         "cause. A receive that escaped an abort looks alike where the runner's thread is not seen."
     ),
     versions="tf.train.SyncReplicasOptimizer, in TensorFlow 1 and as tf.compat.v1.train.SyncReplicasOptimizer in 2",
-    remedy=(
-        "Give every worker the same number of batches, or let data repeat and end by a number of global steps",
-        "Set replicas_to_aggregate below the number of workers, so that one that has left is not waited for",
-        "Let workers that have run out wait at a barrier, and end all of them together",
+    remedies=(
+        Remedy(
+            "same-batches",
+            "Give every worker the same number of batches, or let data repeat and end by a number of global steps",
+        ),
+        Remedy(
+            "fewer-to-aggregate",
+            "Set replicas_to_aggregate below the number of workers, so that one that has left is not waited for",
+        ),
+        Remedy("end-together", "Let workers that have run out wait at a barrier, and end all of them together"),
     ),
     references=(
         "https://www.tensorflow.org/versions/r1.15/api_docs/python/tf/train/SyncReplicasOptimizer",
@@ -70,7 +77,7 @@ CAUSE = Cause(
         "https://github.com/tensorflow/tensorflow/issues/5022",
     ),
     scenario="sync-starved",
-    looks_like=(
+    search_for=(
         'Thread 4711 (idle): "MainThread"',
         "    tensorflow::LocalMaster::RunStep(...)",
         "    _call_tf_sessionrun (tensorflow/python/client/session.py:1407)",

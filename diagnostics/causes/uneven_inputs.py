@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.collectives import collective_of, look_at_absent
-from diagnostics.analyze.facts import Facts, evidence, names
+from diagnostics.analyze.collectives import collective_of
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.progress import is_server
-from diagnostics.causes import Case, Cause
+from diagnostics.causes.absent import look_at_absent
+from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process, State
 
 
@@ -22,14 +23,14 @@ def examine(facts: Facts) -> Case | None:
     outside = [process for process in ranks if process not in inside]
     if not inside or not outside or len({collective_of(process) for process in inside}) > 1:
         return None
-    case = Case(prior=-2.0)
+    case = Case("uneven-inputs")
     said = f"waits in {collective_of(inside[0])} for the other ranks"
-    case.supports(0.8, evidence(said, "stacks", names(inside)))
+    case.saw("waits", said, "stacks", names(inside))
     if any(process.state in (State.PROGRESSING, State.SLOW) for process in inside):
-        case.speaks_against(3.0, evidence("a rank in the collective moves", "two looks", names(inside)))
+        case.saw("moves", "a rank in the collective moves", "two samples", names(inside))
     if "barrier" in collective_of(inside[0]):
-        case.speaks_against(1.5, evidence("a barrier is no part of a step", "stacks", names(inside)))
-    look_at_absent(case, outside, 3.0)
+        case.saw("barrier", "a barrier is no part of a step", "stacks", names(inside))
+    look_at_absent(case, outside)
     _look_at_steps(case, inside, outside)
     return case
 
@@ -39,9 +40,9 @@ def _look_at_steps(case: Case, inside: Sequence[Process], outside: Sequence[Proc
     ended = [process.flight.steps for process in outside if process.flight and process.state is State.FINISHED]
     if ahead and ended and min(ahead) >= max(ended):
         said = f"is in its step {min(ahead) + 1}; the others ended after {max(ended)}"
-        case.supports(1.5, evidence(said, "recorder", names(inside)))
+        case.saw("one-step-more", said, "recorder", names(inside))
     elif not ahead or not ended:
-        case.lacks("how many batches each rank had: run with the flight recorder, or count them")
+        case.needs("how many batches each rank had: run with the flight recorder, or count them")
 
 
 CAUSE = Cause(
@@ -49,7 +50,7 @@ CAUSE = Cause(
     family="collective-mismatch",
     title="A rank with data left waits in a collective for ranks that have none",
     examine=examine,
-    not_to_be_taken_for=(
+    not_to_be_confused_with=(
         "A rank outside of the collective may also be slow, blocked in its own input or dead: then that is the cause, "
         "and the wait in the collective its effect."
     ),
@@ -57,17 +58,26 @@ CAUSE = Cause(
         "DistributedDataParallel and other synchronous training, any release; MultiWorkerMirroredStrategy with "
         "datasets of one's own"
     ),
-    remedy=(
-        "Give every rank the same number of batches: drop_last=True with DistributedSampler, or steps agreed on",
-        "Or train within DistributedDataParallel.join(), which stands in for ranks that have finished",
-        "In TensorFlow use distributed datasets: they handle an uneven end by themselves",
+    remedies=(
+        Remedy(
+            "same-batches",
+            "Give every rank the same number of batches: drop_last=True with DistributedSampler, or steps agreed on",
+        ),
+        Remedy(
+            "join-uneven",
+            "Or train within DistributedDataParallel.join(), which stands in for ranks that have finished",
+        ),
+        Remedy(
+            "distributed-datasets",
+            "In TensorFlow use distributed datasets: they handle an uneven end by themselves",
+        ),
     ),
     references=(
         "https://pytorch.org/tutorials/advanced/generic_join.html",
         "https://github.com/pytorch/pytorch/issues/38174",
     ),
     scenario="ddp-uneven",
-    looks_like=(
+    search_for=(
         "    c10d::Reducer::finalize_backward() (libtorch_cpu.so)",
         "    _engine_run_backward (torch/autograd/graph.py)",
         "    backward (torch/_tensor.py)",

@@ -11,7 +11,7 @@ from diagnostics.errors import UsageError
 
 
 class Remedy(msgspec.Struct, frozen=True):
-    """`says` is a part of the line in the cause's file that it stands for, "" for one that is only said to help.
+    """`name` is the id of the cause's own remedy, or of one that is only said to help.
 
     `changes` are levels of axes as in `repro.experiment.cell`; `needs` are settings without which it changes nothing,
     so the baseline has them as well.
@@ -20,26 +20,24 @@ class Remedy(msgspec.Struct, frozen=True):
     name: str
     cause: str
     changes: Mapping[str, str]
-    says: str = ""
     needs: Mapping[str, str] = {}
 
     @property
     def line(self) -> str:
         """The remedy in the words of the cause's file; without one there, its own name."""
-        if not self.says:
-            return self.name.replace("-", " ")
-        known = {cause.id: cause.remedy for cause in causes.load()}
-        return next(line for line in known[self.cause] if self.says in line)
+        (cause,) = (cause for cause in causes.load() if cause.id == self.cause)
+        known = {remedy.id: remedy.text for remedy in cause.remedies}
+        return known.get(self.name) or self.name.replace("-", " ")
 
 
 _RACE = "tf-late-recv-after-abort"
 
 REMEDIES = (
-    Remedy("upgrade", _RACE, {"runtime": "tf2"}, "Upgrade to TensorFlow 2.3"),
-    Remedy("upgrade-1.13", _RACE, {"runtime": "tf1.13"}, "1.13 closes"),
-    Remedy("stop-by-count", _RACE, {"stop_by_count": "true"}, "by a step count"),
-    Remedy("one-server", _RACE, {"ps": "1"}, "one parameter server"),
-    Remedy("one-inter-op-thread", _RACE, {"inter_op": "1"}, "inter_op_parallelism_threads=1"),
+    Remedy("upgrade", _RACE, {"runtime": "tf2"}),
+    Remedy("upgrade-1.13", _RACE, {"runtime": "tf1.13"}),
+    Remedy("stop-by-count", _RACE, {"stop_by_count": "true"}),
+    Remedy("one-server", _RACE, {"ps": "1"}),
+    Remedy("one-inter-op-thread", _RACE, {"inter_op": "1"}),
     Remedy("drop-remainder", _RACE, {"drop_remainder": "true"}, needs={"remainder": "1", "rows": "2"}),
     Remedy("device-filters", _RACE, {"device_filters": "true"}),
 )

@@ -6,10 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from diagnostics.causes import Cause, load
+from diagnostics.analyze.facts import Facts
+from diagnostics.causes import Case, Cause, find_all, load
+from diagnostics.causes.weights import WEIGHTS
+from diagnostics.model import Collection, Process, Sample, ThreadSample
 from repro import scenarios
+from repro.experiment import remedies
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,8 +28,41 @@ def test_pages_are_up_to_date() -> None:
 
 @pytest.mark.parametrize("cause", load(), ids=lambda cause: cause.id)
 def test_a_cause_is_whole(cause: Cause) -> None:
-    assert cause.remedy and cause.references and cause.versions and cause.not_to_be_taken_for
+    assert cause.remedies and cause.references and cause.versions and cause.not_to_be_confused_with
+    assert len({remedy.id for remedy in cause.remedies}) == len(cause.remedies)
     assert not cause.scenario or scenarios.find(cause.scenario)
+
+
+def test_every_weight_is_of_a_cause_and_used() -> None:
+    """THEN the table has a prior for each cause, and no row that no file names."""
+    known = {cause.id for cause in load()}
+    assert known == {weight.cause for weight in WEIGHTS if weight.observation == "prior"}
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "diagnostics" / "causes").glob("*.py"))
+    unused = [w for w in WEIGHTS if w.observation != "prior" and f'"{w.observation}"' not in source]
+    assert not unused
+
+
+def test_observations_that_depend_on_each_other_count_once() -> None:
+    """GIVEN "not scheduled" and then "hung" of one cause THEN the case is as strong as with the stronger alone."""
+    both, stronger = Case("condition-lost-wakeup"), Case("condition-lost-wakeup")
+    both.saw("not-scheduled", "none ran", "two samples")
+    both.saw("hung", "it hangs", "two samples")
+    stronger.saw("hung", "it hangs", "two samples")
+    assert both.confidence == stronger.confidence and len(both.evidence) == 2
+
+
+def test_a_remedy_that_can_be_tried_has_the_words_of_its_cause() -> None:
+    assert "one parameter server" in remedies.find("one-server").line
+
+
+def test_a_cause_that_raises_costs_only_itself() -> None:
+    """GIVEN a cause that fails on this evidence THEN the others still answer, and its failure is named."""
+    broken = msgspec.structs.replace(load()[0], id="broken", examine=lambda facts: 1 / 0)
+    stopped = Sample(1.0, (ThreadSample(7, "python", "T", 1.0, 5, 5),))
+    rank = Process("worker:0", 7, "h", samples=(stopped, stopped))
+    findings, errors = find_all(Facts(Collection(0.0, 0.0, (rank,))), (broken, *load()))
+    assert findings[0].family == "frozen"
+    assert [error.stage for error in errors] == ["cause broken"]
 
 
 def test_a_scenario_runs_on_its_default_runtime() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import judge_all
 from diagnostics.causes.network_partition import broken
@@ -25,6 +24,7 @@ from diagnostics.model import (
     Thread,
     ThreadSample,
 )  # fmt: skip
+from diagnostics.pipeline import explain
 
 WORKER, SERVER = "198.18.1.10:40000", "198.18.1.11:2222"
 
@@ -59,7 +59,7 @@ def server(*links: Connection, rank: str = "ps:0", **more: object) -> Process:
 
 
 def verdict(*processes: Process, expected: tuple[str, ...] = ()) -> Diagnosis:
-    return diagnose(Collection(0.0, 1.0, processes, expected=expected))[1]
+    return explain(Collection(0.0, 1.0, processes, expected=expected))[1]
 
 
 def link(local: str, remote: str, peer: str, **more: object) -> Connection:
@@ -184,7 +184,7 @@ def quota(periods: int, throttled: int) -> Cgroup:
 def test_who_waits_for_a_throttled_rank_is_slow_and_never_hung() -> None:
     held = server(samples=(look(1, group=quota(100, 50)), look(2, group=quota(110, 60))))
     waiting = worker(link(WORKER, SERVER, "ps:0"))
-    collection, found = diagnose(Collection(0.0, 1.0, (waiting, held)))
+    collection, found = explain(Collection(0.0, 1.0, (waiting, held)))
     assert found.verdict == "throttled"
     assert all(process.state is not State.HUNG for process in collection.processes)
 
@@ -202,7 +202,7 @@ def test_who_waits_for_a_sleeping_autotuner_is_slow_for_a_minute_and_then_hung(s
     ending = Thread(7, "python", (Frame("tensorflow::data::RootDataset::Iterator::~Iterator", "", native=True),))
     tuner = Thread(8, "tf_Compute", (Frame("tensorflow::data::model::Model::OptimizeLoop", "", native=True),))
     waiting = worker(threads=(ending, tuner), flight=stuck_flight(silence=silence))
-    collection, found = diagnose(Collection(0.0, 1.0, (waiting, server())))
+    collection, found = explain(Collection(0.0, 1.0, (waiting, server())))
     assert collection.processes[0].state is state
     assert found.verdict == ("slow" if state is State.SLOW else "unknown")
 
@@ -223,7 +223,7 @@ def test_a_quota_that_is_hardly_felt_is_no_cause() -> None:
 
 
 def test_steps_that_became_much_longer_are_slow() -> None:
-    collection, found = diagnose(Collection(0.0, 1.0, (worker(flight=stuck_flight(recent=0.2, silence=0.1)), server())))
+    collection, found = explain(Collection(0.0, 1.0, (worker(flight=stuck_flight(recent=0.2, silence=0.1)), server())))
     assert found.verdict == "slow" and collection.processes[0].state is State.SLOW
 
 

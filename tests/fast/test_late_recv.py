@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from diagnostics.analyze.diagnose import diagnose
 from diagnostics.model import (
     Cgroup,
     Collection,
@@ -23,6 +22,7 @@ from diagnostics.model import (
     ThreadSample,
     Versions,
 )
+from diagnostics.pipeline import explain
 
 STUCK = ("_PyEval_EvalFrameDefault", "TF_SessionRun", "tensorflow::LocalMaster::RunStep", "pthread_cond_wait")
 READS = ("clone", "tensorflow::IteratorGetNextOp::ComputeAsync", "read")
@@ -81,7 +81,7 @@ def job(*workers: Process, **servers: Process | None) -> Collection:
 
 
 def meaning(collection: Collection) -> Diagnosis:
-    return diagnose(collection)[1]
+    return explain(collection)[1]
 
 
 def named(collection: Collection) -> bool:

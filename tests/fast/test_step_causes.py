@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from test_late_recv import STUCK, job, looks, recording, server, thread, worker
 
-from diagnostics.analyze.diagnose import diagnose
 from diagnostics.model import Collection, Diagnosis, Frame, OpenSpan, Process, Sample, Thread
+from diagnostics.pipeline import explain
 
 RESTS = Thread(
     1, "MainThread", (Frame("main", "train.py"), Frame("wait", "threading.py"), Frame("wait", "threading.py"))
@@ -20,7 +20,7 @@ SAYS = "I tensorflow/core/distributed_runtime/master.cc:267] CreateSession still
 
 
 def meaning(*processes: Process) -> Diagnosis:
-    return diagnose(Collection(1.0, 2.0, processes))[1]
+    return explain(Collection(1.0, 2.0, processes))[1]
 
 
 def without_recorder(rank: str, *threads: Thread, **more: object) -> Process:
@@ -101,5 +101,5 @@ def test_a_race_at_the_end_of_the_input_is_not_taken_for_a_barrier() -> None:
     """GIVEN the abort race on one of two workers, THEN it keeps its name though the other has finished."""
     flight = recording(9, (9,))
     done = msgspec.structs.replace(flight, open=())
-    found = diagnose(job(worker(flight=flight), worker("worker:1", flight=done, threads=(RESTS,))))[1]
+    found = explain(job(worker(flight=flight), worker("worker:1", flight=done, threads=(RESTS,))))[1]
     assert found.findings[0].cause == "tf-late-recv-after-abort"

@@ -14,8 +14,8 @@ import pytest
 from conftest import Answer
 
 from diagnostics import bundle
-from diagnostics.analyze.diagnose import diagnose
 from diagnostics.collector import procfs
+from diagnostics.pipeline import explain
 from repro.cluster import Cluster
 
 CAUSE = "tf-late-recv-after-abort"
@@ -55,7 +55,7 @@ def test_a_job_that_knows_nothing_of_us_is_proven_by_its_memory(
     unprepared = tuple(
         msgspec.structs.replace(process, flight=None, rank=f"pid:{process.pid}") for process in full.processes
     )
-    _, diagnosis = diagnose(msgspec.structs.replace(full, processes=unprepared))
+    _, diagnosis = explain(msgspec.structs.replace(full, processes=unprepared))
     assert diagnosis.findings[0].cause == CAUSE and diagnosis.findings[0].confidence > 0.5
 
 
@@ -80,7 +80,7 @@ def test_the_same_stacks_without_other_evidence_are_unknown(lastbatch: Call, pid
             for process in full.processes
         ),
     )
-    _, diagnosis = diagnose(bare)
+    _, diagnosis = explain(bare)
     assert diagnosis.verdict == "unknown"
     assert any("recorder" in wanted for wanted in diagnosis.next_evidence)
     assert any("TCP_INFO" in wanted for wanted in diagnosis.next_evidence)
@@ -98,7 +98,7 @@ def test_without_the_end_of_the_input_the_cause_is_not_named(lastbatch: Call, pi
             process, flight=msgspec.structs.replace(process.flight, step_in_epoch=0, epoch_lengths=(50,))
         )
 
-    _, diagnosis = diagnose(
+    _, diagnosis = explain(
         msgspec.structs.replace(full, trace=None, processes=tuple(map(in_the_middle, full.processes)))
     )
     assert diagnosis.verdict == "unknown"
