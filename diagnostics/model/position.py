@@ -71,7 +71,8 @@ class Position(Record, frozen=True):
 
     `operation`: the outermost thing that it waits in which people have a name for (`all_reduce`, `RunStep`,
     `DataLoader.__next__`, `Lock.acquire`), "" for none. `function`, `file`, `line`: innermost frame of the user's own
-    code. `waits_for`: in words, with the object. `since`: seconds that it has been there, -1 where that is not known;
+    code (`own`), or where the stack has none, of what lies nearest to it: a framework's training loop, a library.
+    `waits_for`: in words, with the object. `since`: seconds that it has been there, -1 where that is not known;
     `at_least`: it is a lower bound. `busy`: it burns CPU without getting on. `holder`: the thread that has what it
     waits for.
     """
@@ -81,6 +82,7 @@ class Position(Record, frozen=True):
     function: str = ""
     file: str = ""
     line: int = 0
+    own: bool = False
     waits: WaitKind = WaitKind.UNKNOWN
     waits_for: str = ""
     limited: bool = False  # it has a timeout

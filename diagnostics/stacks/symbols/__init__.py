@@ -1,0 +1,195 @@
+"""What symbols mean: one table a library, in a module each. A new module is found by itself.
+
+`meanings(frame)` gives the rows that a frame matches, `owner_of(frame)` whose code it is. Both are kept for each
+distinct frame. A table that cannot be read costs only itself: `broken()` names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import NamedTuple
+
+from diagnostics.model import Frame, Role, StageError, WaitKind
+from diagnostics.stacks.source import Source, source_of
+from diagnostics.stacks.symbol import Owner, Symbol, Weight
+
+_DISTINCT = 1 << 18
+_LONGEST = 2000
+"""Characters of a function's name that are looked at: a template's arguments have no end."""
+
+
+class Meaning(NamedTuple):
+    """What a row says of a frame. `callee`: it holds only above a Python function of this name."""
+
+    table: str
+    operation: str
+    waits: WaitKind | None
+    roles: tuple[Role, ...]
+    weight: Weight
+    callee: str
+    home: bool
+    hard: bool
+
+
+class _Row(NamedTuple):
+    pattern: re.Pattern[str]
+    symbol: Symbol
+
+
+class Table(NamedTuple):
+    """One library's rows, compiled. Python's are kept by the name of their file."""
+
+    name: str
+    owner: Owner
+    packages: frozenset[str]
+    libraries: re.Pattern[str] | None
+    native: tuple[_Row, ...]
+    any_native: re.Pattern[str] | None
+    by_file: dict[str, tuple[_Row, ...]]
+    by_folder: tuple[_Row, ...]
+
+
+def compile_table(name: str, module: ModuleType) -> Table:
+    """Raises `re.error` and `AttributeError` where the table is broken."""
+    symbols: Sequence[Symbol] = module.SYMBOLS
+    libraries: str = getattr(module, "LIBRARIES", "")
+    native = [_Row(re.compile(symbol.function), symbol) for symbol in symbols if symbol.native]
+    by_file: dict[str, list[_Row]] = {}
+    by_folder = []
+    python = [symbol._replace(file=file) for symbol in symbols if not symbol.native for file in symbol.file.split("|")]
+    for symbol in python:
+        row = _Row(re.compile(symbol.function), symbol)
+        if not symbol.file or symbol.file.endswith("/"):
+            by_folder.append(row)
+        else:
+            by_file.setdefault(symbol.file.rpartition("/")[2], []).append(row)
+    return Table(
+        name,
+        getattr(module, "OWNER", Owner.LIBRARY),
+        frozenset(getattr(module, "PACKAGES", ())),
+        re.compile(libraries) if libraries else None,
+        tuple(native),
+        re.compile("|".join(f"(?:{row.symbol.function})" for row in native)) if native else None,
+        {file: tuple(rows) for file, rows in by_file.items()},
+        tuple(by_folder),
+    )
+
+
+@lru_cache(maxsize=1)
+def _load() -> tuple[tuple[Table, ...], tuple[StageError, ...]]:
+    tables, errors = [], []
+    for info in pkgutil.iter_modules(__path__):
+        try:
+            tables.append(compile_table(info.name, importlib.import_module(f"{__name__}.{info.name}")))
+        except Exception as error:
+            errors.append(StageError(f"symbols {info.name}", f"{type(error).__name__}: {error}"))
+    return tuple(tables), tuple(errors)
+
+
+def tables() -> tuple[Table, ...]:
+    return _load()[0]
+
+
+def broken() -> tuple[StageError, ...]:
+    """The tables that could not be read."""
+    return _load()[1]
+
+
+@lru_cache(maxsize=_DISTINCT)
+def meanings(frame: Frame) -> tuple[Meaning, ...]:
+    """What the rows that match the frame say, of every table the first; rows that ask for a callee come before it."""
+    found: list[Meaning] = []
+    for table in tables():
+        rows = _native_rows(table, frame) if frame.native else _python_rows(table, frame)
+        for symbol, match in rows:
+            operation = match.expand(symbol.operation) if "\\" in symbol.operation else symbol.operation
+            meaning = Meaning(
+                table.name,
+                operation,
+                symbol.waits,
+                symbol.roles,
+                symbol.weight,
+                symbol.callee,
+                symbol.home,
+                symbol.hard,
+            )
+            found.append(meaning)
+            if not symbol.callee:
+                break
+    return tuple(found)
+
+
+Matches = Iterable[tuple[Symbol, re.Match[str]]]
+
+
+def _native_rows(table: Table, frame: Frame) -> Matches:
+    name = frame.function[:_LONGEST]
+    if table.any_native and table.any_native.search(name):
+        for pattern, symbol in table.native:
+            if match := pattern.search(name):
+                yield symbol, match
+
+
+def _python_rows(table: Table, frame: Frame) -> Matches:
+    name = short(frame)[:_LONGEST]
+    source = source_of(frame.file)
+    for pattern, symbol in (*table.by_file.get(source.name, ()), *table.by_folder):
+        if (match := pattern.fullmatch(name)) and _is_in(source, symbol.file, table):
+            yield symbol, match
+
+
+def _is_in(source: Source, wanted: str, table: Table) -> bool:
+    """Whether a row's file or folder is the frame's: a user's file of the same name is another one."""
+    if not wanted:
+        return True
+    if wanted.endswith("/"):
+        return source.path.startswith(wanted) or f"/{wanted}" in source.path
+    if source.path == wanted:
+        return True
+    # A tool may have cut the folder off, and a library may have been built or installed in a place of its own.
+    return source.path.endswith(f"/{wanted}") if "/" in wanted else source.standard and source.name == wanted
+
+
+def short(frame: Frame) -> str:
+    """A Python function without its class, as every tool and release but the newest writes it."""
+    return frame.function if frame.native else frame.function.rpartition(".")[2]
+
+
+@lru_cache(maxsize=_DISTINCT)
+def owner_of(frame: Frame) -> Owner:
+    """Whose code a frame is."""
+    return _native_owner(frame) if frame.native else _python_owner(frame)
+
+
+def _python_owner(frame: Frame) -> Owner:
+    source = source_of(frame.file)
+    if source.standard:
+        return Owner.STANDARD
+    package = source.package
+    for table in tables():
+        if package in table.packages:
+            return table.owner
+    own = [table for table in tables() if any(_python_rows(table, frame)) and table.owner is not Owner.SYSTEM]
+    return own[0].owner if own and source.path != source.name else Owner.USER
+
+
+_INNER = re.compile(
+    r"^(_*Py[A-Z_]|_*(GI_|libc_|pthread_|new_sem|sem_|lll_|clone|futex|poll|select|restore_rt)|std::|__|\?+$|start_thread"
+    r"|_start$|nsync|absl::|gpr_|0x[0-9a-f]+$|\[unknown\]|<?unknown>?$|_dl_)"
+)
+
+
+def _native_owner(frame: Frame) -> Owner:
+    library = frame.file.rpartition("/")[2]
+    for table in tables():
+        if table.libraries and library and table.libraries.match(library):
+            return table.owner
+    for table in tables():
+        if any(_native_rows(table, frame)):
+            return table.owner
+    return Owner.SYSTEM if not frame.function or _INNER.match(frame.function) else Owner.USER

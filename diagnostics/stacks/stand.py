@@ -1,0 +1,174 @@
+"""What a stack alone says of where its thread stands: operation, wait, user's frame, roles. Pure; kept per stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from diagnostics.model import Frame, Role, WaitKind
+from diagnostics.stacks.demangle import is_noise
+from diagnostics.stacks.merge import is_eval
+from diagnostics.stacks.symbol import Owner, Weight
+from diagnostics.stacks.symbols import Meaning, meanings, owner_of, short
+
+_LIMITED = re.compile(r"timedwait|clockwait|timedjoin|clockjoin|_timed(rd|wr)?lock|clocklock")
+_ALLOWED_IN_A_HOME = frozenset({Role.QUEUE_GET, Role.EVENT_LOOP, Role.IDLE})
+_DEVICE_CALL = re.compile(r"^(cu[A-Z]|cuda[A-Z]|hip[A-Z]|hsa_|nccl[A-Z])")
+
+
+class Stand(NamedTuple):
+    """What a stack says. `frame`: the innermost of the user's code, `owner`: whose it is where there is none of his.
+
+    `detail`: what below the operation waits, where it adds something (`cuStreamSynchronize`).
+    """
+
+    operation: str
+    waits: WaitKind
+    limited: bool
+    roles: tuple[Role, ...]
+    frame: Frame | None
+    owner: Owner
+    detail: str
+
+
+class _At(NamedTuple):
+    frame: Frame
+    owner: Owner
+    meanings: tuple[Meaning, ...]
+
+
+@lru_cache(maxsize=1 << 16)
+def stand_of(frames: tuple[Frame, ...]) -> Stand:
+    """Outermost frame first."""
+    whole = _read(frames)
+    stack = whole[_last_fork(whole) :]
+    own = _own_frame(stack)
+    owner = stack[own].owner if own >= 0 else Owner.SYSTEM
+    inner = stack[own + 1 :] if owner is Owner.USER else stack
+    if owner is Owner.USER and stack[own].frame.native:
+        inner = stack[own:]
+    native = _below_python(stack)
+    operation, waits = _operation(inner, native, any(not at.frame.native for at in stack))
+    return Stand(
+        operation or _called(inner),
+        waits,
+        any(_LIMITED.search(at.frame.function) for at in native),
+        _roles(whole, len(whole) - len(stack) + own if owner is Owner.USER else -1),
+        stack[own].frame if own >= 0 else None,
+        owner,
+        next((at.frame.function for at in native if _DEVICE_CALL.match(at.frame.function)), ""),
+    )
+
+
+def _read(frames: tuple[Frame, ...]) -> Sequence[_At]:
+    callees = _callees(frames)
+    stack = []
+    for frame, callee in zip(frames, callees, strict=True):
+        stack.append(_At(frame, owner_of(frame), _holding(meanings(frame), callee)))
+    return stack
+
+
+def _holding(found: tuple[Meaning, ...], callee: str) -> tuple[Meaning, ...]:
+    """Of every table the first row that holds with this function inside."""
+    by_table: dict[str, Meaning] = {}
+    for meaning in found:
+        if not meaning.callee or re.fullmatch(meaning.callee, callee):
+            by_table.setdefault(meaning.table, meaning)
+    return tuple(by_table.values())
+
+
+def _callees(frames: tuple[Frame, ...]) -> list[str]:
+    """For each frame the Python function next inside of it."""
+    found, inside = [], ""
+    for frame in reversed(frames):
+        found.append(inside)
+        if not frame.native:
+            inside = short(frame)
+    return found[::-1]
+
+
+def _last_fork(stack: Sequence[_At]) -> int:
+    """Where the stack begins that is the process's own: what lies outside of a fork was copied from its parent."""
+    for index in range(len(stack) - 1, -1, -1):
+        forked = any(Role.FORKED in meaning.roles for meaning in stack[index].meanings)
+        if forked and not all(map(_only_waits, stack[index + 1 :])):
+            return index + 1
+    return 0
+
+
+def _own_frame(stack: Sequence[_At]) -> int:
+    """Index of the innermost frame of the code that is the user's, or nearest to him; -1 for none.
+
+    Python code that calls into compiled code is where people look, whoever wrote the compiled code.
+    """
+    best, key = -1, (Owner.SYSTEM, True)
+    mixed = any(not at.frame.native for at in stack)
+    for index, at in enumerate(stack):
+        if at.owner < Owner.SYSTEM and not is_noise(at.frame):
+            foreign = at.owner is Owner.USER and at.frame.native and mixed
+            rank = (Owner.LIBRARY, True) if foreign else (at.owner, at.frame.native)
+            if rank <= key:
+                best, key = index, rank
+    return best
+
+
+def _below_python(stack: Sequence[_At]) -> Sequence[_At]:
+    """The native frames inside the innermost Python frame; all, where there is none."""
+    last = max((index for index, at in enumerate(stack) if not at.frame.native), default=-1)
+    return stack[last + 1 :]
+
+
+def _operation(inner: Sequence[_At], native: Sequence[_At], python: bool) -> tuple[str, WaitKind]:
+    rows = [meaning for at in inner for meaning in at.meanings]
+    rows.sort(key=lambda meaning: -meaning.weight)
+    operation = next((row for row in rows if row.operation), None)
+    waits = operation.waits if operation and operation.waits else next((row.waits for row in rows if row.waits), None)
+    hard = next((meaning for at in native for meaning in at.meanings if meaning.hard), None)
+    if hard and hard.waits:
+        waits = hard.waits
+    elif not python and operation and operation.weight is Weight.PRIMITIVE and _may_be_anybodys(inner):
+        # Without Python's frames a lock of Python may be anybody's: conditions and queues are made of them.
+        return "", WaitKind.UNKNOWN
+    runs = bool(inner) and is_eval(inner[-1].frame)
+    return operation.operation if operation else "", waits or (WaitKind.NOTHING if runs else WaitKind.UNKNOWN)
+
+
+def _may_be_anybodys(inner: Sequence[_At]) -> bool:
+    return any(meaning.table == "cpython" and meaning.waits is WaitKind.LOCK for at in inner for meaning in at.meanings)
+
+
+def _called(inner: Sequence[_At]) -> str:
+    """The compiled function that the innermost Python frame called, or that the program stands in."""
+    native = [at for at in _below_python(inner) if at.frame.native and at.owner < Owner.SYSTEM]
+    return native[0].frame.function if native and native[0] is not inner[0] else ""
+
+
+def _roles(stack: Sequence[_At], user: int) -> tuple[Role, ...]:
+    roles: list[Role] = []
+    for index, at in enumerate(stack):
+        for meaning in at.meanings:
+            inside = stack[index + 1 :]
+            if meaning.home and user < index and all(map(_only_waits, inside)):
+                roles.append(Role.IDLE)
+            if Role.FORKED not in meaning.roles or not all(map(_only_waits, inside)):
+                roles += [role for role in meaning.roles if role is not Role.IDLE or user < index]
+    roles += _interruptions(stack)
+    return tuple(dict.fromkeys(roles))
+
+
+def _only_waits(at: _At) -> bool:
+    """Whether a frame is only part of how something waits."""
+    plain = at.owner >= Owner.STANDARD or (at.meanings and all(m.weight is Weight.PRIMITIVE for m in at.meanings))
+    return bool(plain) and all(_ALLOWED_IN_A_HOME.issuperset(m.roles) for m in at.meanings)
+
+
+def _interruptions(stack: Sequence[_At]) -> Iterator[Role]:
+    """User's code inside a wait of the standard library, which never calls any: a signal's handler ran it."""
+    python = [at for at in stack if not at.frame.native]
+    for outer, inside in pairwise(python):
+        waits = outer.owner is Owner.STANDARD and any(m.waits and not m.callee for m in outer.meanings)
+        if waits and inside.owner <= Owner.APPLICATION and short(outer.frame) != "wait_for":
+            yield Role.FINALIZER if short(inside.frame) == "__del__" else Role.SIGNAL_HANDLER

@@ -1,0 +1,58 @@
+"""The C library's waits: what every other wait is made of."""
+
+from diagnostics.model import Role, WaitKind
+from diagnostics.stacks.symbol import Owner, Weight, native
+
+OWNER = Owner.SYSTEM
+LIBRARIES = (
+    r"^(libc|libc-[\d.]+|libpthread(-[\d.]+)?|ld-linux[\w.-]*|ld-musl[\w.-]*|libm|libdl|librt|libstdc\+\+|libgcc_s|\[?vdso\]?"
+    r"|linux-vdso|libnsl|libresolv|libuv)(\.so[\d.]*)?$"
+)
+_P = Weight.PRIMITIVE
+_ANY = r"^_*(?:GI_+)?(?:libc_|new_|old_)?_*"
+_END = r"(?:64)?(?:_nocancel)?(?:_slow\w*|_fast\w*|_common|_full)?(?:\.constprop\.\d+|\.part\.\d+|\.cold)*$"
+
+SYMBOLS = (
+    native(r"^_*(?:lll_lock_wait\w*|lll_lock_elision|GI_+pthread_mutex_lock|pthread_mutex_(?:lock|cond_lock"
+           r"|clocklock|timedlock)\w*)", "pthread_mutex_lock", WaitKind.LOCK, weight=_P, hard=True,
+           seen="glibc 2.17 to 2.41; 2.34 moved it from libpthread to libc",
+           not_for="That it is waited for says nothing of who holds it: its owner word does, where the kernel shows it."),
+    native(r"^_*(?:GI_+)?pthread_rwlock_\w*lock|^_*pthread_rwlock_\w*_(?:full|rdlock|wrlock)", "pthread_rwlock_lock",
+           WaitKind.LOCK, weight=_P, hard=True),
+    native(r"^_*(?:GI_+)?pthread_spin_lock", "pthread_spin_lock", WaitKind.LOCK, weight=_P, hard=True),
+    native(r"^_*(?:GI_+)?pthread_(?:clock|timed|try)?join\w*", "pthread_join", WaitKind.JOIN, weight=_P),
+    native(r"^std::thread::join", "pthread_join", WaitKind.JOIN, weight=_P),
+    native(r"^_*(?:GI_+)?pthread_cond_\w*wait\w*", "pthread_cond_wait", WaitKind.CONDITION, weight=_P),
+    native(r"^std::(?:__\w+::)?condition_variable(?:_any)?::wait", "condition_variable::wait", WaitKind.CONDITION,
+           weight=_P),
+    native(r"^std::(?:__\w+::)?(?:future|__basic_future|promise|__future_base|shared_future)\b.*(?:wait|get)",
+           "future::wait", WaitKind.CONDITION, weight=_P),
+    native(r"^_*(?:GI_+)?pthread_barrier_wait", "pthread_barrier_wait", WaitKind.CONDITION, Role.BARRIER, weight=_P),
+    native(r"^_*pthread_once\w*", "pthread_once", WaitKind.LOCK, weight=_P),
+    native(rf"{_ANY}sem_\w*wait\w*|^do_futex_wait", "sem_wait", WaitKind.CONDITION, weight=_P),
+    native(rf"{_ANY}(?:wait4|waitpid|waitid|wait3|wait){_END}", "waitpid", WaitKind.CHILD, Role.SPAWN, weight=_P),
+    native(rf"{_ANY}(?:clock_)?nanosleep\w*{_END}|^_*(?:GI_+)?u?sleep$", "sleep", WaitKind.TIME, weight=_P),
+    native(rf"{_ANY}sched_yield{_END}", "sched_yield", WaitKind.UNKNOWN, weight=_P),
+    native(rf"{_ANY}(read|readv|pread|preadv2?){_END}", r"read", WaitKind.WORLD, weight=_P),
+    native(rf"{_ANY}(write|writev|pwrite|pwritev2?){_END}", r"write", WaitKind.WORLD, weight=_P),
+    native(rf"{_ANY}(recv|recvfrom|recvmsg|recvmmsg|send|sendto|sendmsg|sendmmsg|accept4?|connect){_END}", r"\1",
+           WaitKind.SOCKET, weight=_P),
+    native(rf"{_ANY}(p?poll|p?select|epoll_p?wait2?){_END}", r"\1", WaitKind.WORLD, weight=_P),
+    native(rf"{_ANY}(open|openat|openat2|creat|f?stat|fstatat|newfstatat|lstat|statx|fsync|fdatasync|sync"
+           rf"|syncfs|rename|renameat2?|unlink|unlinkat|mkdir|rmdir|ftruncate|fallocate|getdents|readdir|close"
+           rf"|msync|statfs|access){_END}", r"\1", WaitKind.FILE, weight=_P),
+    native(rf"{_ANY}(flock|lockf|fcntl){_END}", r"\1", WaitKind.FILE, weight=_P),
+    native(rf"{_ANY}(sigwait|sigwaitinfo|sigtimedwait|sigsuspend|pause){_END}", r"\1", WaitKind.SIGNAL, weight=_P),
+    native(rf"{_ANY}ioctl{_END}", "ioctl", WaitKind.WORLD, weight=_P),
+    native(r"^(?:io_getevents|io_uring_\w+|aio_suspend)", "io_getevents", WaitKind.FILE, weight=_P),
+    native(r"^_*(?:libc_)?(?:v?fork|_Fork)$|^_*run_fork_handlers|^_*run_postfork_handlers", "fork", None, Role.FORKED,
+           weight=_P),
+    native(r"^_*(?:GI_+)?(?:exit|run_exit_handlers|cxa_finalize|_run_exit_handlers)$|^_dl_fini", "exit", None,
+           Role.TEARDOWN, weight=Weight.GENERAL),
+    native(r"^<?signal handler called>?$|^_*(?:kernel_)?(?:restore_rt|rt_sigreturn)$", "", None, Role.SIGNAL_HANDLER,
+           weight=_P),
+    native(r"^_*(?:GI_+)?(?:getaddrinfo|gethostbyname\w*|res_n?(?:search|query|send))", "getaddrinfo", WaitKind.SOCKET),
+    native(r"^(?:malloc|_int_malloc|__libc_malloc|calloc|realloc|free|_int_free|arena_get\w*"
+           r"|malloc_consolidate|__malloc_fork_\w+|ptmalloc_\w+)$", "malloc", weight=_P),
+    native(r"^_*(?:GI_+)?_?dl_(?:open|sym)\w*|^_dl_\w+|^dlopen", "dlopen", None, Role.IMPORT, weight=Weight.GENERAL),
+)  # fmt: skip
