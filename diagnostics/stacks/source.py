@@ -23,7 +23,8 @@ _LAUNCHERS = frozenset(
 _OFTEN_A_USERS = frozenset(
     {
         "test", "code", "profile", "trace", "cmd", "this", "token", "statistics", "calendar", "platform", "symbol",
-        "parser", "operator", "types", "copy", "data", "dis", "pipes", "random", "sched", "select", "string", "struct", "time",
+        "parser", "operator", "types", "copy", "data", "dis", "pipes", "random", "sched", "select", "string", "struct",
+        "time",
         "__main__", "__init__", "chunk", "main",
     }
 )  # fmt: skip

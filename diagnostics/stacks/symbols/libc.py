@@ -16,7 +16,7 @@ SYMBOLS = (
     native(r"^_*(?:lll_lock_wait\w*|lll_lock_elision|GI_+pthread_mutex_lock|pthread_mutex_(?:lock|cond_lock"
            r"|clocklock|timedlock)\w*)", "pthread_mutex_lock", WaitKind.LOCK, weight=_P, hard=True,
            seen="glibc 2.17 to 2.41; 2.34 moved it from libpthread to libc",
-           not_for="That it is waited for says nothing of who holds it: its owner word does, where the kernel shows it."),
+           not_for="It does not say who holds it: the owner word does, where the kernel shows it."),
     native(r"^_*(?:GI_+)?pthread_rwlock_\w*lock|^_*pthread_rwlock_\w*_(?:full|rdlock|wrlock)", "pthread_rwlock_lock",
            WaitKind.LOCK, weight=_P, hard=True),
     native(r"^_*(?:GI_+)?pthread_spin_lock", "pthread_spin_lock", WaitKind.LOCK, weight=_P, hard=True),
