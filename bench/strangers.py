@@ -1,0 +1,411 @@
+"""Programs of strangers: what the diagnosis says of jobs that were written without knowledge of its rules.
+
+Each folder of `tests/data/jobs` holds a small job as somebody would write it, and `truth.json` (`Truth` below) with how
+it is started and what is wrong with it. Every job is started, waited for until it stands still (a healthy one: until
+it says that it looks stuck), attached to by process ids alone, and compared.
+
+    python bench/strangers.py                          # all, one after the other
+    python bench/strangers.py --only pool-killed flock --keep /tmp/answers
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from diagnostics.errors import LastbatchError
+from repro.runtimes import clean_environment, ensure
+
+JOBS = Path(__file__).parent.parent / "tests" / "data" / "jobs"
+MARK = "LASTBATCH_STRANGER"
+CALM = ("none", "slow", "unknown")
+PORTS = 16  # that a job may use, from {port} on
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Guilty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who holds the others up: the process started as number `process`, or the child of it whose pid `child` finds.
+
+    `child` is a pattern with one group on the output of the job. `function`: any of these is where it stands; () where
+    no frame of the user's is to be seen. `rank`: how it may be spelled where it has no process any more.
+    """
+
+    process: int
+    child: str = ""
+    function: tuple[str, ...] = ()
+    rank: tuple[str, ...] = ()
+
+
+class Truth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`truth.json`. Commands know {here}, {tmp} (their working directory), {port}, {python}, {python:torch}, {cc}.
+
+    `ready`: number of a process and the text that its output must have. `then`: signals sent after that. `since`: a
+    pattern whose group is the wall time at which it began to hang, on the output; () where nobody knows. `culprit`:
+    any of these. `attach`: numbers of the processes named to attach, all by default. `still`: for so many seconds it
+    stands still before anybody looks.
+    """
+
+    story: str
+    start: tuple[tuple[str, ...], ...]
+    ready: tuple[tuple[int, str], ...]
+    hangs: bool
+    family: str
+    also_fine: tuple[str, ...] = ()
+    culprit: tuple[Guilty, ...] = ()
+    since: str = ""
+    build: tuple[tuple[str, ...], ...] = ()
+    then: tuple[tuple[int, str], ...] = ()
+    attach: tuple[int, ...] = ()
+    still: float = 6.0
+    patience: float = 120.0
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What was said of one job. `hang` is `seen`, `missed`, `undecided`, `calm` or `FALSE`; the others are `right`,
+    `among` (named, but not first), `wrong`, `none` (nothing said), `-` (not asked)."""
+
+    job: str
+    truth: str
+    said: str
+    hang: str
+    culprit: str
+    function: str
+    family: str
+    since: str
+    seconds: float
+    detail: str = ""
+
+
+class NotReady(LastbatchError):
+    """The job did not come so far; no statement about the diagnosis."""
+
+
+class Running(NamedTuple):
+    """A job that runs, with what it has printed."""
+
+    processes: list[subprocess.Popen[bytes]]
+    output: list[bytearray]
+
+    def text(self, number: int | None = None) -> str:
+        parts = self.output if number is None else [self.output[number]]
+        return "\n".join(bytes(part).decode("utf-8", "replace") for part in parts)
+
+
+def jobs() -> dict[str, Truth]:
+    found = {path.parent.name: path for path in sorted(JOBS.glob("*/truth.json"))}
+    return {name: msgspec.json.decode(path.read_bytes(), type=Truth, strict=False) for name, path in found.items()}
+
+
+def filled(word: str, name: str, tmp: Path, port: int) -> str:
+    """A word of a command, with its placeholders filled."""
+
+    def fill(match: re.Match[str]) -> str:
+        what = match[1]
+        if what.startswith("python:"):
+            return str(ensure(what.removeprefix("python:")).python)
+        number = re.fullmatch(r"port(?:\+(\d+))?", what)
+        if number:
+            return str(port + int(number[1] or 0))
+        return {"here": str(JOBS / name), "tmp": str(tmp), "python": sys.executable, "cc": "cc"}[what]
+
+    return re.sub(r"\{(here|tmp|python(?::[\w.]+)?|port(?:\+\d+)?|cc)\}", fill, word)
+
+
+def free_ports(base: int) -> Iterator[int]:
+    """Starts of blocks of ports that nobody uses."""
+    for start in itertools.cycle(range(base, base + 1000 - PORTS, PORTS)):
+        with suppress(OSError):
+            for port in range(start, start + PORTS):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            yield start
+
+
+@contextmanager
+def running(name: str, truth: Truth, tmp: Path, port: int) -> Iterator[Running]:
+    """The job, ended whatever happens: it may have started what is not its child any more."""
+    environment = {**clean_environment(), MARK: name, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    for command in truth.build:
+        subprocess.run([filled(word, name, tmp, port) for word in command], check=True, cwd=tmp)
+    job = Running([], [])
+    try:
+        for command in truth.start:
+            words = [filled(word, name, tmp, port) for word in command]
+            process = subprocess.Popen(
+                words, cwd=tmp, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            job.processes.append(process)
+            job.output.append(bytearray())
+            assert process.stdout
+            threading.Thread(target=_drain, args=(process.stdout, job.output[-1]), daemon=True).start()
+        yield job
+    finally:
+        end_descendants()
+
+
+def _drain(pipe: Any, into: bytearray) -> None:
+    while some := os.read(pipe.fileno(), 1 << 16):
+        into += some
+
+
+def processes_of(parents: set[int]) -> list[int]:
+    """Every process below these, they themselves not."""
+    above: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        with suppress(OSError, ValueError, IndexError):
+            above[int(entry)] = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
+    found = set(parents)
+    while more := {pid for pid, parent in above.items() if parent in found} - found:
+        found |= more
+    return sorted(found - parents)
+
+
+def end_descendants() -> None:
+    """All that was started from here; orphans come back to us, because we are their reaper."""
+    thaw()
+    deadline = time.monotonic() + 20
+    while (left := processes_of({os.getpid()})) and time.monotonic() < deadline:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.02)
+
+
+def thaw() -> None:
+    """A frozen control group is made by one of the jobs; nothing in it can be ended before it is thawed."""
+    for path in Path("/sys/fs/cgroup").glob("**/lastbatch-stranger*/freezer.state"):
+        with suppress(OSError):
+            path.write_text("THAWED")
+            deadline = time.monotonic() + 5
+            while (path.parent / "cgroup.procs").read_text() and time.monotonic() < deadline:
+                for pid in (path.parent / "cgroup.procs").read_text().split():
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+                with suppress(ChildProcessError):
+                    os.waitpid(-1, os.WNOHANG)
+                time.sleep(0.02)
+            path.parent.rmdir()
+
+
+def kill_leftovers() -> None:
+    """What an earlier run that was itself killed has left."""
+    for entry in os.listdir("/proc"):
+        with suppress(OSError, ValueError):
+            if f"{MARK}=".encode() in Path(f"/proc/{int(entry)}/environ").read_bytes():
+                os.kill(int(entry), signal.SIGKILL)
+
+
+def wait_until(what: str, truth: Truth, job: Running, condition: Any) -> None:
+    deadline = time.monotonic() + truth.patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise NotReady(f"not {what} after {truth.patience:.0f} s", job.text()[-2000:])
+        time.sleep(0.05)
+
+
+def bring_up(truth: Truth, job: Running) -> None:
+    """Until it has said what it has to say, and has then stood still for some seconds (a healthy one: has said it)."""
+    wait_until("ready", truth, job, lambda: all(text in job.text(number) for number, text in truth.ready))
+    for number, name in truth.then:
+        job.processes[number].send_signal(getattr(signal, f"SIG{name}"))
+    if truth.since:
+        wait_until("hung", truth, job, lambda: re.search(truth.since, job.text()))
+    quiet = [time.monotonic(), 0]
+
+    def stands_still() -> bool:
+        size = sum(map(len, job.output))
+        if truth.hangs and size != quiet[1]:
+            quiet[:] = [time.monotonic(), size]
+        return time.monotonic() - quiet[0] > truth.still
+
+    wait_until("still", truth, job, stands_still)
+
+
+def attach(pids: Sequence[int], bundle: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "repro", "attach", *map(str, pids), "--json", "--out", str(bundle)],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=bundle.parent, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )  # fmt: skip
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        answer = {}
+    if "verdict" not in answer:
+        raise LastbatchError(f"attach gave no answer ({done.returncode})", (done.stdout + done.stderr)[-2000:])
+    return answer
+
+
+def hang_of(truth: Truth, answer: dict[str, Any]) -> str:
+    hung = answer["hung"] if "hung" in answer else answer["verdict"] not in CALM
+    if truth.hangs:
+        return "seen" if hung else "undecided" if hung is None or answer["verdict"] == "unknown" else "missed"
+    return "FALSE" if hung else "calm" if hung is False else "undecided"
+
+
+def pid_of(guilty: Guilty, job: Running) -> int:
+    if not guilty.child:
+        return job.processes[guilty.process].pid
+    match = re.search(guilty.child, job.text(guilty.process))
+    return int(match[1]) if match else -1
+
+
+def is_it(guilty: Guilty, job: Running, culprit: dict[str, Any]) -> bool:
+    return culprit["pid"] == pid_of(guilty, job) or culprit["rank"] in guilty.rank
+
+
+def place(position: dict[str, Any] | None) -> str:
+    return str((position or {}).get("function", ""))
+
+
+def has_function(wanted: tuple[str, ...], said: str) -> bool:
+    return any(said == name or said.endswith((f".{name}", f"::{name}")) for name in wanted)
+
+
+def compare(name: str, truth: Truth, job: Running, answer: dict[str, Any], began: float, ended: float) -> Row:
+    """`began` and `ended`: wall time of the attach."""
+    said = answer["verdict"]
+    fine = (truth.family, *truth.also_fine)
+    family = "right" if said in fine else "none" if said in CALM else "wrong"
+    row = Row(name, truth.family, said, hang_of(truth, answer), "-", "-", family, "-", ended - began)
+    if not truth.hangs:
+        ok = said in (*CALM, *truth.also_fine)
+        return msgspec.structs.replace(row, family="right" if said in fine else "none" if ok else "wrong")
+    culprits: list[dict[str, Any]] = answer.get("culprits") or []
+    hits = [(n, c, g) for n, c in enumerate(culprits) for g in truth.culprit if is_it(g, job, c)]
+    culprit = "none" if not culprits else "wrong" if not hits else "among" if hits[0][0] else "right"
+    wanted = [g.function for g in truth.culprit if g.function]
+    function, detail = "-", ""
+    if wanted:
+        said_at = [place(c.get("position")) for _, c, _ in hits if place(c.get("position"))]
+        known = any(has_function(w, at) for w in wanted for at in said_at)
+        function = "right" if known else f"{said_at[0]}?" if said_at else "none"
+    if match := re.search(truth.since, job.text()) if truth.since else None:
+        detail, since = since_of(truth, job, answer, began - float(match[1]), ended - float(match[1]))
+        row = msgspec.structs.replace(row, since=since)
+    return msgspec.structs.replace(row, culprit=culprit, function=function, detail=detail)
+
+
+def since_of(truth: Truth, job: Running, answer: dict[str, Any], least: float, most: float) -> tuple[str, str]:
+    """It has hung for between `least` and `most` seconds; 1 s or 5 % more or less is right."""
+    pids = {pid_of(guilty, job) for guilty in truth.culprit}
+    said = [row.get("since_s", -1) for row in answer["ranks"] if row["pid"] in pids]
+    said += [(c.get("position") or {}).get("since_s", -1) for c in answer.get("culprits") or [] if c["pid"] in pids]
+    said = [value for value in said if value is not None and value >= 0]
+    if not said:
+        return "", "none"
+    slack = max(1.0, 0.05 * most)
+    right = any(least - slack <= value <= most + slack for value in said)
+    return ("", "right") if right else (f"since {said[0]:.1f} s, not {least:.1f}", "wrong")
+
+
+def judge(name: str, truth: Truth, port: int, keep: Path | None) -> Row:
+    tmp = Path(tempfile.mkdtemp(prefix="stranger-"))
+    try:
+        with running(name, truth, tmp, port) as job:
+            bring_up(truth, job)
+            pids = [job.processes[number].pid for number in truth.attach or range(len(truth.start))]
+            began = time.time()
+            answer = attach(pids, tmp / "job.tar.zst")
+            row = compare(name, truth, job, answer, began, time.time())
+            if keep:
+                keep.mkdir(parents=True, exist_ok=True)
+                (keep / f"{name}.json").write_text(json.dumps(answer, indent=1))
+                (keep / f"{name}.txt").write_text(f"{pids}\n{job.text()[-20000:]}")
+                if (tmp / "job.tar.zst").exists():
+                    shutil.copy(tmp / "job.tar.zst", keep / f"{name}.tar.zst")
+            return row
+    except (LastbatchError, subprocess.SubprocessError) as error:
+        hang = "not run" if isinstance(error, NotReady | subprocess.SubprocessError) else "FAILED"
+        return Row(name, truth.family, "", hang, "-", "-", "-", "-", 0.0, str(error)[-600:])
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+COLUMNS = "{:24.24} {:20.20} {:20.20} {:10} {:8} {:22.22} {:7} {:6} {:5.1f}  {}"
+
+
+def line(row: Row) -> str:
+    return COLUMNS.format(
+        row.job, row.truth, row.said, row.hang, row.culprit, row.function, row.family, row.since, row.seconds,
+        row.detail,
+    )  # fmt: skip
+
+
+def summary(rows: Sequence[Row]) -> str:
+    ran = [row for row in rows if row.hang != "not run"]
+    hanging, calm = [r for r in ran if r.truth != "none"], [r for r in ran if r.truth == "none"]
+
+    def share(field: str, value: str, among: Sequence[Row]) -> str:
+        asked = [row for row in among if getattr(row, field) != "-"]
+        return f"{sum(getattr(row, field) == value for row in asked)} of {len(asked)}"
+
+    return "\n".join(
+        [
+            f"hang seen {share('hang', 'seen', hanging)}, healthy called hung {share('hang', 'FALSE', calm)}",
+            f"culprit {share('culprit', 'right', hanging)}, its function {share('function', 'right', hanging)}, "
+            f"since when {share('since', 'right', hanging)}",
+            f"family right {share('family', 'right', hanging)}, wrong {share('family', 'wrong', hanging)}; "
+            f"of the healthy right {share('family', 'right', calm)}",
+        ]
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="jobs, or parts of their names")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep every answer, output and bundle there")
+    parser.add_argument("--port", type=int, default=23000, help="use loopback ports from this one on")
+    parser.add_argument("--kill-leftovers", action="store_true", help="end what a killed run has left, first")
+    parser.add_argument("--list", action="store_true", help="only show the jobs")
+    arguments = parser.parse_args()
+    chosen = {n: t for n, t in jobs().items() if not arguments.only or any(part in n for part in arguments.only)}
+    if arguments.list:
+        for name, truth in chosen.items():
+            print(f"{name:26} {truth.family:22} {truth.story}")
+        return 0
+    if arguments.kill_leftovers:
+        kill_leftovers()
+    become_reaper()
+    ports, rows = free_ports(arguments.port), []
+    titles = ("job", "truth", "said", "hang", "culprit", "function", "family", "since")
+    print(COLUMNS.replace("{:5.1f}", "{:>5}").format(*titles, "s", ""))
+    for name, truth in chosen.items():
+        rows.append(judge(name, truth, next(ports), arguments.keep))
+        print(line(rows[-1]), flush=True)
+        if arguments.json:
+            arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
+    print(summary(rows))
+    return 0
+
+
+def become_reaper() -> None:
+    """Orphans of the jobs become our children, so that they can be found and ended."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
