@@ -33,6 +33,8 @@ QUIET = frozenset({Role.IDLE, Role.PROXY})
 
 _REFINED = (WaitKind.WORLD, WaitKind.UNKNOWN, WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE)
 """Kinds that the kernel knows better."""
+_OBJECTS = frozenset(KINDS.values())
+"""Kinds whose object, where it is known, says all."""
 
 
 def classify(process: Process, names: Names = NO_NAMES) -> Process:
@@ -95,11 +97,12 @@ def _waits_for(
     if waits is WaitKind.GIL:
         by = f", which thread {holder}{name_of(process, holder)} holds" if holder else ""
         return f"{waits.value}{by}"
-    if waits is WaitKind.DEVICE and stand.detail:
-        return f"{waits.value} ({stand.detail})"
-    if waits is WaitKind.UNKNOWN and not said:
-        return "a lock or a notification" if call and call.kind == "futex" else ""
-    return said if not said or waits in KINDS.values() else f"{waits.value}: {said}" if said else waits.value
+    if waits is WaitKind.UNKNOWN:
+        return said or ("a lock or a notification" if call and call.kind == "futex" else "")
+    if waits in _OBJECTS:
+        return said or waits.value
+    within = f", in {stand.detail}" if stand.detail else ""
+    return f"{waits.value}{within}" + (f": {said}" if said else "")
 
 
 def _collective(process: Process, stand: Stand) -> Collective | None:

@@ -42,6 +42,11 @@ class Source(NamedTuple):
     installed: bool
 
     @property
+    def bare(self) -> bool:
+        """Whether its folder is not told: a tool or a person cut it off, or it is a script in the current folder."""
+        return self.path == self.name and not self.standard
+
+    @property
     def package(self) -> str:
         """The top-level package or module."""
         return self.path.lstrip("/").partition("/")[0].removesuffix(".py")

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from diagnostics.model import Frame, Role, WaitKind
 from diagnostics.stacks.demangle import is_noise
 from diagnostics.stacks.merge import is_eval
+from diagnostics.stacks.source import source_of
 from diagnostics.stacks.symbol import Owner, Weight
-from diagnostics.stacks.symbols import Meaning, meanings, owner_of, short
+from diagnostics.stacks.symbols import Meaning, is_known, meanings, owner_of, short
 
 _LIMITED = re.compile(r"timedwait|clockwait|timedjoin|clockjoin|_timed(rd|wr)?lock|clocklock")
 _ALLOWED_IN_A_HOME = frozenset({Role.QUEUE_GET, Role.EVENT_LOOP, Role.IDLE})
-_DEVICE_CALL = re.compile(r"^(cu[A-Z]|cuda[A-Z]|hip[A-Z]|hsa_|nccl[A-Z])")
 
 
 class Stand(NamedTuple):
@@ -56,19 +56,47 @@ def stand_of(frames: tuple[Frame, ...]) -> Stand:
         operation or _called(inner),
         waits,
         any(_LIMITED.search(at.frame.function) for at in native),
-        _roles(whole, len(whole) - len(stack) + own if owner is Owner.USER else -1),
+        ((Role.FORKED,) if len(stack) < len(whole) else ()) + _roles(stack, own if owner <= Owner.APPLICATION else -1),
         stack[own].frame if own >= 0 else None,
         owner,
-        next((at.frame.function for at in native if _DEVICE_CALL.match(at.frame.function)), ""),
+        _detail(inner, waits, operation),
     )
 
 
 def _read(frames: tuple[Frame, ...]) -> Sequence[_At]:
     callees = _callees(frames)
-    stack = []
+    libraries = _files_of_libraries(frames)
+    stack: list[_At] = []
     for frame, callee in zip(frames, callees, strict=True):
-        stack.append(_At(frame, owner_of(frame), _holding(meanings(frame), callee)))
+        known = frame.file in libraries
+        found = _holding(meanings(frame, known), short(callee) if callee else "")
+        stack.append(_At(frame, _owner(frame, known, stack), found))
     return stack
+
+
+def _owner(frame: Frame, known: bool, outside: Sequence[_At]) -> Owner:
+    """A compiled function that a library calls, and that is in no library of another name, is the library's, too."""
+    owner = owner_of(frame, known)
+    if owner is Owner.USER and frame.native and outside and outside[-1].frame.native:
+        outer = outside[-1]
+        if outer.owner in (Owner.LIBRARY, Owner.APPLICATION) and frame.file in ("", outer.frame.file):
+            return outer.owner
+    return owner
+
+
+def _files_of_libraries(frames: tuple[Frame, ...]) -> frozenset[str]:
+    """Files without a folder that are a library's: known by one function of theirs, or by what they call."""
+    python = [frame for frame in frames if not frame.native]
+    known = {frame.file for frame in python if is_known(frame)}
+    for outer, inside in pairwise(python):
+        if source_of(outer.file).bare and source_of(inside.file).standard and _calls_its_own(outer):
+            known.add(outer.file)
+    return frozenset(known)
+
+
+def _calls_its_own(frame: Frame) -> bool:
+    """Whether the standard library has a function of this name in a file of this name."""
+    return any(meaning.table == "cpython" and meaning.weight for meaning in meanings(frame, True))
 
 
 def _holding(found: tuple[Meaning, ...], callee: str) -> tuple[Meaning, ...]:
@@ -80,23 +108,28 @@ def _holding(found: tuple[Meaning, ...], callee: str) -> tuple[Meaning, ...]:
     return tuple(by_table.values())
 
 
-def _callees(frames: tuple[Frame, ...]) -> list[str]:
-    """For each frame the Python function next inside of it."""
-    found, inside = [], ""
+def _callees(frames: tuple[Frame, ...]) -> list[Frame | None]:
+    """For each frame the Python frame next inside of it."""
+    found: list[Frame | None] = []
+    inside: Frame | None = None
     for frame in reversed(frames):
         found.append(inside)
         if not frame.native:
-            inside = short(frame)
+            inside = frame
     return found[::-1]
 
 
 def _last_fork(stack: Sequence[_At]) -> int:
     """Where the stack begins that is the process's own: what lies outside of a fork was copied from its parent."""
     for index in range(len(stack) - 1, -1, -1):
-        forked = any(Role.FORKED in meaning.roles for meaning in stack[index].meanings)
-        if forked and not all(map(_only_waits, stack[index + 1 :])):
+        if any(_is_fork(meaning, stack[index + 1 :]) for meaning in stack[index].meanings):
             return index + 1
     return 0
+
+
+def _is_fork(meaning: Meaning, inside: Sequence[_At]) -> bool:
+    """Whether the thread came out of a fork here, and does not only call one."""
+    return Role.FORKED in meaning.roles and (bool(meaning.callee) or not all(map(_only_waits, inside)))
 
 
 def _own_frame(stack: Sequence[_At]) -> int:
@@ -128,12 +161,25 @@ def _operation(inner: Sequence[_At], native: Sequence[_At], python: bool) -> tup
     waits = operation.waits if operation and operation.waits else next((row.waits for row in rows if row.waits), None)
     hard = next((meaning for at in native for meaning in at.meanings if meaning.hard), None)
     if hard and hard.waits:
-        waits = hard.waits
-    elif not python and operation and operation.weight is Weight.PRIMITIVE and _may_be_anybodys(inner):
+        plain = operation is None or operation.weight is Weight.PRIMITIVE
+        return hard.operation if plain or operation is None else operation.operation, hard.waits
+    if not python and operation and operation.weight is Weight.PRIMITIVE and _may_be_anybodys(inner):
         # Without Python's frames a lock of Python may be anybody's: conditions and queues are made of them.
         return "", WaitKind.UNKNOWN
     runs = bool(inner) and is_eval(inner[-1].frame)
     return operation.operation if operation else "", waits or (WaitKind.NOTHING if runs else WaitKind.UNKNOWN)
+
+
+def _detail(inner: Sequence[_At], waits: WaitKind, operation: str) -> str:
+    """What below the operation waits, where that adds something: the driver's call, the stage of an initialization."""
+    if waits is WaitKind.DEVICE:
+        calls = [at.frame.function for at in inner if at.frame.native and any(m.waits is waits for m in at.meanings)]
+        return calls[-1] if calls else ""
+    stages = [m.operation for at in inner for m in at.meanings if m.weight and m.waits not in (waits, None)]
+    return next((stage for stage in stages if stage not in ("", operation)), "") if waits in _WITH_STAGES else ""
+
+
+_WITH_STAGES = (WaitKind.COLLECTIVE, WaitKind.STEP, WaitKind.RENDEZVOUS)
 
 
 def _may_be_anybodys(inner: Sequence[_At]) -> bool:
@@ -147,16 +193,37 @@ def _called(inner: Sequence[_At]) -> str:
 
 
 def _roles(stack: Sequence[_At], user: int) -> tuple[Role, ...]:
+    """`user`: index of the user's frame, -1 where there is none. A thread that runs his code is not idle by nature."""
     roles: list[Role] = []
+    begun = False  # whether a frame outside does something that people have a name for
     for index, at in enumerate(stack):
+        inside = stack[index + 1 :]
         for meaning in at.meanings:
-            inside = stack[index + 1 :]
-            if meaning.home and user < index and all(map(_only_waits, inside)):
+            if meaning.home and user < 0 and not begun and all(map(_only_waits, inside)):
                 roles.append(Role.IDLE)
-            if Role.FORKED not in meaning.roles or not all(map(_only_waits, inside)):
-                roles += [role for role in meaning.roles if role is not Role.IDLE or user < index]
+            roles += [role for role in meaning.roles if _applies(role, meaning, index, inside, user)]
+        begun = begun or any(m.operation and m.weight and not m.home for m in at.meanings)
     roles += _interruptions(stack)
+    if not _AT_WORK.isdisjoint(roles):
+        roles = [role for role in roles if role is not Role.SERVE]
     return tuple(dict.fromkeys(roles))
+
+
+_AT_WORK = frozenset(
+    {
+        Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH, Role.OPERATION, Role.SAVE,
+        Role.COMPILE, Role.INPUT_NEXT, Role.POOL_WAIT, Role.FILE_LOCK, Role.SPAWN,
+    }
+)  # fmt: skip
+"""Roles of a server's thread that does something, and does not wait to be asked."""
+
+
+def _applies(role: Role, meaning: Meaning, index: int, inside: Sequence[_At], user: int) -> bool:
+    if role is Role.FORKED:
+        return _is_fork(meaning, inside)
+    if role is Role.IDLE:
+        return user < 0
+    return role is not Role.SERVE or user <= index
 
 
 def _only_waits(at: _At) -> bool:

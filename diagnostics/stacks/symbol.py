@@ -39,10 +39,11 @@ class Symbol(NamedTuple):
 
     `function`: of Python's functions the whole name without its class, of native ones a part of the name with its
     namespaces; a regular expression. `file`: of Python's, the end of its path below the library's root
-    (`torch/cuda/streams.py`), or a folder (`torch/_inductor/`), several divided by `|`; "": any. `operation` may quote
-    groups of the match (`\\1`). `callee`: the next Python function inside. `home`: the loop of a helper thread, which
-    is idle by nature while nothing but a wait lies inside of it. `hard`: it is what the thread waits for, whatever the
-    frames around it say. `seen`: releases. `not_for`: what a match must not be taken to mean.
+    (`torch/cuda/streams.py`), or a folder (`torch/_inductor/`), several divided by `|`; of native ones a pattern of the
+    library's name; "": any. `operation` may quote groups of the match (`\\1`). `callee`: the next Python function
+    inside. `home`: the loop of a helper thread, which is idle by nature while nothing but a wait lies inside of it.
+    `hard`: it is what the thread waits for, whatever the frames around it say. `seen`: releases. `not_for`: what a
+    match must not be taken to mean.
     """
 
     function: str
@@ -81,10 +82,11 @@ def native(
     waits: WaitKind | None = None,
     *roles: Role,
     weight: Weight = Weight.NAMED,
+    library: str = "",
     home: bool = False,
     hard: bool = False,
     seen: str = "",
     not_for: str = "",
 ) -> Symbol:
-    """A row for functions of compiled code."""
-    return Symbol(function, "", True, operation, waits, roles, weight, "", home, hard, seen, not_for)
+    """A row for functions of compiled code. `library`: pattern of its base name."""
+    return Symbol(function, library, True, operation, waits, roles, weight, "", home, hard, seen, not_for)

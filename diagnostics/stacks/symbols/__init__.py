@@ -101,24 +101,28 @@ def broken() -> tuple[StageError, ...]:
 
 
 @lru_cache(maxsize=_DISTINCT)
-def meanings(frame: Frame) -> tuple[Meaning, ...]:
-    """What the rows that match the frame say, of every table the first; rows that ask for a callee come before it."""
+def meanings(frame: Frame, known: bool = False) -> tuple[Meaning, ...]:
+    """What the rows that match the frame say, of every table the first; rows that ask for a callee come before it.
+
+    `known`: that the file without a folder is a library's is known from other frames of the stack.
+    """
     found: list[Meaning] = []
     for table in tables():
-        rows = _native_rows(table, frame) if frame.native else _python_rows(table, frame)
+        rows = _native_rows(table, frame) if frame.native else _python_rows(table, frame, known)
         for symbol, match in rows:
             operation = match.expand(symbol.operation) if "\\" in symbol.operation else symbol.operation
-            meaning = Meaning(
-                table.name,
-                operation,
-                symbol.waits,
-                symbol.roles,
-                symbol.weight,
-                symbol.callee,
-                symbol.home,
-                symbol.hard,
+            found.append(
+                Meaning(
+                    table.name,
+                    operation,
+                    symbol.waits,
+                    symbol.roles,
+                    symbol.weight,
+                    symbol.callee,
+                    symbol.home,
+                    symbol.hard,
+                )
             )
-            found.append(meaning)
             if not symbol.callee:
                 break
     return tuple(found)
@@ -128,22 +132,28 @@ Matches = Iterable[tuple[Symbol, re.Match[str]]]
 
 
 def _native_rows(table: Table, frame: Frame) -> Matches:
-    name = frame.function[:_LONGEST]
+    name = _native_name(frame)
     if table.any_native and table.any_native.search(name):
         for pattern, symbol in table.native:
-            if match := pattern.search(name):
+            match = pattern.search(name)
+            if match and (not symbol.file or re.match(symbol.file, frame.file.rpartition("/")[2])):
                 yield symbol, match
 
 
-def _python_rows(table: Table, frame: Frame) -> Matches:
+def _native_name(frame: Frame) -> str:
+    """The function alone: some tools write the place behind it."""
+    return frame.function[:_LONGEST].partition(" at ")[0].strip().removesuffix("()")
+
+
+def _python_rows(table: Table, frame: Frame, known: bool = False) -> Matches:
     name = short(frame)[:_LONGEST]
     source = source_of(frame.file)
     for pattern, symbol in (*table.by_file.get(source.name, ()), *table.by_folder):
-        if (match := pattern.fullmatch(name)) and _is_in(source, symbol.file, table):
+        if (match := pattern.fullmatch(name)) and _is_in(source, symbol.file, known or _is_distinct(name, source)):
             yield symbol, match
 
 
-def _is_in(source: Source, wanted: str, table: Table) -> bool:
+def _is_in(source: Source, wanted: str, known: bool) -> bool:
     """Whether a row's file or folder is the frame's: a user's file of the same name is another one."""
     if not wanted:
         return True
@@ -151,36 +161,51 @@ def _is_in(source: Source, wanted: str, table: Table) -> bool:
         return source.path.startswith(wanted) or f"/{wanted}" in source.path
     if source.path == wanted:
         return True
-    # A tool may have cut the folder off, and a library may have been built or installed in a place of its own.
+    if source.bare and "/" in wanted:
+        return known
+    # A library may have been built or installed in a place of its own.
     return source.path.endswith(f"/{wanted}") if "/" in wanted else source.standard and source.name == wanted
+
+
+def _is_distinct(function: str, source: Source) -> bool:
+    """Whether a function of a file whose folder is not told is hardly anybody else's of the same name."""
+    private = function.startswith("_") and not function.startswith("__")
+    return private or "_" in source.name.removesuffix(".py").strip("_")
 
 
 def short(frame: Frame) -> str:
     """A Python function without its class, as every tool and release but the newest writes it."""
-    return frame.function if frame.native else frame.function.rpartition(".")[2]
+    return frame.function if frame.native else frame.function.rpartition(".")[2].strip()
+
+
+def is_known(frame: Frame) -> bool:
+    """Whether a Python frame without a folder is a library's, by its own name."""
+    return not frame.native and source_of(frame.file).bare and any(any(_python_rows(t, frame)) for t in tables())
 
 
 @lru_cache(maxsize=_DISTINCT)
-def owner_of(frame: Frame) -> Owner:
+def owner_of(frame: Frame, known: bool = False) -> Owner:
     """Whose code a frame is."""
-    return _native_owner(frame) if frame.native else _python_owner(frame)
+    return _native_owner(frame) if frame.native else _python_owner(frame, known)
 
 
-def _python_owner(frame: Frame) -> Owner:
+def _python_owner(frame: Frame, known: bool) -> Owner:
     source = source_of(frame.file)
     if source.standard:
         return Owner.STANDARD
-    package = source.package
+    if source.package:
+        for table in tables():
+            if source.package in table.packages and not source.bare:
+                return table.owner
     for table in tables():
-        if package in table.packages:
-            return table.owner
-    own = [table for table in tables() if any(_python_rows(table, frame)) and table.owner is not Owner.SYSTEM]
-    return own[0].owner if own and source.path != source.name else Owner.USER
+        if any(symbol.file for symbol, _ in _python_rows(table, frame, known)):
+            return min(table.owner, Owner.STANDARD)
+    return Owner.LIBRARY if known else Owner.USER
 
 
 _INNER = re.compile(
-    r"^(_*Py[A-Z_]|_*(GI_|libc_|pthread_|new_sem|sem_|lll_|clone|futex|poll|select|restore_rt)|std::|__|\?+$|start_thread"
-    r"|_start$|nsync|absl::|gpr_|0x[0-9a-f]+$|\[unknown\]|<?unknown>?$|_dl_)"
+    r"^(_*Py[A-Z_]|_*(GI_|libc_|pthread_|new_sem|sem_|lll_|clone|futex|poll|select|restore_rt)|std::|__|\?+$"
+    r"|start_thread|_start$|nsync|absl::|gpr_|0x[0-9a-f]+$|\[unknown\]|<?unknown>?$|_dl_)"
 )
 
 

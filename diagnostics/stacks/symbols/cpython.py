@@ -6,6 +6,8 @@ from diagnostics.stacks.symbol import Owner, Weight, native, python
 OWNER = Owner.SYSTEM
 LIBRARIES = (
     r"^(libpython|python|pypy|libpypy)[\d.]*(\.so[\d.]*|m?\.so[\d.]*|[dmt]+\.so[\d.]*)?$|^\w+\.(cpython|abi3)-3\w*\.so$"
+    r"|^(ceval\w*|call|\w+object|abstract|pythonrun|import|main|python|\w+module|thread_pthread\w*|bltinmodule|marshal|errors|gc|gcmodule"
+    r"|pylifecycle|generated_cases|pystate|semaphore|parking_lot|lock|codecs|context|hashtable)\.(c|h|c\.h)$"
 )
 _P, _G = Weight.PRIMITIVE, Weight.GENERAL
 _W = WaitKind
@@ -72,7 +74,7 @@ PROCESSES = (
     python("multiprocessing/synchronize.py", "acquire|__enter__", "Lock.acquire", _W.LOCK, weight=_G,
            not_for="A lock of multiprocessing may be held by another process."),
     python("multiprocessing/process.py", "join", "Process.join", _W.CHILD, Role.SPAWN, weight=_G),
-    python("multiprocessing/popen_fork.py", "_launch", "", None, Role.FORKED, weight=_P),
+    python("multiprocessing/popen_fork.py", "_launch", "", None, Role.FORKED, weight=_P, callee="_bootstrap"),
     python("multiprocessing/popen_fork.py", "wait|poll", "Process.join", _W.CHILD, Role.SPAWN, weight=_G),
     python("multiprocessing/popen_spawn_posix.py", "_launch", "Process.start", _W.PIPE, Role.SPAWN, weight=_G),
     python("multiprocessing/util.py", "_exit_function", "multiprocessing's exit", _W.CHILD, Role.TEARDOWN),
@@ -126,6 +128,8 @@ LIFE = (
     python("pdb.py", "interaction|_cmdloop|cmdloop|set_trace", "pdb", _W.TERMINAL, Role.DEBUGGER),
     python("cmd.py", "cmdloop", "prompt", _W.TERMINAL, Role.DEBUGGER),
     python("code.py", "interact|raw_input", "prompt", _W.TERMINAL, Role.DEBUGGER),
+    python("multiprocessing/context.py", "_Popen", "", None, weight=_P),
+    python("multiprocessing/util.py", "_flush_std_streams", "flush of the standard streams", _W.LOCK),
     python("multiprocessing/spawn.py|multiprocessing/process.py|runpy.py", ".*", "", None, weight=_P),
 )  # fmt: skip
 
@@ -144,6 +148,9 @@ INTERPRETER = (
     native(r"^(PyThread_join_thread|ThreadHandle_join|thread_PyThread_join\w*|_thread__ThreadHandle_join)",
            "Thread.join", _W.JOIN, weight=_P),
     native(r"^(pysleep|time_sleep)(\.|$)", "time.sleep", _W.TIME, weight=_P),
+    native(r"^(?:faulthandler_cancel_dump\w*|cancel_dump_traceback_later|faulthandler_dump_traceback_later)",
+           "faulthandler's timer", _W.LOCK, weight=_G),
+    native(r"^faulthandler_thread", "", None, Role.IDLE, weight=_G),
     native(r"^builtin_input(_impl)?|^PyOS_Readline|^my_fgets|^readline_until_enter\w*", "input", _W.TERMINAL),
     native(r"^(os|select|sock|socket|fcntl|signal)_([a-z0-9_]+?)(_impl)?$", r"\1.\2", None, weight=_P),
     native(r"^wait_for_thread_shutdown", "threading._shutdown", _W.JOIN, Role.TEARDOWN),

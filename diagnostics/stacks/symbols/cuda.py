@@ -42,5 +42,6 @@ SYMBOLS = (
            "device synchronize", _W.DEVICE, Role.DEVICE),
     native(r"^__pyx_pw_\w*(?:streamSynchronize|deviceSynchronize|eventSynchronize|\dsynchronize)", "device synchronize",
            _W.DEVICE, Role.DEVICE),
+    native(r"^\?*$|^0x[0-9a-f]+$|^libcuda$", "", None, weight=_G, library=r"^libcuda\.", home=True),
     native(r"^cupti\w+", "", None, Role.PROXY, weight=_G),
 )  # fmt: skip

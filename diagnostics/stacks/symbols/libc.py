@@ -6,7 +6,9 @@ from diagnostics.stacks.symbol import Owner, Weight, native
 OWNER = Owner.SYSTEM
 LIBRARIES = (
     r"^(libc|libc-[\d.]+|libpthread(-[\d.]+)?|ld-linux[\w.-]*|ld-musl[\w.-]*|libm|libdl|librt|libstdc\+\+|libgcc_s|\[?vdso\]?"
-    r"|linux-vdso|libnsl|libresolv|libuv)(\.so[\d.]*)?$"
+    r"|linux-vdso|libnsl|libresolv|libsystem_\w+|libdyld)(\.so[\d.]*|\.dylib)?$"
+    r"|^(pthread_\w+|futex-internal|lowlevellock\w*|sem_\w+|libc[-_]start\w*|clone\d*|cxa_atexit|syscall\w*|condvar|condition_variable"
+    r"|compatibility-\w+|unix-syscall\w*|sysv_\w+|nptl\w*|exit|raise|fork|arch-fork)\.(c|cc|h|S)$"
 )
 _P = Weight.PRIMITIVE
 _ANY = r"^_*(?:GI_+)?(?:libc_|new_|old_)?_*"
@@ -23,8 +25,7 @@ SYMBOLS = (
     native(r"^_*(?:GI_+)?pthread_(?:clock|timed|try)?join\w*", "pthread_join", WaitKind.JOIN, weight=_P),
     native(r"^std::thread::join", "pthread_join", WaitKind.JOIN, weight=_P),
     native(r"^_*(?:GI_+)?pthread_cond_\w*wait\w*", "pthread_cond_wait", WaitKind.CONDITION, weight=_P),
-    native(r"^std::(?:__\w+::)?condition_variable(?:_any)?::wait", "condition_variable::wait", WaitKind.CONDITION,
-           weight=_P),
+    native(r"(?:^|::)condition_variable(?:_any)?::wait", "condition_variable::wait", WaitKind.CONDITION, weight=_P),
     native(r"^std::(?:__\w+::)?(?:future|__basic_future|promise|__future_base|shared_future)\b.*(?:wait|get)",
            "future::wait", WaitKind.CONDITION, weight=_P),
     native(r"^_*(?:GI_+)?pthread_barrier_wait", "pthread_barrier_wait", WaitKind.CONDITION, Role.BARRIER, weight=_P),
@@ -49,6 +50,21 @@ SYMBOLS = (
            weight=_P),
     native(r"^_*(?:GI_+)?(?:exit|run_exit_handlers|cxa_finalize|_run_exit_handlers)$|^_dl_fini", "exit", None,
            Role.TEARDOWN, weight=Weight.GENERAL),
+    native(r"^(?:__)?psynch_mutex\w*|^_?pthread_mutex_firstfit_lock\w*", "pthread_mutex_lock", WaitKind.LOCK, weight=_P,
+           hard=True),
+    native(r"^_*psynch_cvwait|^_pthread_cond_wait|^_*semwait_signal|^semaphore_wait_trap|^_*ulock_wait",
+           "pthread_cond_wait", WaitKind.CONDITION, weight=_P),
+    native(r"^(?:gpr_cv_wait|absl::CondVar::\w*Wait\w*|absl::\w*::Waiter::Wait\w*"
+           r"|absl::synchronization_internal::\w+)", "condition wait", WaitKind.CONDITION, weight=_P),
+    native(r"^(?:absl[: ]|Absl)\w*:*(?:\w+::)*(?:\w*SpinLock\w*)|^absl::Mutex::\w*Lock\w*|^gpr_mu_lock", "Mutex.lock",
+           WaitKind.LOCK, weight=_P),
+    native(r"^nsync(?:::|_)\w*(?:cv|note|counter|sem|wait|futex)\w*|(?:^"
+           r"|absl::Notification::)WaitForNotification\w*|^absl::BlockingCounter::Wait|^absl::Barrier::Block",
+           "condition wait", WaitKind.CONDITION, weight=_P),
+    native(r"^nsync(?:::|_)(?:mu|once)\w*", "Mutex.lock", WaitKind.LOCK, weight=_P),
+    native(r"^(?:mutex|lock|rlock)[ ._](?:wait|lock|acquire)$", "lock", WaitKind.LOCK, weight=_P),
+    native(r"^(?:syscall|_*kernel_clock_gettime|_*vdso_clock_gettime|clock_gettime|_*(?:GI_+)?clock_gettime"
+           r"|gettimeofday|swtch_pri|mach_msg\w*|_*futex_abstimed\w*)$", "", None, weight=_P),
     native(r"^<?signal handler called>?$|^_*(?:kernel_)?(?:restore_rt|rt_sigreturn)$", "", None, Role.SIGNAL_HANDLER,
            weight=_P),
     native(r"^_*(?:GI_+)?(?:getaddrinfo|gethostbyname\w*|res_n?(?:search|query|send))", "getaddrinfo", WaitKind.SOCKET),

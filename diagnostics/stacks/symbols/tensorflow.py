@@ -30,6 +30,8 @@ SESSIONS = (
     native(r"Master::CreateSession|DeviceFinder|GrpcSession::Create\w*|MasterSession::Create|NewRemoteDevices",
            "CreateSession", _W.RENDEZVOUS, Role.RENDEZVOUS),
     native(r"GrpcServer::Join|TF_ServerJoin", "Server.join", _W.JOIN, Role.SERVE),
+    native(r"TF_DeleteSession|DirectSession::~DirectSession|SessionState::~", "Session.close", _W.STEP, Role.TEARDOWN,
+           weight=_G),
     native(r"Grpc(Master|Worker|Eager|Coordination)\w*::HandleRPCsLoop|GrpcWorkerServiceThread::\w+", "", None,
            Role.SERVE, weight=_G, home=True),
     native(r"EagerServiceImpl::|GrpcWorkerEnv", "", None, Role.SERVE, weight=_G, home=True),

@@ -110,6 +110,8 @@ LOADER = (
            weight=_G),
     python("torch/utils/data/_utils/worker.py", "_worker_loop", "", None, Role.INPUT_MAKE, weight=_G, home=True),
     python("torch/utils/data/_utils/pin_memory.py", "_pin_memory_loop|do_one_step", "", None, Role.PROXY, weight=_G),
+    native(r"_pin_memory_loop", "", None, Role.PROXY, weight=_G),
+    native(r"_worker_loop$", "", None, Role.INPUT_MAKE, weight=_G, home=True),
     python("torch/utils/data/_utils/fetch.py", "fetch", "", None, Role.INPUT_MAKE, weight=_P),
 )  # fmt: skip
 
