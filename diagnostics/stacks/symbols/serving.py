@@ -7,7 +7,8 @@ OWNER = Owner.APPLICATION
 PACKAGES = ("vllm", "sglang", "sgl_kernel", "vllm_ascend", "lmdeploy", "tensorrt_llm", "flashinfer", "tritonserver")
 _G, _P = Weight.GENERAL, Weight.PRIMITIVE
 _W = WaitKind
-_SHM = "vllm/distributed/device_communicators/shm_broadcast.py|sglang/srt/distributed/device_communicators/shm_broadcast.py"
+_COMMUNICATORS = "distributed/device_communicators"
+_SHM = f"vllm/{_COMMUNICATORS}/shm_broadcast.py|sglang/srt/{_COMMUNICATORS}/shm_broadcast.py"
 
 SYMBOLS = (
     python(_SHM, "dequeue|acquire_read|recv", "MessageQueue.dequeue", _W.CONDITION, Role.QUEUE_GET,
