@@ -1,4 +1,4 @@
-"""Which processes make up a job. `claims` and `jobs` are pure, `scan` looks at /proc, users type `selectors`."""
+"""Which processes make up a job. `identity` and `jobs` are pure, `scan` looks at /proc, users type `selectors`."""
 
 from diagnostics.discover.jobs import Job, Member, find_jobs
 from diagnostics.discover.scan import Seen, scan

@@ -1,6 +1,6 @@
 """From processes seen to jobs: who belongs together, and which rank each one is. Pure.
 
-A process belongs to the job that it claims. One that claims nothing belongs to the job whose cluster names the
+A process belongs to the job that it names. One that names none belongs to the job whose cluster names the
 address that it serves, or to the job of the parent that forked it. What is left over and has a framework loaded
 makes up jobs by its connections.
 """
@@ -67,7 +67,7 @@ def find_jobs(seen: Sequence[Seen], local_hosts: frozenset[str] = frozenset()) -
     """
     by_pid = {process.pid: process for process in seen}
     found: dict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
-    for job, pid, rank, why in _claimed(by_pid):
+    for job, pid, rank, why in _identified(by_pid):
         found[job][pid] = rank, why
     addresses = _addresses(seen)
     for job, known in addresses.items():
@@ -110,19 +110,19 @@ def _is_launcher(process: Seen) -> bool:
     return bool(words) and (bool(_LAUNCHERS.search(words[0])) or any(_TORCH_LAUNCHER.search(word) for word in words))
 
 
-def _claimed(by_pid: Mapping[int, Seen]) -> Iterable[tuple[str, int, str, str]]:
-    """(job, pid, rank, why) for the topmost process of each claim that is not a mere launcher.
+def _identified(by_pid: Mapping[int, Seen]) -> Iterable[tuple[str, int, str, str]]:
+    """(job, pid, rank, why) for the topmost process of each identity that is not a mere launcher.
 
-    Children inherit the environment, and with it the claim: they are the rank's children, not the rank.
+    Children inherit the environment, and with it the identity: they are the rank's children, not the rank.
     """
     for process in by_pid.values():
-        claim = process.claim
-        if claim is None or not claim.job or _is_launcher(process):
+        identity = process.identity
+        if identity is None or not identity.job or _is_launcher(process):
             continue
-        if any(above.claim == claim and not _is_launcher(above) for above in ancestors(process, by_pid)):
+        if any(above.identity == identity and not _is_launcher(above) for above in ancestors(process, by_pid)):
             continue
-        rank = process.recorder_rank or claim.rank or f"pid:{process.pid}"
-        yield claim.job, process.pid, rank, "recorder" if process.recorder_rank else claim.source
+        rank = process.recorder_rank or identity.rank or f"pid:{process.pid}"
+        yield identity.job, process.pid, rank, "recorder" if process.recorder_rank else identity.source
 
 
 def ancestors(process: Seen, by_pid: Mapping[int, Seen]) -> Iterable[Seen]:
@@ -138,16 +138,16 @@ def _addresses(seen: Iterable[Seen]) -> dict[str, dict[str, str]]:
     """job -> rank -> address, of every job that names addresses."""
     found: dict[str, dict[str, str]] = {}
     for process in seen:
-        if process.claim and process.claim.addresses:
-            found.setdefault(process.claim.job, dict(process.claim.addresses))
+        if process.identity and process.identity.addresses:
+            found.setdefault(process.identity.job, dict(process.identity.addresses))
     return found
 
 
 def _expected(seen: Iterable[Seen]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for process in seen:
-        if process.claim and len(process.claim.expected) > len(found.get(process.claim.job, ())):
-            found[process.claim.job] = process.claim.expected
+        if process.identity and len(process.identity.expected) > len(found.get(process.identity.job, ())):
+            found[process.identity.job] = process.identity.expected
     return found
 
 

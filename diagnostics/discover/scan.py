@@ -10,7 +10,7 @@ from diagnostics.collector.kernel import text_of
 from diagnostics.collector.sources import mounts
 from diagnostics.collector.sources import recorder as flight
 from diagnostics.collector.sources.connections import Sockets, sockets_of
-from diagnostics.discover.claims import KEYS, Claim, claim_of
+from diagnostics.discover.identity import KEYS, Identity, identity_of
 from diagnostics.model import Record
 
 _FRAMEWORKS = ("/tensorflow/", "/torch/", "/jaxlib/")
@@ -23,7 +23,7 @@ class Seen(Record, frozen=True):
     parent: int
     uid: int
     command: tuple[str, ...]
-    claim: Claim | None = None
+    identity: Identity | None = None
     framework: str = ""  # "tensorflow", "torch", "jaxlib" where its library is mapped
     recorder_rank: str = ""
     listens: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
         parent=procfs.parent_of(pid),
         uid=procfs.uid_of(pid),
         command=command,
-        claim=claim_of(environ_of(pid), command, text_of(f"/proc/{pid}/cgroup")),
+        identity=identity_of(environ_of(pid), command, text_of(f"/proc/{pid}/cgroup")),
         framework=next((name.strip("/") for name in _FRAMEWORKS if any(name in path for path in mapped)), ""),
         recorder_rank=recording.rank if recording else "",
         listens=sockets.listens,

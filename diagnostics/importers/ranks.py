@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from diagnostics.discover.claims import claim_of, flags_of
+from diagnostics.discover.identity import identity_of, flags_of
 
 _ROLE = re.compile(r"(?:^|[^a-z])(chief|master|worker|ps|evaluator|launcher)[-_:. ]?(\d+)(?!\d)", re.I)
 _NUMBER = re.compile(r"(?:^|[^a-z])(?:rank|node|proc|host)[-_:. ]?(\d+)(?!\d)", re.I)
@@ -27,9 +27,9 @@ def rank_of_command(command: str) -> str:
         words = shlex.split(command[:65536])
     except ValueError:
         words = command.split()
-    claim = claim_of({}, words)
-    if claim:
-        return claim.rank
+    identity = identity_of({}, words)
+    if identity:
+        return identity.rank
     flags = flags_of(words)
     role, index = flags.get("job_name", ""), flags.get("task_index", "0")
     return f"{role}:{int(index)}" if role.isalpha() and index.isdigit() else ""

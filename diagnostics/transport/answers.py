@@ -15,7 +15,7 @@ from diagnostics.collector.sources import recorder as flight
 from diagnostics.collector.stacks import gdb, pyspy
 from diagnostics.collector.stacks.base import RungError, explain
 from diagnostics.collector.stacks.unwinders import thread_of
-from diagnostics.discover.claims import claim_of
+from diagnostics.discover.identity import identity_of
 from diagnostics.discover.scan import Seen
 from diagnostics.errors import EvidenceError
 from diagnostics.model import Attempt, BlockingCall, Connection, Flight, Process, Sample, Thread, Versions
@@ -94,7 +94,7 @@ def seen_there(answer: Answer) -> tuple[Seen, ...]:
     return tuple(
         Seen(
             pid=one.pid, parent=one.parent, uid=one.uid, command=one.command,
-            claim=claim_of(one.environ, one.command, one.cgroup),
+            identity=identity_of(one.environ, one.command, one.cgroup),
             framework=next(iter(re.findall("/(tensorflow|torch|jaxlib)/", " ".join(one.frameworks))), ""),
             listens=one.listens, links=one.links,
         )

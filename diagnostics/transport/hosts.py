@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from diagnostics.collector import Options
 from diagnostics.collector.collect import name_peers
-from diagnostics.discover.claims import KEYS
+from diagnostics.discover.identity import KEYS
 from diagnostics.discover.jobs import Member, find_jobs
 from diagnostics.discover.selectors import choose
 from diagnostics.errors import EvidenceError, LastbatchError
@@ -111,8 +111,8 @@ def _find(host: str, said: Said, words: Sequence[str], children: bool) -> _There
     except LastbatchError as error:
         return _There(host, why_not=f"reached, but {error.message}")
     names = {job.id for job in chosen.jobs}
-    claims = [one.claim for one in seen if one.claim and one.claim.job in names]
-    addresses = tuple(dict.fromkeys(pair for claim in claims for pair in claim.addresses))
+    identities = [one.identity for one in seen if one.identity and one.identity.job in names]
+    addresses = tuple(dict.fromkeys(pair for identity in identities for pair in identity.addresses))
     return _There(host, answer.machine, chosen.members, chosen.expected, addresses)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.discover.claims import addresses_in, claim_of
+from diagnostics.discover.identity import addresses_in, identity_of
 from diagnostics.discover.jobs import find_jobs
 from diagnostics.discover.scan import Seen
 
@@ -49,13 +49,13 @@ def tf_config(role: str, index: int) -> dict[str, str]:
 def test_each_way_in_which_a_process_says_its_rank(
     environ: dict[str, str], command: tuple[str, ...], rank: str, job: str
 ) -> None:
-    claim = claim_of(environ, command)
-    assert claim and claim.rank == rank and claim.job.startswith(job)
+    identity = identity_of(environ, command)
+    assert identity and identity.rank == rank and identity.job.startswith(job)
 
 
 def test_containers_are_known_by_their_control_group() -> None:
-    docker = claim_of({}, PYTHON, "0::/system.slice/docker-" + "ab" * 32 + ".scope")
-    pod = claim_of(
+    docker = identity_of({}, PYTHON, "0::/system.slice/docker-" + "ab" * 32 + ".scope")
+    pod = identity_of(
         {"HOSTNAME": "mnist-worker-2"}, PYTHON,
         "0::/kubepods/burstable/pod12345678-1234-1234-1234-123456789abc/" + "cd" * 32,
     )  # fmt: skip
@@ -69,12 +69,12 @@ def test_a_sparse_cluster_keeps_its_indices() -> None:
 
 @given(st.text(), st.lists(st.text()))
 def test_nonsense_claims_nothing_and_breaks_nothing(text: str, command: list[str]) -> None:
-    claim_of({"TF_CONFIG": text, "CLUSTER_SPEC": text, "RANK": text, "WORLD_SIZE": text}, command, text)
+    identity_of({"TF_CONFIG": text, "CLUSTER_SPEC": text, "RANK": text, "WORLD_SIZE": text}, command, text)
 
 
 def test_who_serves_the_address_of_a_rank_is_that_rank() -> None:
     """GIVEN a server that says nothing, THEN its port tells which one it is."""
-    worker = Seen(10, 1, 0, PYTHON, claim_of(tf_config("worker", 0), PYTHON), listens=("127.0.0.1:2230",))
+    worker = Seen(10, 1, 0, PYTHON, identity_of(tf_config("worker", 0), PYTHON), listens=("127.0.0.1:2230",))
     silent = Seen(11, 1, 0, ("./serve",), listens=("0.0.0.0:2221",))
     (job,) = find_jobs([worker, silent])
     assert {member.pid: member.rank for member in job.members} == {10: "worker:0", 11: "ps:1"}
@@ -84,18 +84,18 @@ def test_who_serves_the_address_of_a_rank_is_that_rank() -> None:
 
 def test_children_and_launchers_are_not_ranks() -> None:
     """GIVEN a shell that starts a rank that forks a loader, all with the same environment, THEN one rank, one child."""
-    claim = claim_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
-    shell = Seen(20, 1, 0, ("/bin/bash", "run.sh"), claim)
-    rank = Seen(21, 20, 0, PYTHON, claim)
-    loader = Seen(22, 21, 0, PYTHON, claim)
+    identity = identity_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
+    shell = Seen(20, 1, 0, ("/bin/bash", "run.sh"), identity)
+    rank = Seen(21, 20, 0, PYTHON, identity)
+    loader = Seen(22, 21, 0, PYTHON, identity)
     (job,) = find_jobs([shell, rank, loader])
     assert [(member.pid, member.rank) for member in job.members] == [(21, "worker:0"), (22, "child/worker:0/22")]
 
 
 def test_peers_without_a_name_are_offered() -> None:
-    claim = claim_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
+    identity = identity_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
     rank = Seen(
-        30, 1, 0, PYTHON, claim, links=(("127.0.0.1:40000", "127.0.0.1:7077"), ("198.18.0.1:4", "198.18.0.9:53"))
+        30, 1, 0, PYTHON, identity, links=(("127.0.0.1:40000", "127.0.0.1:7077"), ("198.18.0.1:4", "198.18.0.9:53"))
     )
     helper = Seen(31, 1, 0, ("./store",), listens=("127.0.0.1:7077",), links=(("127.0.0.1:7077", "127.0.0.1:40000"),))
     (job,) = find_jobs([rank, helper])

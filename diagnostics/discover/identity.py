@@ -32,7 +32,7 @@ MAX_SPEC = 1 << 20
 MAX_RANKS = 200_000
 
 
-class Claim(Record, frozen=True):
+class Identity(Record, frozen=True):
     """What one process says. `job` names the job among all of this machine's; "" where nothing names it.
 
     `addresses` are `(rank, host:port)` of every rank that the process knows of.
@@ -45,12 +45,12 @@ class Claim(Record, frozen=True):
     addresses: tuple[tuple[str, str], ...] = ()
 
 
-def claim_of(environ: Mapping[str, str], command: Sequence[str], cgroup: str = "") -> Claim | None:
-    """The strongest claim that the process makes; None where it makes none."""
+def identity_of(environ: Mapping[str, str], command: Sequence[str], cgroup: str = "") -> Identity | None:
+    """The strongest of what the process says; None where it says nothing."""
     flags = flags_of(command)
-    for claim in (_tf_config(environ), _cluster_spec(environ), _tf_flags(flags), _torch(environ)):
-        if claim:
-            return claim
+    for identity in (_tf_config(environ), _cluster_spec(environ), _tf_flags(flags), _torch(environ)):
+        if identity:
+            return identity
     return _slurm(environ) or _yarn(environ) or _own(environ) or _container(environ, cgroup)
 
 
@@ -95,12 +95,12 @@ def addresses_in(cluster: object) -> tuple[tuple[str, str], ...]:
     return tuple(found[:MAX_RANKS])
 
 
-def _by_cluster(kind: str, addresses: tuple[tuple[str, str], ...], rank: str, source: str) -> Claim:
+def _by_cluster(kind: str, addresses: tuple[tuple[str, str], ...], rank: str, source: str) -> Identity:
     digest = hashlib.sha256(repr(sorted(addresses)).encode()).hexdigest()[:6]
-    return Claim(f"{kind}-{digest}", rank, source, tuple(name for name, _ in addresses), addresses)
+    return Identity(f"{kind}-{digest}", rank, source, tuple(name for name, _ in addresses), addresses)
 
 
-def _tf_config(environ: Mapping[str, str]) -> Claim | None:
+def _tf_config(environ: Mapping[str, str]) -> Identity | None:
     config = _json(environ.get("TF_CONFIG", ""))
     if not isinstance(config, dict):
         return None
@@ -111,7 +111,7 @@ def _tf_config(environ: Mapping[str, str]) -> Claim | None:
     return _by_cluster("tf", addresses, f"{task['type']}:{index}", "TF_CONFIG")
 
 
-def _cluster_spec(environ: Mapping[str, str]) -> Claim | None:
+def _cluster_spec(environ: Mapping[str, str]) -> Identity | None:
     addresses = addresses_in(_json(environ.get("CLUSTER_SPEC", "")))
     role, index = environ.get("JOB_NAME", ""), _index(environ.get("TASK_INDEX", "0"))
     if not role or index is None or not (addresses or "TASK_INDEX" in environ):
@@ -119,7 +119,7 @@ def _cluster_spec(environ: Mapping[str, str]) -> Claim | None:
     return _by_cluster("tf", addresses, f"{role}:{index}", "CLUSTER_SPEC" if addresses else "JOB_NAME")
 
 
-def _tf_flags(flags: Mapping[str, str]) -> Claim | None:
+def _tf_flags(flags: Mapping[str, str]) -> Identity | None:
     role, index = flags.get("job_name", ""), _index(flags.get("task_index", flags.get("task_id", "0")))
     lists = {match[1]: flags[name].split(",") for name in flags if (match := _HOST_FLAGS.match(name)) and flags[name]}
     if not role or index is None or not lists:
@@ -127,41 +127,41 @@ def _tf_flags(flags: Mapping[str, str]) -> Claim | None:
     return _by_cluster("tf", addresses_in(lists), f"{role}:{index}", "--job_name")
 
 
-def _torch(environ: Mapping[str, str]) -> Claim | None:
+def _torch(environ: Mapping[str, str]) -> Identity | None:
     rank, size = _index(environ.get("RANK", "")), _index(environ.get("WORLD_SIZE", ""))
     if rank is None or size is None or size > MAX_RANKS:
         return None
     where = ":".join(part for part in (environ.get("MASTER_ADDR", ""), environ.get("MASTER_PORT", "")) if part)
     name = where or environ.get("TORCHELASTIC_RUN_ID") or environ.get("SLURM_JOB_ID") or "local"
-    return Claim(f"torch-{name}", f"worker:{rank}", "RANK", tuple(f"worker:{number}" for number in range(size)))
+    return Identity(f"torch-{name}", f"worker:{rank}", "RANK", tuple(f"worker:{number}" for number in range(size)))
 
 
-def _slurm(environ: Mapping[str, str]) -> Claim | None:
+def _slurm(environ: Mapping[str, str]) -> Identity | None:
     job, rank = environ.get("SLURM_JOB_ID", ""), _index(environ.get("SLURM_PROCID", ""))
     if not job or rank is None:
         return None
     size = min(_index(environ.get("SLURM_NTASKS", "")) or 0, MAX_RANKS)
-    return Claim(f"slurm-{job}", f"worker:{rank}", "SLURM_PROCID", tuple(f"worker:{n}" for n in range(size)))
+    return Identity(f"slurm-{job}", f"worker:{rank}", "SLURM_PROCID", tuple(f"worker:{n}" for n in range(size)))
 
 
-def _yarn(environ: Mapping[str, str]) -> Claim | None:
+def _yarn(environ: Mapping[str, str]) -> Identity | None:
     match = _YARN.search(environ.get("CONTAINER_ID", ""))
-    return Claim(f"yarn-{match[1]}", f"container:{int(match[2])}", "CONTAINER_ID") if match else None
+    return Identity(f"yarn-{match[1]}", f"container:{int(match[2])}", "CONTAINER_ID") if match else None
 
 
-def _own(environ: Mapping[str, str]) -> Claim | None:
+def _own(environ: Mapping[str, str]) -> Identity | None:
     rank = environ.get("LASTBATCH_RANK", "")
     expected = tuple(filter(None, environ.get("LASTBATCH_EXPECTED", "").split(",")))
-    return Claim("", rank, "LASTBATCH_RANK", expected[:MAX_RANKS]) if rank else None
+    return Identity("", rank, "LASTBATCH_RANK", expected[:MAX_RANKS]) if rank else None
 
 
-def _container(environ: Mapping[str, str], cgroup: str) -> Claim | None:
+def _container(environ: Mapping[str, str], cgroup: str) -> Identity | None:
     """A container is its own job until connections say otherwise; a pod's name may tell its rank."""
     name = environ.get("HOSTNAME", "")
     if pod := _POD.search(cgroup):
         match = _POD_RANK.search(name)
         job = f"pod-{name[: match.start()]}" if match else f"pod-{pod[1][:8]}"
-        return Claim(job, f"{match[1]}:{match[2]}" if match else "", "pod's control group")
+        return Identity(job, f"{match[1]}:{match[2]}" if match else "", "pod's control group")
     if docker := _DOCKER.search(cgroup):
-        return Claim(f"docker-{docker[1][:12]}", "", "container's control group")
+        return Identity(f"docker-{docker[1][:12]}", "", "container's control group")
     return None
