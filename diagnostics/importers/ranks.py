@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from diagnostics.discover.identity import identity_of, flags_of
+from diagnostics.discover.identity import flags_of, identity_of
 
 _ROLE = re.compile(r"(?:^|[^a-z])(chief|master|worker|ps|evaluator|launcher)[-_:. ]?(\d+)(?!\d)", re.I)
 _NUMBER = re.compile(r"(?:^|[^a-z])(?:rank|node|proc|host)[-_:. ]?(\d+)(?!\d)", re.I)
