@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from diagnostics.model.devices import Device, KernelLine
+from diagnostics.model.logfact import LogFact
 from diagnostics.model.position import Position
 from diagnostics.model.record import Record
 from diagnostics.model.state import State
@@ -279,6 +280,7 @@ class Process(Record, frozen=True):
     listens: tuple[str, ...] = ()
     flight: Flight | None = None
     log_tail: tuple[str, ...] = ()
+    facts: tuple[LogFact, ...] = ()  # what its log says of the hang
     collectives: tuple[Collective, ...] = ()
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()
