@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.collector import Options, Target, add_stacks, observe
+from diagnostics.transport import Options, Target, add_stacks, observe
 from repro.runtimes import ensure
 
 TARGETS = """
@@ -113,7 +113,7 @@ def tool(*argv: str) -> Callable[[list[int]], None]:
 def ours(*rungs: str) -> Callable[[list[int]], None]:
     def run(pids: list[int]) -> None:
         collection = observe([Target(pid) for pid in pids], Options(gap=0.0))
-        done = add_stacks(collection, Options(rungs=rungs))
+        done = add_stacks(collection, Options(collectors=rungs))
         without = [process.pid for process in done.processes if not process.threads]
         if without:
             sys.exit(f"no stack of {without}")

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from diagnostics.collector.sources import cgroup
-from diagnostics.collector.sources import recorder as flight
+from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import Cluster, NodeOrder
 from repro.cluster.docker import docker_cluster
@@ -61,7 +61,7 @@ def _train(cluster: Cluster) -> dict[str, Any]:
     psutil.cpu_percent()
     time.sleep(TRAINING)
     rate = (epoch_ends_of(cluster.members) - before) / (time.monotonic() - at)
-    memory = [group.memory for member in cluster.members if (group := cgroup.look(member.pid))]
+    memory = [group.memory for member in cluster.members if (group := cgroup.group_of(member.pid))]
     return {
         "epoch_ends_a_second": rate,
         "memory_mib_a_rank": sum(memory) / len(memory) / 2**20,

@@ -20,16 +20,15 @@ from pathlib import Path
 import msgspec
 
 from diagnostics import bundle
-from diagnostics.collector.stacks import eustack, gdb, pyspy
-from diagnostics.collector.stacks.base import RungError
 from diagnostics.errors import LastbatchError
 from diagnostics.importers import files
 from diagnostics.model import Collection, Frame, Process, Thread
 from diagnostics.recorder import Recorder, RecordingError, decode
+from diagnostics.stacks.tools import Unreadable, eustack, gdb, pyspy
 from diagnostics.transport import answers
 
 LIMIT = 2.0
-OURS = (LastbatchError, RecordingError, RungError)
+OURS = (LastbatchError, RecordingError, Unreadable)
 
 GDB = b'Thread 2 (Thread 0x7f2d976146c0 (LWP 4712) "loader"):\n#0  0x00007f2d98eed545 in a::b(int) (x=...) at f.c:48\n'
 EU_STACK = b"PID 4711 - process\nTID 4711:\n#0  0x00007f2d98ea3f16 futex_wait - /usr/lib/libc.so.6\n"
@@ -99,8 +98,8 @@ class Fuzzer:
     def _read_answer(data: bytes) -> None:
         answer = answers.decode(data)
         answers.seen_there(answer)
-        for process in answer.processes:
-            answers.process_of(process, "", "h", "")
+        for pid in answer.evidence:
+            answers.with_stacks(answers.process_of(answer, pid, "", "h"), answer)
 
     def outside(self) -> list[str]:
         return sorted(str(path) for path in self.home.iterdir() if path.name != "in")

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collector import Options, Target, collect, procfs
+from diagnostics.collector import procfs
 from diagnostics.model import Process
+from diagnostics.transport import Options, Target, collect
 from repro.runtimes import ensure
 
 TRAINING = """

@@ -27,9 +27,9 @@ import msgspec
 import psutil
 from scipy import stats
 
-from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import LastbatchError
 from diagnostics.frameworks.tensorflow1 import session, sets
+from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import Cluster
 from repro.cluster.local import local_cluster

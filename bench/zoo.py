@@ -25,11 +25,11 @@ import msgspec
 from diagnostics.analyze.progress import Limits, is_overdue
 from diagnostics.causes import load as load_causes
 from diagnostics.collector import procfs
-from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Process
 from diagnostics.pipeline import attach
 from diagnostics.stacks.prefix_tree import main_thread, waits_in
+from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.local import local_cluster

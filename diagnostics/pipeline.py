@@ -18,11 +18,10 @@ import msgspec
 from diagnostics import bundle, causes, frameworks
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.progress import Limits
-from diagnostics.collector import Options, Target, collect
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
-from diagnostics.transport import Fleet, attach_hosts
+from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect
 
 Progress = Callable[[str], None]
 

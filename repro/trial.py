@@ -14,8 +14,7 @@ import msgspec
 from diagnostics import bundle, pipeline
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
-from diagnostics.collector import Options, Target, add_stacks, look_again, observe, procfs
-from diagnostics.collector.sources import recorder as flight
+from diagnostics.collector import procfs
 from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import LastbatchError, MissingError, UsageError
@@ -23,6 +22,7 @@ from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.model import Collection, Diagnosis, Finding, Process, State
 from diagnostics.model.trace import TraceResult
 from diagnostics.report.html import render_html
+from diagnostics.transport import Options, Target, add_stacks, flight, observe
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.backends import Backend, Local
 from repro.faults import disk
@@ -352,7 +352,7 @@ def _collect(
     observed = ending.observed or observe(targets_of(cluster), options, plan.ranks)
     # Before the stacks, which take a while: a rank that ends meanwhile was alive in all the evidence there is.
     exits, starved = cluster.exits(), cluster.out_of_memory()
-    collection = look_again(add_stacks(observed, options), targets_of(cluster))
+    collection = add_stacks(observed, options, targets_of(cluster))
     if not plan.probes:
         collection, _ = pipeline.enrich(collection)
     order = list(exits)

@@ -16,8 +16,8 @@ import docker
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue
-from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import MissingError
+from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import Cluster, NodeOrder, images
 from repro.cluster.local import local_cluster

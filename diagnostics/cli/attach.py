@@ -15,14 +15,12 @@ from diagnostics import bundle, pipeline
 from diagnostics.analyze.progress import Limits
 from diagnostics.cli.console import LACKING, OK, Json, command, page, print_json, words
 from diagnostics.cli.diagnose import Floor, show
-from diagnostics.collector import Options
-from diagnostics.collector.stacks.chain import RUNGS
 from diagnostics.discover.jobs import Job
 from diagnostics.discover.selectors import jobs_here, select
 from diagnostics.errors import UsageError
 from diagnostics.redact import redact_command
 from diagnostics.report.text import plural
-from diagnostics.transport import Fleet
+from diagnostics.transport import COLLECTORS, Fleet, Options
 
 Targets = Annotated[
     list[str] | None,
@@ -34,7 +32,7 @@ Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", met
 Gap = Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)]
 Budget = Annotated[float, typer.Option(help="Seconds for each tool on each process.", min=1)]
 Rungs = Annotated[
-    list[str] | None, typer.Option("--rung", help=f"Only this tool ({', '.join(RUNGS)}); again for more.")
+    list[str] | None, typer.Option("--rung", help=f"Only this tool ({', '.join(COLLECTORS)}); again for more.")
 ]
 
 
@@ -70,8 +68,8 @@ def attach(
     """
     if list_jobs:
         return _list(jobs_here(), as_json)
-    if unknown := set(rung or ()) - set(RUNGS):
-        raise UsageError(f"there is no rung {min(unknown)!r}", f"There are {', '.join(RUNGS)}")
+    if unknown := set(rung or ()) - set(COLLECTORS):
+        raise UsageError(f"there is no stack collector {min(unknown)!r}", f"There are {', '.join(COLLECTORS)}")
     options = Options(gap, budget, tuple(rung or ()))
     fleet = Fleet(_hosts(host or [], targets or []), via, deadline) if via else None
     with words.status("") as status:

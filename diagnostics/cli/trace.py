@@ -13,7 +13,7 @@ from diagnostics import bundle, pipeline
 from diagnostics.analyze.progress import is_server
 from diagnostics.cli.attach import Targets
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json, words
-from diagnostics.collector import Options, Target, collect, procfs
+from diagnostics.collector import procfs
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.frameworks.tensorflow1 import bpftrace, memory, session, sets
@@ -22,6 +22,7 @@ from diagnostics.frameworks.tensorflow1.probes import ProbeSet
 from diagnostics.model.trace import TraceResult, TraceVerdict
 from diagnostics.report.html import render_html
 from diagnostics.report.probes import render_trace_result
+from diagnostics.transport import Options, Target, collect
 
 
 @command

@@ -19,9 +19,10 @@ from diagnostics import pipeline
 from diagnostics.analyze.progress import Limits
 from diagnostics.cli.attach import Out, conclude, default_path
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, words
-from diagnostics.collector import Options, Target, collect, procfs
+from diagnostics.collector import procfs
 from diagnostics.discover.selectors import select
 from diagnostics.errors import MissingError, UsageError
+from diagnostics.transport import Options, Target, collect
 from diagnostics.watching import Family, Hang, wait_for_hang
 
 PAUSE = 70.0

@@ -1,5 +1,6 @@
-"""Evidence from processes of this machine. The ladder is in `ladder`, each way to get evidence in a file of its own."""
+"""The collector: evidence of processes, taken where they are, as plain values that travel as JSON.
 
-from diagnostics.collector.collect import Options, Target, add_stacks, collect, look_again, observe
-
-__all__ = ["Options", "Target", "add_stacks", "collect", "look_again", "observe"]
+It runs in a process of its own, on this machine and on others (`diagnostics.transport` starts it and reads its answer),
+so all of it is CPython 3.6 and the standard library alone; tools (py-spy, pystack, gdb, eu-stack) are used where they
+are. `sources` looks without stopping anybody, `stacks` reads stacks; `program` takes an order and answers.
+"""

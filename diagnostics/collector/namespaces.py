@@ -2,19 +2,15 @@
 
 Tools run here and enter the target's namespaces, so the container needs neither tools nor capabilities; the one who
 looks needs CAP_SYS_ADMIN. A thread can enter another network by itself; files and process numbers only a process
-that has a single thread.
+that has a single thread. CPython 3.6, the standard library alone.
 """
-
-from __future__ import annotations
 
 import ctypes
 import os
 import re
 import signal
 import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
+from typing import Callable, Dict, List, TypeVar, Union
 
 from diagnostics.collector.kernel import text_of
 
@@ -23,10 +19,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 T = TypeVar("T")
 
 
-def identity(pid: int | str, kind: str) -> str:
+def identity(pid: Union[int, str], kind: str) -> str:
     """Names a namespace (`mnt`, `net`, `pid`) that a process is in, "" where it may not be seen."""
     try:
-        return os.readlink(f"/proc/{pid}/ns/{kind}")
+        return os.readlink("/proc/%s/ns/%s" % (pid, kind))
     except OSError:
         return ""
 
@@ -37,9 +33,9 @@ def is_elsewhere(pid: int, kind: str) -> bool:
     return bool(theirs) and theirs != identity("self", kind)
 
 
-def path_of(pid: int, name: str) -> Path:
+def path_of(pid: int, name: str) -> str:
     """Where a file lies for this program that the process calls `name`."""
-    return Path(f"/proc/{pid}/root{name}") if is_elsewhere(pid, "mnt") else Path(name)
+    return "/proc/%d/root%s" % (pid, name) if is_elsewhere(pid, "mnt") else name
 
 
 def enter(pid: int, *kinds: str) -> None:
@@ -48,7 +44,7 @@ def enter(pid: int, *kinds: str) -> None:
     Raises:
         OSError: not permitted, or the process is gone.
     """
-    opened = [(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC), _CLONE_NEW[kind]) for kind in kinds]
+    opened = [(os.open("/proc/%s/ns/%s" % (pid, kind), os.O_RDONLY | os.O_CLOEXEC), _CLONE_NEW[kind]) for kind in kinds]
     try:
         for descriptor, flag in opened:
             if _libc.setns(descriptor, flag):
@@ -65,8 +61,8 @@ def in_network_of(pid: int, ask: Callable[[], T]) -> T:
     Raises:
         OSError: not permitted, or the process is gone; and what `ask` raises.
     """
-    answer: list[T] = []
-    failure: list[BaseException] = []
+    answer: List[T] = []
+    failure: List[BaseException] = []
 
     def run() -> None:
         try:
@@ -88,10 +84,15 @@ def die_with_parent() -> None:
     _libc.prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
-def inner_ids(pid: int) -> dict[int, int]:
-    """Thread number within the process's own namespace -> thread number here."""
+def inner_ids(pid: int) -> Dict[int, int]:
+    """Thread number within the process's own namespace -> thread number here.
+
+    Raises:
+        OSError: the process is gone.
+    """
     found = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        if match := re.search(r"^NSpid:.*?(\d+)$", text_of(task / "status"), re.MULTILINE):
-            found[int(match[1])] = int(task.name)
+    for name in os.listdir("/proc/%d/task" % pid):
+        match = re.search(r"^NSpid:.*?(\d+)$", text_of("/proc/%d/task/%s/status" % (pid, name)), re.MULTILINE)
+        if match:
+            found[int(match.group(1))] = int(name)
     return found

@@ -1,26 +1,33 @@
-"""What /proc tells of a process without touching it (man 5 proc). Never stops the target."""
+"""What /proc tells of a process without touching it (man 5 proc). Never stops the target.
 
-from __future__ import annotations
+Goes along to other hosts, so: CPython 3.6 and later, the standard library alone.
+"""
 
 import os
-import platform
 import re
+import stat
 import time
-from collections.abc import Iterable
-from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
-from diagnostics.collector.kernel import stat_fields, text_of
+from diagnostics.collector.kernel import Name, stat_fields, text_of
 from diagnostics.collector.sched import TaskClocks, fields
-from diagnostics.model import Cgroup, Sample, ThreadSample, Versions
 
 _TICK = os.sysconf("SC_CLK_TCK")
-_FRAMEWORK_DIST = re.compile(
-    r"^(tensorflow|tensorflow_cpu|tensorflow_gpu|torch)-([0-9][^-/]*)\.(dist|egg)-info$"
-)
-_FRAMEWORK_LIB = re.compile(r"(.*/(?:site|dist)-packages)/(?:tensorflow|torch)/")
-_PYTHON_LIB = re.compile(r"libpython(\d+\.\d+)|/bin/python(\d+\.\d+)")
+MAX_MAPS = 16 << 20
+
+
+class ThreadSample(NamedTuple):
+    """A thread's counters at one moment; as `diagnostics.model.ThreadSample`, which tells more."""
+
+    tid: int
+    name: str
+    state: str
+    cpu: float
+    voluntary: int
+    involuntary: int
+    wchan: str = ""
+    syscall: int = -1
+    last_ran: float = -1.0
 
 
 def exists(pid: int) -> bool:
@@ -30,7 +37,7 @@ def exists(pid: int) -> bool:
 
 def state_of(pid: int) -> str:
     """The main thread's state letter, "" where there is no such process."""
-    return stat_fields(f"/proc/{pid}/stat")[0]
+    return stat_fields("/proc/%d/stat" % pid)[0]
 
 
 def settled_state(pid: int, patience: float = 0.05) -> str:
@@ -47,33 +54,43 @@ _FUSE_WAIT = "request_wait_answer"
 """Where a thread waits for a file system in user space. Interrupted, it goes on waiting, in state D."""
 
 
-def _blocked_threads(pid: int) -> set[tuple[str, int]]:
+def _blocked_threads(pid: int) -> Set[Tuple[int, int]]:
     """Threads that no tracer could stop, each with its context switches: with the same number it is the same wait."""
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return set()
     found = set()
-    may_be_fuse = " - fuse" in text_of(f"/proc/{pid}/mountinfo", 4 << 20)
-    for tid in tasks:
-        home = Path(f"/proc/{pid}/task/{tid}")
-        state = stat_fields(home / "stat")[0]
-        if state == "D" or (may_be_fuse and state == "S" and text_of(home / "wchan") == _FUSE_WAIT):
-            found.add((tid, _status_number(text_of(home / "status"), "voluntary_ctxt_switches")))
+    may_be_fuse = " - fuse" in text_of("/proc/%d/mountinfo" % pid, 4 << 20)
+    for tid in tasks_of(pid):
+        home = "/proc/%d/task/%d/" % (pid, tid)
+        state = stat_fields(home + "stat")[0]
+        if state == "D" or (may_be_fuse and state == "S" and text_of(home + "wchan") == _FUSE_WAIT):
+            found.add((tid, _status_number(text_of(home + "status"), "voluntary_ctxt_switches")))
     return found
+
+
+def tasks_of(pid: int) -> List[int]:
+    """Ids of its threads, in order; [] where there is no such process."""
+    try:
+        return sorted(int(name) for name in os.listdir("/proc/%d/task" % pid))
+    except OSError:
+        return []
 
 
 def uid_of(pid: int) -> int:
     try:
-        return os.stat(f"/proc/{pid}").st_uid
+        return os.stat("/proc/%d" % pid).st_uid
     except OSError:
         return -1
 
 
 def parent_of(pid: int) -> int:
     """The parent's pid, 0 where there is none."""
-    fields = stat_fields(f"/proc/{pid}/stat")
-    return int(fields[1]) if len(fields) > 1 else 0
+    found = stat_fields("/proc/%d/stat" % pid)
+    return int(found[1]) if len(found) > 1 else 0
+
+
+def children_of(pid: int) -> Tuple[int, ...]:
+    """Processes that it has started and that have not been waited for."""
+    lists = (text_of("/proc/%d/task/%d/children" % (pid, tid)) for tid in tasks_of(pid))
+    return tuple(sorted(int(word) for text in lists for word in text.split()))
 
 
 def cpu_of(pid: int) -> float:
@@ -83,13 +100,13 @@ def cpu_of(pid: int) -> float:
 
 def disk_bytes_of(pid: int) -> int:
     """Bytes that it has had read from storage, and written to it or left to be written; -1 where it is not told."""
-    counts = re.findall(r"^(?:read|write)_bytes: (\d+)$", text_of(f"/proc/{pid}/io"), re.MULTILINE)
+    counts = re.findall(r"^(?:read|write)_bytes: (\d+)$", text_of("/proc/%d/io" % pid), re.MULTILINE)
     return sum(map(int, counts)) if counts else -1
 
 
-def io_of(pid: int) -> tuple[int, int]:
+def io_of(pid: int) -> Tuple[int, int]:
     """Read and write calls so far, of any file, and the bytes that they moved; -1 where it is not told."""
-    counts = dict(re.findall(r"^(rchar|wchar|syscr|syscw): (\d+)$", text_of(f"/proc/{pid}/io"), re.MULTILINE))
+    counts = dict(re.findall(r"^(rchar|wchar|syscr|syscw): (\d+)$", text_of("/proc/%d/io" % pid), re.MULTILINE))
     if len(counts) < 4:
         return -1, -1
     return int(counts["syscr"]) + int(counts["syscw"]), int(counts["rchar"]) + int(counts["wchar"])
@@ -98,34 +115,42 @@ def io_of(pid: int) -> tuple[int, int]:
 def file_offsets_of(pid: int) -> int:
     """Sum of the offsets of all that it has open, -1 where it may not be seen. Asks no file system."""
     try:
-        numbers = os.listdir(f"/proc/{pid}/fdinfo")
+        numbers = os.listdir("/proc/%d/fdinfo" % pid)
     except OSError:
         return -1
-    found = (re.match(r"pos:\s*(\d+)", text_of(f"/proc/{pid}/fdinfo/{number}", 4096)) for number in numbers)
-    return sum(int(match[1]) for match in found if match)
+    found = (re.match(r"pos:\s*(\d+)", text_of("/proc/%d/fdinfo/%s" % (pid, number), 4096)) for number in numbers)
+    return sum(int(match.group(1)) for match in found if match)
 
 
 def age_of(pid: int) -> float:
     """Seconds since it started, within a clock tick; -1 where there is no such process."""
     started = start_time(pid)
-    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - started / _TICK, 2) if started >= 0 else -1.0
+    return round(time.clock_gettime(7) - started / _TICK, 2) if started >= 0 else -1.0  # 7: CLOCK_BOOTTIME
 
 
-def written_files(pid: int) -> tuple[str, ...]:
-    """Paths of the regular files, by their names, that it has open for writing."""
-    found: dict[str, None] = {}
+def open_files(pid: int) -> Dict[str, str]:
+    """Descriptor -> what it stands for: a path, or a kind and an inode."""
+    found = {}
     try:
-        numbers = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return ()
-    for number in numbers:
-        with suppress(OSError):
-            path = os.readlink(f"/proc/{pid}/fd/{number}")
-            if not path.startswith("/") or path.startswith(("/dev/", "/proc/")) or path.endswith(" (deleted)"):
+        for number in os.listdir("/proc/%d/fd" % pid):
+            try:
+                found[number] = os.readlink("/proc/%d/fd/%s" % (pid, number))
+            except OSError:
                 continue
-            flags = re.search(r"^flags:\s*(\d+)", text_of(f"/proc/{pid}/fdinfo/{number}", 4096), re.MULTILINE)
-            if flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
-                found.setdefault(path)
+    except OSError:
+        pass
+    return found
+
+
+def written_files(pid: int) -> Tuple[str, ...]:
+    """Paths of the files that it has open for writing; no devices, and none that were deleted."""
+    found: Dict[str, None] = {}
+    for number, path in open_files(pid).items():
+        if not path.startswith("/") or path.startswith(("/dev/", "/proc/")) or path.endswith(" (deleted)"):
+            continue
+        flags = re.search(r"^flags:\s*(\d+)", text_of("/proc/%d/fdinfo/%s" % (pid, number), 4096), re.MULTILINE)
+        if flags and int(flags.group(1), 8) & os.O_ACCMODE != os.O_RDONLY:
+            found.setdefault(path)
     return tuple(found)
 
 
@@ -134,150 +159,106 @@ def start_time(pid: int) -> int:
     return cpu_and_start(pid)[1]
 
 
-def cpu_and_start(pid: int) -> tuple[float, int]:
+def cpu_and_start(pid: int) -> Tuple[float, int]:
     """`cpu_of` and `start_time` in one; (0, -1) where there is no such process."""
-    fields = stat_fields(f"/proc/{pid}/stat")
-    return ((int(fields[11]) + int(fields[12])) / _TICK, int(fields[19])) if len(fields) > 19 else (0.0, -1)
+    found = stat_fields("/proc/%d/stat" % pid)
+    return ((int(found[11]) + int(found[12])) / _TICK, int(found[19])) if len(found) > 19 else (0.0, -1)
 
 
-def sample_threads(pid: int, clocks: TaskClocks | None = None) -> tuple[ThreadSample, ...]:
+def sample_threads(pid: int, clocks: Optional[TaskClocks] = None) -> Tuple[ThreadSample, ...]:
     """Every thread's counters. With `clocks` also how long ago each last ran."""
-    samples = []
-    try:
-        tids = sorted(int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir())
-    except OSError:
-        return ()
-    for tid in tids:
-        home = f"/proc/{pid}/task/{tid}/"
-        sched = fields(home)
-        said = text_of(home + "stat")
-        stat = said.rpartition(")")[2].split()
-        if len(stat) < 37:
-            continue  # ended in between
-        if "nr_voluntary_switches" in sched:
-            switches = int(sched["nr_voluntary_switches"]), int(sched.get("nr_involuntary_switches", 0))
-        else:
-            status = text_of(home + "status")
-            switches = (
-                _status_number(status, "voluntary_ctxt_switches"), _status_number(status, "nonvoluntary_ctxt_switches")
-            )  # fmt: skip
-        runtime = sched.get("se.sum_exec_runtime", -1.0) / 1e3
-        wchan = text_of(home + "wchan")
-        called = text_of(home + "syscall").split()
-        samples.append(
-            ThreadSample(
-                tid=tid,
-                name=said.partition("(")[2].rpartition(")")[0],
-                state=stat[0],
-                cpu=runtime if runtime >= 0 else (int(stat[11]) + int(stat[12])) / _TICK,
-                voluntary=switches[0],
-                involuntary=switches[1],
-                wchan="" if wchan == "0" else wchan,
-                syscall=int(called[0]) if called and called[0].lstrip("-").isdigit() else -1,
-                last_ran=_last_ran(stat, sched, clocks),
-            )
-        )
-    return tuple(samples)
+    samples = (_sample_thread(pid, tid, clocks) for tid in tasks_of(pid))
+    return tuple(sample for sample in samples if sample)
 
 
-def _last_ran(stat: list[str], sched: dict[str, float], clocks: TaskClocks | None) -> float:
+def _sample_thread(pid: int, tid: int, clocks: Optional[TaskClocks]) -> Optional[ThreadSample]:
+    home = "/proc/%d/task/%d/" % (pid, tid)
+    sched = fields(home)
+    said = text_of(home + "stat")
+    told = said.rpartition(")")[2].split()
+    if len(told) < 37:
+        return None  # ended in between
+    runtime = sched.get("se.sum_exec_runtime", -1.0) / 1e3
+    wchan, called = text_of(home + "wchan"), text_of(home + "syscall").split()
+    voluntary, involuntary = _switches(home, sched)
+    return ThreadSample(
+        tid=tid,
+        name=said.partition("(")[2].rpartition(")")[0],
+        state=told[0],
+        cpu=runtime if runtime >= 0 else (int(told[11]) + int(told[12])) / _TICK,
+        voluntary=voluntary,
+        involuntary=involuntary,
+        wchan="" if wchan == "0" else wchan,
+        syscall=int(called[0]) if called and called[0].lstrip("-").isdigit() else -1,
+        last_ran=_last_ran(told, sched, clocks),
+    )
+
+
+def _switches(home: str, sched: Dict[str, float]) -> Tuple[int, int]:
+    if "nr_voluntary_switches" in sched:
+        return int(sched["nr_voluntary_switches"]), int(sched.get("nr_involuntary_switches", 0))
+    status = text_of(home + "status")
+    return _status_number(status, "voluntary_ctxt_switches"), _status_number(status, "nonvoluntary_ctxt_switches")
+
+
+def _last_ran(told: List[str], sched: Dict[str, float], clocks: Optional[TaskClocks]) -> float:
     if clocks is None:
         return -1.0
-    if stat[0] == "R":
+    if told[0] == "R":
         return 0.0
-    return round(clocks.last_ran(sched.get("se.exec_start", 0.0), int(stat[36]), time.monotonic()), 3)
+    return round(clocks.last_ran(sched.get("se.exec_start", 0.0), int(told[36]), time.monotonic()), 3)
 
 
 def _status_number(status: str, key: str) -> int:
-    match = re.search(rf"^{key}:\s*(\d+)", status, re.MULTILINE)
-    return int(match[1]) if match else 0
+    match = re.search(r"^%s:\s*(\d+)" % key, status, re.MULTILINE)
+    return int(match.group(1)) if match else 0
 
 
-def command_of(pid: int) -> tuple[str, ...]:
-    text = text_of(f"/proc/{pid}/cmdline")
+def command_of(pid: int) -> Tuple[str, ...]:
+    text = text_of("/proc/%d/cmdline" % pid)
     return tuple(text.rstrip("\0").split("\0")) if text else ()
 
 
-def mapped_files(pid: int, shared: bool = False) -> tuple[str, ...]:
+def mapped_files(pid: int, shared: bool = False) -> Tuple[str, ...]:
     """Files that the process has mapped, in the order of their addresses, each once.
 
     `shared`: only those that it writes to for others to see, as a recorder does; libraries are none of them.
     """
-    found: dict[str, None] = {}
-    for line in text_of(f"/proc/{pid}/maps", 16 << 20).splitlines():
-        fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5].startswith("/") and (not shared or fields[1].startswith("rw-s")):
-            found.setdefault(fields[5].removesuffix(" (deleted)"))
+    found: Dict[str, None] = {}
+    for line in text_of("/proc/%d/maps" % pid, MAX_MAPS).splitlines():
+        words = line.split(None, 5)
+        if len(words) == 6 and words[5].startswith("/") and (not shared or words[1].startswith("rw-s")):
+            path = words[5]
+            found.setdefault(path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path)
     return tuple(found)
 
 
-def versions_of(pid: int, mapped: tuple[str, ...]) -> Versions:
-    """Of interpreter, framework, libc and kernel, from the files that the process has mapped."""
-    root = _root_of(pid)
-    python, framework, libc = "", ("", ""), ""
-    for path in mapped:
-        if not python and (match := _PYTHON_LIB.search(path)):
-            python = match[1] or match[2]
-        if not libc and (match := re.search(r"/libc-(\d[\d.]+)\.so$", path)):
-            libc = f"glibc {match[1]}"
-        if not libc and path.endswith(("/libc.so.6", "/libc.musl-x86_64.so.1")):
-            libc = _glibc_version(root / path.lstrip("/"))
-        if not framework[0] and (match := _FRAMEWORK_LIB.match(path)):
-            framework = _framework_in(root / match[1].lstrip("/"))
-    return Versions(
-        python=python, framework=framework[0], framework_version=framework[1], libc=libc, kernel=platform.release()
-    )
-
-
-def _root_of(pid: int) -> Path:
-    """Where the process's files are for us; "/" where it sees the same, so that what is read once serves for all."""
-    there = Path(f"/proc/{pid}/root")
-    try:
-        same = os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt") and os.readlink(there) == "/"
-    except OSError:
-        same = False
-    return Path("/") if same else there
-
-
-@lru_cache(maxsize=256)
-def _framework_in(site_packages: Path) -> tuple[str, str]:
-    """Name and release of the framework installed there: the process's own files, not this interpreter's."""
-    try:
-        names = [entry.name for entry in site_packages.iterdir()]
-    except OSError:
-        return "", ""
-    for name in sorted(names):
-        if match := _FRAMEWORK_DIST.match(name):
-            return match[1].split("_")[0], match[2]
-    return "", ""
-
-
-@lru_cache(maxsize=256)
-def _glibc_version(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return ""
-    match = re.search(rb"GNU C Library [^\n]*version (\d+\.\d+)", data)
-    return f"glibc {match[1].decode()}" if match else ""
-
-
-def standard_streams(pid: int) -> tuple[str, ...]:
+def standard_streams(pid: int) -> Tuple[str, ...]:
     """What the process has as its standard error and output: paths, if they are files."""
     found = []
     for number in (2, 1):
-        with suppress(OSError):
-            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+        try:
+            found.append(os.readlink("/proc/%d/fd/%d" % (pid, number)))
+        except OSError:
+            continue
     return tuple(found)
 
 
-def tail(path: Path | None, lines: int = 60, limit: int = 64 << 10) -> tuple[str, ...]:
+def is_file(path: str) -> bool:
+    """Whether it is a regular file; asks its file system."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def tail(path: Optional[Name], lines: int = 60, limit: int = 64 << 10) -> Tuple[str, ...]:
     """The last lines of a log."""
     data = tail_bytes(path, limit) if path else b""
     return tuple(data.decode("utf-8", "replace").splitlines()[-lines:])
 
 
-def tail_bytes(path: Path, limit: int) -> bytes:
+def tail_bytes(path: Name, limit: int) -> bytes:
     """The end of a file, b"" where it cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -285,36 +266,3 @@ def tail_bytes(path: Path, limit: int) -> bytes:
             return file.read(limit)
     except OSError:
         return b""
-
-
-def look(
-    pid: int,
-    at: float,
-    socket_bytes: int,
-    log: Path | None,
-    step: int,
-    events: int,
-    group: Cgroup | None = None,
-    clocks: TaskClocks | None = None,
-    written: Iterable[Path] = (),
-) -> Sample:
-    """`written`: files that it writes to, where they may be asked for their times."""
-    try:
-        log_bytes = log.stat().st_size if log else 0
-    except OSError:
-        log_bytes = 0
-    calls, moved = io_of(pid)
-    return Sample(
-        at=at, threads=sample_threads(pid, clocks), socket_bytes=socket_bytes, log_bytes=log_bytes, step=step,
-        events=events, cgroup=group, disk_bytes=disk_bytes_of(pid), io_calls=calls, io_bytes=moved,
-        file_offsets=file_offsets_of(pid), file_age=_file_age(written),
-    )  # fmt: skip
-
-
-def _file_age(paths: Iterable[Path]) -> float:
-    """Seconds since any of these was last written."""
-    times = []
-    for path in paths:
-        with suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return round(max(0.0, time.time() - max(times)), 3) if times else -1.0

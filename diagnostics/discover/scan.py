@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable
 
 from diagnostics.collector import procfs
 from diagnostics.collector.kernel import text_of
-from diagnostics.collector.sources import mounts
-from diagnostics.collector.sources import recorder as flight
-from diagnostics.collector.sources.connections import Sockets, sockets_of
+from diagnostics.collector.sockets import Sockets, sockets_of
+from diagnostics.collector.sources import mounts, recorder
 from diagnostics.discover.identity import KEYS, Identity, identity_of
 from diagnostics.model import Record
 
@@ -67,8 +66,8 @@ def own_family() -> set[int]:
 
 def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
     mapped = procfs.mapped_files(pid)
-    recorder = flight.find(mounts.answering(pid, procfs.mapped_files(pid, shared=True)))
-    recording = flight.load(recorder, tail=0) if recorder else None
+    file = recorder.find(mounts.answering(pid, procfs.mapped_files(pid, shared=True)))
+    recording = recorder.counts_of(file) if file else None
     return Seen(
         pid=pid,
         parent=procfs.parent_of(pid),

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from diagnostics.collector.stacks import pyspy
-from diagnostics.collector.stacks.base import RungError
 from diagnostics.errors import EvidenceError, UsageError
 from diagnostics.importers import flightrecorder, messages
 from diagnostics.importers.lines import lines_of
@@ -17,6 +15,7 @@ from diagnostics.importers.ranks import rank_in, rank_of_command
 from diagnostics.importers.scan import Open, Seen, scan
 from diagnostics.model import Collection, Collective, Process, Thread
 from diagnostics.stacks.merge import weave_threads
+from diagnostics.stacks.tools import Unreadable, pyspy
 from diagnostics.version import __version__
 
 LARGEST = 256 << 20
@@ -85,7 +84,7 @@ def _of_spy_json(data: bytes, named: str) -> Imported | None:
     try:
         threads = pyspy.parse(data)
         pids = msgspec.json.decode(data, type=list[dict[str, object]])
-    except (RungError, msgspec.DecodeError):
+    except (Unreadable, msgspec.DecodeError):
         raise EvidenceError("JSON of py-spy that is cut or broken", "Copy it again, or use its text form") from None
     pid = pids[0].get("pid") if pids else None
     number = pid if isinstance(pid, int) else 0

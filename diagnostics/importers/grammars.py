@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from diagnostics.collector.stacks import eustack, gdb
 from diagnostics.model import Frame
 from diagnostics.stacks.demangle import native_frame
+from diagnostics.stacks.tools import eustack, gdb
 
 
 class ThreadHead(NamedTuple):

@@ -26,6 +26,7 @@ from diagnostics.model.evidence import FileLock as FileLock
 from diagnostics.model.evidence import Flight as Flight
 from diagnostics.model.evidence import Frame as Frame
 from diagnostics.model.evidence import Interface as Interface
+from diagnostics.model.evidence import Listener as Listener
 from diagnostics.model.evidence import Memory as Memory
 from diagnostics.model.evidence import OpenSpan as OpenSpan
 from diagnostics.model.evidence import Process as Process
@@ -33,8 +34,6 @@ from diagnostics.model.evidence import Sample as Sample
 from diagnostics.model.evidence import Thread as Thread
 from diagnostics.model.evidence import ThreadSample as ThreadSample
 from diagnostics.model.evidence import Versions as Versions
-from diagnostics.model.logfact import FactKind as FactKind
-from diagnostics.model.logfact import LogFact as LogFact
 from diagnostics.model.position import Position as Position
 from diagnostics.model.position import Role as Role
 from diagnostics.model.position import WaitKind as WaitKind

@@ -9,7 +9,6 @@ from __future__ import annotations
 import msgspec
 
 from diagnostics.model.devices import Device, KernelLine
-from diagnostics.model.logfact import LogFact
 from diagnostics.model.position import Position
 from diagnostics.model.record import Record
 from diagnostics.model.state import State
@@ -172,12 +171,21 @@ class Connection(Record, frozen=True, gc=False):
     bytes_acked: int = 0  # of what was sent; after an active open 1 more
     backoff: int = 0  # the oldest unacknowledged segment has been sent again so often, in vain
     rtt: float = -1.0  # seconds, smoothed
+    listener: bool | None = None  # of one that is not answered yet, on the same host: whether anybody listens there
 
     @property
     def quiet(self) -> float:
         """Seconds since data last moved in either direction; -1 where the kernel did not tell."""
         known = [age for age in (self.last_sent, self.last_received) if age >= 0]
         return min(known) if known else -1.0
+
+
+class Listener(Record, frozen=True, gc=False):
+    """A TCP address that a process serves. `waiting` connections are not accepted yet, of at most `backlog`."""
+
+    address: str
+    waiting: int = 0
+    backlog: int = 0
 
 
 class Event(Record, frozen=True):
@@ -247,6 +255,7 @@ class Attempt(Record, frozen=True):
     seconds: float
     pause: float = 0.0  # so long was the target stopped
     why_not: str = ""
+    stopped: int = -1  # so many threads were stopped; -1: all of them, or not told
 
 
 class Versions(Record, frozen=True):
@@ -278,9 +287,9 @@ class Process(Record, frozen=True):
     blocking_calls: tuple[BlockingCall, ...] = ()  # of the threads that slept at the second look
     connections: tuple[Connection, ...] = ()
     listens: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()  # the same, with who waits to be accepted
     flight: Flight | None = None
     log_tail: tuple[str, ...] = ()
-    facts: tuple[LogFact, ...] = ()  # what its log says of the hang
     collectives: tuple[Collective, ...] = ()
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()

@@ -10,6 +10,7 @@ for hooks::
             train(batch)
 """
 
+from .counts import Counts, read_counts
 from .layout import EventKind
 from .null import NullRecorder
 from .reader import (
@@ -28,6 +29,7 @@ from .spans import LastBatch, Span, Step, last_batch, open_spans, steps
 from .writer import Recorder
 
 __all__ = [
+    "Counts",
     "Event",
     "EventKind",
     "Header",
@@ -45,6 +47,7 @@ __all__ = [
     "last_batch",
     "open_spans",
     "read",
+    "read_counts",
     "read_header",
     "steps",
 ]

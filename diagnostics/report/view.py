@@ -5,18 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from diagnostics.analyze.blocking_calls import Names, names_of, telling, what_of, words
-from diagnostics.model import (
-    BlockingCall,
-    Collection,
-    Diagnosis,
-    Evidence,
-    Finding,
-    Flight,
-    LogFact,
-    OpenSpan,
-    Process,
-    State,
-)
+from diagnostics.model import BlockingCall, Collection, Diagnosis, Evidence, Finding, Flight, OpenSpan, Process, State
 from diagnostics.report.text import (
     compact_ranks,
     confidence_words,
@@ -232,7 +221,6 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
         "waits": [
             {"rank": wait.rank, "on": wait.on, "why": wait.why, "seconds": wait.seconds} for wait in diagnosis.waits
         ],
-        "facts": [_said(process.rank, fact) for process in collection.processes for fact in process.facts],
         "findings": [
             {
                 "cause": finding.cause,
@@ -255,13 +243,6 @@ def _slept(sleep: BlockingCall, process: Process, names: Names) -> dict[str, Any
     return {
         "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": what_of(sleep), "holder": sleep.holder,
         "others": list(sleep.others), "peer": sleep.peer, "words": words(sleep, process, names),
-    }  # fmt: skip
-
-
-def _said(rank: str, fact: LogFact) -> dict[str, Any]:
-    return {
-        "rank": rank, "kind": fact.kind.name.lower().replace("_", "-"), "words": fact.words, "about": list(fact.about),
-        "values": fact.values, "line": fact.line, "times": fact.times,
     }  # fmt: skip
 
 

@@ -1,9 +1,15 @@
-"""Runs the collector where the processes are, through any command that runs a command there.
+"""Runs the collector where the processes are: here, in a process of its own, or through a command that runs others.
 
 `ssh {host}`, `docker exec -i {host}`, `kubectl exec -i {host} --`, `srun --overlap --jobid=7 -w {host}`: the collector
 travels over the command's standard input as one text and leaves nothing behind.
 """
 
-from diagnostics.transport.hosts import Fleet, attach_hosts
-
-__all__ = ["Fleet", "attach_hosts"]
+from diagnostics.transport.here import add_stacks as add_stacks
+from diagnostics.transport.here import collect as collect
+from diagnostics.transport.here import observe as observe
+from diagnostics.transport.here import resample as resample
+from diagnostics.transport.hosts import Fleet as Fleet
+from diagnostics.transport.hosts import attach_hosts as attach_hosts
+from diagnostics.transport.options import COLLECTORS as COLLECTORS
+from diagnostics.transport.options import Options as Options
+from diagnostics.transport.options import Target as Target

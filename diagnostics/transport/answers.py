@@ -1,32 +1,49 @@
-"""What an agent sent, decoded strictly and turned into the model. Nothing of it is trusted. Pure, but for a clock."""
+"""What a collector said, decoded strictly and turned into the model. Nothing of it is trusted. Pure."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from diagnostics.collector.sources import recorder as flight
-from diagnostics.collector.stacks import gdb, pyspy
-from diagnostics.collector.stacks.base import RungError, explain
-from diagnostics.collector.stacks.unwinders import thread_of
 from diagnostics.discover.identity import identity_of
 from diagnostics.discover.scan import Seen
 from diagnostics.errors import EvidenceError
-from diagnostics.model import Attempt, BlockingCall, Connection, Flight, Process, Sample, Thread, Versions
-from diagnostics.recorder import RecordingError, read
+from diagnostics.model import (
+    Attempt,
+    BlockingCall,
+    Connection,
+    Device,
+    FileLock,
+    Flight,
+    Frame,
+    Interface,
+    KernelLine,
+    Listener,
+    Process,
+    Sample,
+    Thread,
+    Versions,
+)
+from diagnostics.stacks.demangle import native_frame
 from diagnostics.stacks.merge import weave_threads
+from diagnostics.stacks.tools import Unreadable, eustack, gdb, pyspy
 
-_PYTHON = re.compile(r"libpython(\d+\.\d+)|/bin/python(\d+\.\d+)")
-_FRAMEWORK = re.compile(r"^(tensorflow|torch)\w*-([0-9][\d.]*)")
+_TEXTS = {"gdb": gdb.parse, "eu-stack": eustack.parse}
+MAX_LINES = 1_000_000
 
 
-class SeenThere(msgspec.Struct):
+class About(msgspec.Struct, forbid_unknown_fields=True):
+    """Of the host. `machine` is its architecture as uname tells it."""
+
+    host: str
+    machine: str = ""
+    kernel: str = ""
+
+
+class SeenThere(msgspec.Struct, forbid_unknown_fields=True):
     pid: int
     parent: int
     uid: int = -1
@@ -38,43 +55,81 @@ class SeenThere(msgspec.Struct):
     links: tuple[tuple[str, str], ...] = ()
 
 
-class RungThere(msgspec.Struct):
-    text: str = ""
-    threads: tuple[tuple[int, list[tuple[str, str]]], ...] = ()
-    why_not: str = ""
-    seconds: float = 0.0
-    pause: float = 0.0
-    pid: int = 0
+class EvidenceThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What sources gave: fields of `Process`."""
 
-
-class ProcessThere(msgspec.Struct):
     pid: int
     samples: tuple[Sample, ...] = ()
     command: tuple[str, ...] = ()
-    mapped: tuple[str, ...] = ()
-    blocking_calls: tuple[BlockingCall, ...] = ()
+    parent: int = 0
+    age: float = -1.0
     connections: tuple[Connection, ...] = ()
     listens: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    blocking_calls: tuple[BlockingCall, ...] = ()
+    flight: Flight | None = None
     log_tail: tuple[str, ...] = ()
-    recorder: str = ""
-    read_at: float = 0.0
-    frameworks: tuple[str, ...] = ()
-    rungs: dict[str, RungThere] = {}
+    versions: Versions = Versions()
+    interfaces: tuple[Interface, ...] = ()
+    locks: tuple[FileLock, ...] = ()
+
+
+class BesideThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What is the host's. `left_out`: sources that gave nothing, each with its reason."""
+
+    devices: tuple[dict[str, Any], ...] = ()
+    kernel_log: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+class OutputThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What a stack collector gave: text, or (tid, name, holds the GIL, frames of function, file, line, native)."""
+
+    text: str = ""
+    threads: list[tuple[int, str, bool, list[tuple[str, str, int, bool]]]] | None = None
+
+
+class StacksThere(msgspec.Struct, forbid_unknown_fields=True):
+    pid: int
+    attempts: tuple[Attempt, ...] = ()
+    outputs: dict[str, OutputThere] = {}
     state_after: str = ""
+    at: float = 0.0
+
+
+class LaterThere(msgspec.Struct, forbid_unknown_fields=True):
+    pid: int
+    flight: Flight | None = None
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    """One line of an answer."""
+
+    about: About | None = None
+    seen: tuple[SeenThere, ...] | None = None
+    evidence: EvidenceThere | None = None
+    beside: BesideThere | None = None
+    stacks: StacksThere | None = None
+    later: LaterThere | None = None
+    done: bool = False
 
 
 class Answer(msgspec.Struct):
-    """All that an agent says. `why_not` is ours: what it could not do."""
+    """All that a collector said. Not `done`: it was cut short."""
 
-    host: str
-    machine: str = ""
-    kernel: str = ""
+    about: About = msgspec.field(default_factory=lambda: About(""))
     seen: tuple[SeenThere, ...] = ()
-    processes: tuple[ProcessThere, ...] = ()
+    evidence: dict[int, EvidenceThere] = {}
+    stacks: dict[int, StacksThere] = {}
+    later: dict[int, LaterThere] = {}
+    devices: tuple[Device, ...] = ()
+    kernel_log: tuple[KernelLine, ...] = ()
+    left_out: tuple[str, ...] = ()
+    done: bool = False
 
 
 def decode(output: bytes) -> Answer:
-    """The agent's document, which is the last line: a login may print words of its own before it.
+    """A login may print words of its own before the answer; a line that was cut off is left out.
 
     Raises:
         EvidenceError: it is something else.
@@ -82,12 +137,38 @@ def decode(output: bytes) -> Answer:
     from diagnostics.transport import shell_answers
 
     if shell_answers.MARK in output[:4096]:
-        return msgspec.convert(shell_answers.parse(output.decode("utf-8", "replace")), type=Answer)
-    line = output.strip().rpartition(b"\n")[2]
-    try:
-        return msgspec.json.decode(line, type=Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EvidenceError(f"the host answered with something else than evidence: {error}") from None
+        return gathered(shell_answers.parse(output.decode("utf-8", "replace")))
+    lines, why = [], "it said nothing"
+    for number, text in enumerate(output.splitlines()):
+        if number > MAX_LINES or not text.startswith(b"{"):
+            continue
+        try:
+            lines.append(msgspec.json.decode(text, type=Line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            why = str(error)
+    if not lines or lines[0].about is None:
+        raise EvidenceError(f"the host answered with something else than evidence: {why}") from None
+    return gathered(lines)
+
+
+def gathered(lines: Iterable[Line]) -> Answer:
+    answer = Answer()
+    for line in lines:
+        answer.about = line.about or answer.about
+        answer.seen = line.seen or answer.seen
+        answer.done = answer.done or line.done
+        if line.evidence:
+            answer.evidence[line.evidence.pid] = line.evidence
+        if line.beside:
+            host = answer.about.host
+            answer.devices = tuple(msgspec.convert({**one, "host": host}, Device) for one in line.beside.devices)
+            answer.kernel_log = tuple(KernelLine(host, text) for text in line.beside.kernel_log)
+            answer.left_out = line.beside.left_out
+        if line.stacks:
+            answer.stacks[line.stacks.pid] = line.stacks
+        if line.later:
+            answer.later[line.later.pid] = line.later
+    return answer
 
 
 def seen_there(answer: Answer) -> tuple[Seen, ...]:
@@ -102,88 +183,88 @@ def seen_there(answer: Answer) -> tuple[Seen, ...]:
     )  # fmt: skip
 
 
-def process_of(found: ProcessThere, rank: str, host: str, kernel: str) -> Process:
-    """One process with its stacks woven, as if it had been collected here."""
-    attempts, threads, rung = _stacks(found.rungs)
-    recording = _flight(found)
-    names = {sample.tid: sample.name for sample in found.samples[-1].threads} if found.samples else {}
-    return Process(
-        rank=rank or (recording.rank if recording else "") or f"pid:{found.pid}",
-        pid=found.pid,
+def process_of(answer: Answer, pid: int, rank: str, host: str, address: str = "") -> Process:
+    """What the sources saw of one process, and its stacks where there are some.
+
+    `address`: where it serves, if that is known beforehand.
+    """
+    if (found := answer.evidence.get(pid)) is None:
+        return Process(rank or f"pid:{pid}", pid, host, why_not="nothing was told of it before the deadline")
+    seen = {name: getattr(found, name) for name in EvidenceThere.__struct_fields__ if name != "pid"}
+    process = Process(
+        rank=rank or (found.flight.rank if found.flight else "") or f"pid:{pid}",
+        pid=pid,
         host=host,
-        stacks_from=rung,
-        pause=max((tried.pause for tried in attempts), default=0.0),
-        why_not="" if threads else "; ".join(dict.fromkeys(tried.why_not for tried in attempts)),
-        command=found.command,
-        threads=tuple(
-            thread if thread.name else msgspec.structs.replace(thread, name=names.get(thread.tid, ""))
-            for thread in threads
-        ),
-        samples=found.samples,
-        blocking_calls=found.blocking_calls,
-        connections=found.connections,
-        listens=found.listens,
-        flight=recording,
-        log_tail=found.log_tail,
-        versions=_versions(found, kernel),
-        attempts=attempts,
-        running_after=found.state_after in ("R", "S", "D") if found.state_after else None,
+        **seen,
     )
+    if address and not found.listens:
+        process = msgspec.structs.replace(process, listens=(address,))
+    return process
 
 
-def _stacks(rungs: Mapping[str, RungThere]) -> tuple[tuple[Attempt, ...], tuple[Thread, ...], str]:
-    attempts: list[Attempt] = []
-    python: tuple[Thread, ...] = ()
-    native: tuple[Thread, ...] = ()
-    answered: list[str] = []
-    for name in ("py-spy", "unwind", "gdb"):
-        if name not in rungs:
-            continue
-        rung = rungs[name]
-        threads, why_not = _read(name, rung)
-        attempts.append(Attempt(name, not why_not, round(rung.seconds, 3), round(rung.pause, 4), why_not))
-        if threads and name == "py-spy":
-            python = threads
-        elif threads and not native:
-            native = threads
-        if threads:
-            answered.append(name)
-    return tuple(attempts), weave_threads(python, native) if native else python, "+".join(answered)
+def with_stacks(process: Process, answer: Answer) -> Process:
+    """The process with what its stack collectors and its recorder gave after the samples."""
+    if found := answer.stacks.get(process.pid):
+        attempts, threads, names = _stacks(found)
+        known = {sample.tid: sample.name for sample in process.samples[-1].threads} if process.samples else {}
+        process = msgspec.structs.replace(
+            process,
+            stacks_from=names,
+            pause=max((tried.pause for tried in attempts), default=0.0),
+            why_not="" if threads else "; ".join(dict.fromkeys(tried.why_not for tried in attempts)),
+            threads=tuple(
+                thread if thread.name else msgspec.structs.replace(thread, name=known.get(thread.tid, ""))
+                for thread in threads
+            ),
+            attempts=attempts,
+            running_after=found.state_after in ("R", "S", "D") if found.state_after else None,
+        )
+    later = answer.later.get(process.pid)
+    newest = later.flight if later else None
+    if newest and process.flight and newest.count > process.flight.count and not _has_recorded(process):
+        return msgspec.structs.replace(process, flight=newest)
+    return process
 
 
-def _read(name: str, rung: RungThere) -> tuple[tuple[Thread, ...], str]:
-    if rung.why_not:
-        return (), explain(rung.why_not)
-    try:
-        if name == "py-spy":
-            return pyspy.parse(rung.text.encode()), ""
-        threads = tuple(thread_of(tid, frames) for tid, frames in rung.threads) or gdb.parse(rung.text)
-        return threads, "" if threads else "saw no thread"
-    except RungError as error:
-        return (), str(error)
+def _has_recorded(process: Process) -> bool:
+    """Whether its recorder went on between the samples."""
+    return len(process.samples) > 1 and process.samples[-1].events > process.samples[0].events
 
 
-def _flight(found: ProcessThere) -> Flight | None:
-    try:
-        data = base64.b64decode(found.recorder, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    if not data:
-        return None
-    with tempfile.NamedTemporaryFile(prefix="lastbatch-", suffix=".lbrec") as file:
-        Path(file.name).write_bytes(data)
-        try:
-            return flight.to_flight(read(file.name), found.read_at)
-        except (OSError, RecordingError):
-            return None
+def _stacks(found: StacksThere) -> tuple[tuple[Attempt, ...], tuple[Thread, ...], str]:
+    """Attempts, threads, and the stack collectors that these come from."""
+    attempts, read = [], dict[str, tuple[Thread, ...]]()
+    for tried in found.attempts:
+        if tried.ok:
+            try:
+                read[tried.collector] = _threads(tried.collector, found.outputs.get(tried.collector, OutputThere()))
+            except Unreadable as error:
+                tried = msgspec.structs.replace(tried, ok=False, why_not=str(error))
+        attempts.append(tried)
+    read = {name: threads for name, threads in read.items() if threads}
+    python = read.get("py-spy", ())
+    if whole := read.get("pystack"):
+        names = {thread.tid: thread.name for thread in python if thread.name}
+        named = [msgspec.structs.replace(one, name=names.get(one.tid) or one.name) for one in whole]
+        return tuple(attempts), tuple(named), "pystack"
+    native = next((threads for name, threads in read.items() if name != "py-spy"), ())
+    return tuple(attempts), weave_threads(python, native) if native else python, "+".join(read)
 
 
-def _versions(found: ProcessThere, kernel: str) -> Versions:
-    python = next((match for path in found.mapped if (match := _PYTHON.search(path))), None)
-    framework = next((match for name in found.frameworks if (match := _FRAMEWORK.match(name))), None)
-    return Versions(
-        python=(python[1] or python[2]) if python else "",
-        framework=framework[1] if framework else "",
-        framework_version=framework[2].rstrip(".") if framework else "",
-        kernel=kernel,
+def _threads(collector: str, output: OutputThere) -> tuple[Thread, ...]:
+    """Raises: Unreadable: it is something else."""
+    if output.threads is not None:
+        return tuple(
+            Thread(tid, name, tuple(_frame(*frame) for frame in frames), holds_gil)
+            for tid, name, holds_gil, frames in output.threads
+        )
+    threads = (
+        pyspy.parse(output.text.encode()) if collector == "py-spy" else _TEXTS.get(collector, gdb.parse)(output.text)
     )
+    if not threads:
+        raise Unreadable(f"{collector} saw no thread")
+    return threads
+
+
+def _frame(function: str, file: str, line: int, native: bool) -> Frame:
+    return native_frame(function, file, line) if native else Frame(function, file, max(line, 0))

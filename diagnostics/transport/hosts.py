@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from diagnostics.collector import Options
-from diagnostics.collector.collect import name_peers
+import msgspec
+
 from diagnostics.discover.identity import KEYS
 from diagnostics.discover.jobs import Member, find_jobs
 from diagnostics.discover.selectors import choose
 from diagnostics.errors import EvidenceError, LastbatchError
 from diagnostics.model import Collection, Process, Record
-from diagnostics.recorder import layout
-from diagnostics.transport.answers import Answer, decode, process_of, seen_there
+from diagnostics.transport import program
+from diagnostics.transport.answers import Answer, decode, process_of, seen_there, with_stacks
 from diagnostics.transport.command import Said, run_on
-from diagnostics.transport.payload import script
+from diagnostics.transport.options import Options
+from diagnostics.transport.peers import name_peers
 from diagnostics.version import __version__
 
 
@@ -50,7 +50,7 @@ def attach_hosts(
 
     Args:
         words: selectors, as `lastbatch attach` takes them, applied on each host; none: the one job that is there.
-        options: as for this machine; of the rungs py-spy, unwind and gdb are there.
+        options: as for this machine; pystack and eu-stack are there only if the host has them.
         children: whether data loaders and other children of the targets are looked at as well.
 
     Every host that was asked is in the result: one that did not answer in time, or where nothing matched, as a process
@@ -63,32 +63,29 @@ def attach_hosts(
     reached = [one for one in there if not one.why_not]
     progress(f"collecting on {len(reached)} of {len(fleet.hosts)} hosts")
     said = run_on(fleet.via, {one.host: _collect_script(fleet, one, options) for one in reached}, fleet.deadline)
+    answers = {one.host: _answer(said[one.host]) if one.host in said else (None, one.why_not) for one in there}
     addresses = {rank: address for one in there for rank, address in one.addresses}
-    processes = [process for one in there for process in _processes(one, said.get(one.host), addresses)]
+    told = [(host, answer) for host, (answer, _) in answers.items() if answer]
     return Collection(
         collected_at=wall,
         seconds=round(time.monotonic() - began, 3),
-        processes=name_peers(processes),
+        processes=name_peers([p for one in there for p in _processes(one, *answers[one.host], addresses)]),
         expected=tuple(dict.fromkeys(rank for one in there for rank in one.expected)),
         tool_version=__version__,
+        devices=tuple(msgspec.structs.replace(device, host=host) for host, a in told for device in a.devices),
+        kernel_log=tuple(msgspec.structs.replace(line, host=host) for host, a in told for line in a.kernel_log),
+        left_out=tuple(f"{why} (on {host})" for host, a in told for why in a.left_out),
     )
 
 
 def _scan_script(fleet: Fleet) -> bytes:
-    return script({"do": "scan", "keys": list(KEYS), "deadline": fleet.deadline})
+    return program.script({"do": ["scan"], "keys": list(KEYS), "deadline": fleet.deadline})
 
 
 def _collect_script(fleet: Fleet, there: _There, options: Options) -> bytes:
-    order = {
-        "do": "collect",
-        "pids": [member.pid for member in there.members],
-        "gap": options.gap,
-        "budget": min(options.budget, fleet.deadline),
-        "rungs": list(options.rungs),
-        "deadline": fleet.deadline,
-        "magic": base64.b64encode(layout.MAGIC).decode(),
-    }
-    return script(order, there.machine)
+    targets = [{"pid": member.pid} for member in there.members]
+    order = program.order(["observe", "stacks"], targets, options, fleet.deadline)
+    return program.script(order, there.machine)
 
 
 def _answer(said: Said) -> tuple[Answer | None, str]:
@@ -113,14 +110,13 @@ def _find(host: str, said: Said, words: Sequence[str], children: bool) -> _There
     names = {job.id for job in chosen.jobs}
     identities = [one.identity for one in seen if one.identity and one.identity.job in names]
     addresses = tuple(dict.fromkeys(pair for identity in identities for pair in identity.addresses))
-    return _There(host, answer.machine, chosen.members, chosen.expected, addresses)
+    return _There(host, answer.about.machine, chosen.members, chosen.expected, addresses)
 
 
-def _processes(there: _There, said: Said | None, addresses: Mapping[str, str]) -> list[Process]:
-    answer, why_not = _answer(said) if said else (None, there.why_not)
+def _processes(there: _There, answer: Answer | None, why_not: str, addresses: Mapping[str, str]) -> list[Process]:
     if answer is None:
         # The cluster's own table may tell which ranks live there.
         ranks = [rank for rank, address in addresses.items() if address.rpartition(":")[0].strip("[]") == there.host]
         return [Process(rank, 0, there.host, why_not=why_not) for rank in ranks or [f"host/{there.host}"]]
-    ranks_by_pid = {member.pid: member.rank for member in there.members}
-    return [process_of(found, ranks_by_pid.get(found.pid, ""), there.host, answer.kernel) for found in answer.processes]
+    seen = [process_of(answer, member.pid, member.rank, there.host) for member in there.members]
+    return [with_stacks(process, answer) for process in seen]

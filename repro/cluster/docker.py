@@ -22,8 +22,9 @@ from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from diagnostics.collector.sources import cgroup
+from diagnostics.collector.sources.cgroup import Cgroup
 from diagnostics.errors import LastbatchError, MissingError
-from diagnostics.model import Cgroup, Memory
+from diagnostics.model import Memory
 from repro.cluster import Disk, Member, NodeOrder, images, owner
 from repro.cluster.limits import NodeLimits
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
@@ -73,7 +74,7 @@ class DockerCluster:
                 continue
             if Path(f"/proc/{member.pid}/stat").exists():
                 # One that is just ending has left its group already, and says nothing of memory.
-                if (group := cgroup.look(member.pid)) and group.memory > 0:
+                if (group := cgroup.group_of(member.pid)) and group.memory > 0:
                     self._groups[member.rank] = group
                 continue
             state = self.client.api.inspect_container(self.containers[member.rank])["State"]

@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.analyze.progress import Limits
-from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Diagnosis
+from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from diagnostics.collector.sources import recorder as flight
 from diagnostics.errors import LastbatchError, UsageError
+from diagnostics.transport import flight
 from repro import faults
 from repro.cluster import Cluster
 from repro.faults.base import Fault, member_of

@@ -13,7 +13,7 @@ from conftest import LASTBATCH, Answer, wait_for
 from docker.errors import NotFound
 
 from diagnostics import bundle
-from diagnostics.collector.sources.connections import sockets_of
+from diagnostics.collector.sockets import sockets_of
 from repro import scenarios
 from repro.cluster import NodeOrder, owner
 from repro.cluster.docker import docker_cluster

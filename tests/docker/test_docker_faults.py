@@ -15,7 +15,7 @@ from conftest import LASTBATCH, Answer, wait_for
 
 from diagnostics import bundle
 from diagnostics.collector.sources import cgroup
-from diagnostics.collector.sources import recorder as flight
+from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import NodeOrder, owner
 from repro.cluster.docker import DockerCluster, docker_cluster
@@ -89,11 +89,11 @@ def test_a_throttled_rank_is_counted_and_let_go(job: DockerCluster) -> None:
     fault = make("throttle", "ps:1", {"cpus": "0.02"})
     fault.strike(job)
     try:
-        group = wait_for(lambda: (found := cgroup.look(pid)) and found.throttled > 5 and found, 60)
+        group = wait_for(lambda: (found := cgroup.group_of(pid)) and found.throttled > 5 and found, 60)
         assert group.cpus == pytest.approx(0.02)
     finally:
         fault.heal(job)
-    after = cgroup.look(pid)
+    after = cgroup.group_of(pid)
     assert after and after.cpus == -1.0
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from diagnostics.collector.sources import cgroup
-from diagnostics.model import Cgroup
+from diagnostics.collector.sources.cgroup import Cgroup
 
 
 def write(home: Path, **files: str) -> Path:
@@ -53,6 +53,6 @@ def test_what_the_kernel_does_not_tell_is_said_to_be_unknown(tmp_path: Path) -> 
 
 
 def test_this_process_can_be_looked_at_and_is_not_frozen() -> None:
-    found = cgroup.look(os.getpid())
+    found = cgroup.group_of(os.getpid())
     assert found is None or not found.frozen
-    assert cgroup.look(2**22 + 1) is None
+    assert cgroup.group_of(2**22 + 1) is None

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue, judge, silence_allowed
-from diagnostics.collector import Options, Target, look_again, observe
 from diagnostics.model import Event, Flight, OpenSpan, Process, Sample, State, ThreadSample
-from diagnostics.recorder import Recorder
+from diagnostics.transport.answers import Answer, LaterThere, with_stacks
 
 
 def flight(gaps: list[float], silence: float, *, inside: str = "step") -> Flight:
@@ -154,16 +151,10 @@ def test_a_long_start_says_nothing_about_steps() -> None:
     assert not is_overdue(recording, Limits())
 
 
-def test_who_goes_on_while_its_stacks_are_taken_does_not_hang(tmp_path: Path) -> None:
-    """GIVEN a rank that was silent through both looks, WHEN it goes on before the third, THEN it is not stuck."""
-    recorder = Recorder(tmp_path / "flight.lbrec", rank="worker:0")
-    for step in range(30):
-        recorder.step_begin(step)
-        recorder.step_end()
-    target = Target(os.getpid(), "worker:0", tmp_path / "flight.lbrec")
-    seen = observe([target], Options(gap=0.2))
-    assert look_again(seen, [target]) == seen
-    recorder.step_begin(30)
-    (before,), (after,) = seen.processes, look_again(seen, [target]).processes
-    assert before.flight and after.flight and after.flight.count == before.flight.count + 1
-    recorder.close()
+def test_who_goes_on_while_its_stacks_are_taken_does_not_hang() -> None:
+    """GIVEN a rank that was silent through both samples, WHEN it goes on before the last stack, THEN that is seen."""
+    silent = process(flight([0.01] * 30, 30.0), look(0.0), look(1.0))
+    assert silent.flight
+    newer = msgspec.structs.replace(silent.flight, count=silent.flight.count + 1)
+    assert with_stacks(silent, Answer(later={silent.pid: LaterThere(silent.pid, newer)})).flight == newer
+    assert with_stacks(silent, Answer(later={silent.pid: LaterThere(silent.pid, silent.flight)})) == silent

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from diagnostics.collector.stacks import eustack, gdb
 from diagnostics.model import Frame
 from diagnostics.stacks.merge import weave
+from diagnostics.stacks.tools import eustack, gdb
 
 GDB = """\
 [New LWP 4712]

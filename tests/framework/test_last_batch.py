@@ -13,7 +13,7 @@ import pytest
 from conftest import LASTBATCH, Answer, wait_for
 
 from diagnostics import bundle
-from diagnostics.collector.sources import recorder as flight
+from diagnostics.transport import flight
 from repro.runtimes import Runtime
 
 CAUSE = "tf-late-recv-after-abort"

@@ -11,8 +11,7 @@ from conftest import wait_for
 
 from diagnostics.collector import procfs
 from diagnostics.collector.stacks import pyspy
-from diagnostics.collector.stacks.base import attempt
-from diagnostics.model import Attempt
+from diagnostics.collector.stacks.base import Attempt, attempt
 
 BUDGET = 300.0
 BUSY = """

@@ -15,6 +15,7 @@ from conftest import wait_for
 from diagnostics.collector import procfs
 from diagnostics.collector.stacks.unwind.stop import is_supported
 from diagnostics.collector.stacks.unwinders import Unwinders, Worker
+from diagnostics.transport.program import libraries
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="unwinds x86-64 only")
 
@@ -68,7 +69,7 @@ def spin_until(condition: Callable[[], bool], seconds: float) -> None:
 
 @pytest.fixture
 def unwinders() -> Iterator[Unwinders]:
-    with Unwinders() as found:
+    with Unwinders(libraries=libraries()) as found:
         yield found
 
 
@@ -85,7 +86,7 @@ def test_every_thread_shows_where_it_is(unwinders: Unwinders, tmp_path: Path) ->
             assert len(waits) >= 1
             wait_for(lambda: all(t.state == "S" for t in procfs.sample_threads(process.pid)), 10)
             reading = unwinders.read(process.pid, 20)
-            stacks = [[frame.function for frame in thread.frames] for thread in reading.threads]
+            stacks = [[frame[0] for frame in frames] for _, _, _, frames in reading.threads or ()]
             assert len(stacks) == 41
             assert all(s.index("outermost") < s.index("middle") < s.index("innermost") for s in stacks[1:])
             assert "main" in stacks[0]
@@ -99,7 +100,7 @@ def test_a_stopped_process_is_read_and_stays_stopped(unwinders: Unwinders, tmp_p
         try:
             process.send_signal(signal.SIGSTOP)
             wait_for(lambda: procfs.state_of(process.pid) == "T", 10)
-            assert len(unwinders.read(process.pid, 20).threads) == 41
+            assert len(unwinders.read(process.pid, 20).threads or ()) == 41
             wait_for(lambda: procfs.state_of(process.pid) == "T", 10)
             process.send_signal(signal.SIGCONT)
             wait_for(lambda: procfs.state_of(process.pid) == "S", 10)
@@ -122,8 +123,8 @@ def test_a_killed_unwinder_leaves_nothing_stopped(tmp_path: Path) -> None:
     with started(build(NESTED, tmp_path)) as process:
         try:
             for _ in range(30):
-                worker = Worker()
-                worker.begin(process.pid)
+                worker = Worker(libraries())
+                worker.begin(b"%d" % process.pid)
                 spin_until(lambda: procfs.state_of(process.pid) == "t", 0.2)
                 worker.end()
                 wait_for(lambda: procfs.state_of(process.pid) == "S", 10)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from diagnostics.collector import Options, Target, observe
 from diagnostics.model import Process
+from diagnostics.transport import Options, Target, observe
 
 SLEEPER = """
 import sys, threading, time

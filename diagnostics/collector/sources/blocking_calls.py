@@ -11,7 +11,9 @@ import socket
 import struct
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from diagnostics.collector import namespaces
 from diagnostics.collector.kernel import sock_diag, stat_fields, text_of
+from diagnostics.collector.look import Fields, Look, plain
 
 # Numbers from asm/unistd_64.h and asm-generic/unistd.h.
 _CALLS = {
@@ -49,6 +51,7 @@ _SIMPLE = {
     "rt_sigtimedwait": "signal",
 }  # fmt: skip
 
+_FUTEX_PRIVATE = 128
 _FUTEX_WAIT, _FUTEX_LOCK_PI, _FUTEX_WAIT_BITSET, _FUTEX_LOCK_PI2 = 0, 6, 9, 13
 _POLLOUT = 4
 _MOST_FILES = 256
@@ -58,13 +61,8 @@ Ends = Mapping[int, Tuple[str, str]]
 """By a socket's inode: its own address, and the other's ("" for one that listens)."""
 
 
-class Asleep(NamedTuple):
-    """What a thread sleeps in.
-
-    `kind`: `mutex` (`holder` is the thread that holds it), `futex`, `socket`, `pipe`, `file`, `terminal`, `event`,
-    `child`, `time`, `signal`, `several` (any of some files), `call` (anything else). `others`: processes that have the
-    pipe's or socket's other end open, or the children waited for; of a pipe also the process itself.
-    """
+class BlockingCall(NamedTuple):
+    """What a thread sleeps in; as `diagnostics.model.BlockingCall`, which tells what is what."""
 
     tid: int
     call: str
@@ -72,6 +70,13 @@ class Asleep(NamedTuple):
     what: str = ""
     holder: int = 0
     others: Tuple[int, ...] = ()
+    peer: str = ""
+    owner: int = 0
+
+
+def once(look: Look) -> Fields:
+    ends = {inode: pair for found in look.sockets.values() for inode, pair in found.ends.items()}
+    return {pid: {"blocking_calls": plain(rows)} for pid, rows in look_at(look.pids, ends).items()}
 
 
 class Mount(NamedTuple):
@@ -93,7 +98,7 @@ class _File(NamedTuple):
     writes: bool = False
 
 
-def look_at(pids: Iterable[int], sockets: Ends) -> Dict[int, List[Asleep]]:
+def look_at(pids: Iterable[int], sockets: Ends) -> Dict[int, List[BlockingCall]]:
     """pid -> the threads of it that sleep and whose system call may be read."""
     calls = _CALLS.get(os.uname().machine, {})
     seen = {pid: _Process(pid, calls, sockets).threads() for pid in pids}
@@ -113,14 +118,14 @@ class _Process(object):
         self._mounts: Optional[List[Mount]] = None
         self._threads: Optional[Dict[int, int]] = None
 
-    def threads(self) -> List[Tuple[Asleep, Optional[_File]]]:
+    def threads(self) -> List[Tuple[BlockingCall, Optional[_File]]]:
         try:
             tids = sorted(int(name) for name in os.listdir("/proc/%d/task" % self._pid))
         except OSError:
             return []
         return [row for row in map(self._thread, tids) if row]
 
-    def _thread(self, tid: int) -> Optional[Tuple[Asleep, Optional[_File]]]:
+    def _thread(self, tid: int) -> Optional[Tuple[BlockingCall, Optional[_File]]]:
         home = "/proc/%d/task/%d/" % (self._pid, tid)
         said = text_of(home + "syscall")
         words = said.split()
@@ -132,7 +137,7 @@ class _Process(object):
         # What the arguments point to counts only if the thread was in the call all the time.
         return (row, file) if text_of(home + "syscall") == said else None
 
-    def _explained(self, tid: int, call: str, arguments: List[int]) -> Tuple[Asleep, Optional[_File]]:
+    def _explained(self, tid: int, call: str, arguments: List[int]) -> Tuple[BlockingCall, Optional[_File]]:
         if call == "futex":
             return self._futex(tid, arguments), None
         if call in ("wait4", "waitid"):
@@ -140,21 +145,28 @@ class _Process(object):
         if call in _BY_PATH:
             raw = self._memory(arguments[_BY_PATH[call]], _MOST_PATH).split(b"\0")[0]
             path = raw.decode("utf-8", "replace")
-            return Asleep(tid, call, "file", path + self._file_system(path)), None
+            return BlockingCall(tid, call, "file", path + self._file_system(path)), None
         files = self._files(call, arguments)
         if len(files) == 1:
-            return Asleep(tid, call, files[0].kind, files[0].what), files[0]
+            return BlockingCall(tid, call, files[0].kind, files[0].what), files[0]
         if files:
-            return Asleep(tid, call, "several", _counted(files)), None
-        return Asleep(tid, call, _SIMPLE.get(call, "call")), None
+            return BlockingCall(tid, call, "several", _counted(files)), None
+        return BlockingCall(tid, call, _SIMPLE.get(call, "call")), None
 
-    def _futex(self, tid: int, arguments: List[int]) -> Asleep:
+    def _futex(self, tid: int, arguments: List[int]) -> BlockingCall:
         address, operation, value = arguments[0], arguments[1] & 127, arguments[2] & 0xFFFFFFFF
-        holder = 0
         data = self._memory(address, 20)
-        if len(data) == 20:
-            holder = self._inside_ids().get(mutex_owner(data, operation, value), 0)
-        return Asleep(tid, "futex", "mutex" if holder else "futex", hex(address), holder)
+        owner = mutex_owner(data, operation, value) if len(data) == 20 else 0
+        holder = self._inside_ids().get(owner, 0)
+        if holder:
+            return BlockingCall(tid, "futex", "mutex", hex(address), holder, owner=owner)
+        if arguments[1] & _FUTEX_PRIVATE:
+            # The thread that took the lock is gone; or it was not taken along by a fork, and runs in the parent.
+            others = _process_of(owner) if owner and not namespaces.is_elsewhere(self._pid, "pid") else ()
+            return BlockingCall(tid, "futex", "futex", hex(address), 0, others, owner=owner)
+        file, others = sharing(self._pid, address)
+        what = "%s in %s" % (hex(address), file) if file else hex(address)
+        return BlockingCall(tid, "futex", "futex", what, 0, others, owner=owner)
 
     def _inside_ids(self) -> Dict[int, int]:
         """Thread id as the process itself knows it -> as this program does."""
@@ -165,13 +177,13 @@ class _Process(object):
                 self._threads[int(match.group(1)) if match else int(name)] = int(name)
         return self._threads
 
-    def _child(self, tid: int, call: str, arguments: List[int]) -> Asleep:
+    def _child(self, tid: int, call: str, arguments: List[int]) -> BlockingCall:
         children = []
         for name in os.listdir("/proc/%d/task" % self._pid):
             children += [int(word) for word in text_of("/proc/%d/task/%s/children" % (self._pid, name)).split()]
         wanted = arguments[1] if call == "waitid" else arguments[0] & 0xFFFFFFFF
         one = [child for child in children if child == wanted]
-        return Asleep(tid, call, "child", "" if one else "any", 0, tuple(one or sorted(children)))
+        return BlockingCall(tid, call, "child", "" if one else "any", 0, tuple(one or sorted(children)))
 
     def _files(self, call: str, arguments: List[int]) -> List[_File]:
         """What it waits for, one of them where there are several."""
@@ -253,6 +265,34 @@ def mutex_owner(data: bytes, operation: int, value: int) -> int:
     if kind & 16:  # robust
         return int(lock & 0x3FFFFFFF)
     return int(owner) if value == 2 and lock == 2 and owner > 0 else 0
+
+
+def _process_of(tid: int) -> Tuple[int, ...]:
+    """The process that has this thread now, if any."""
+    match = re.search(r"^Tgid:\s*(\d+)", text_of("/proc/%d/status" % tid), re.M)
+    return (int(match.group(1)),) if match else ()
+
+
+def sharing(pid: int, address: int) -> Tuple[str, Tuple[int, ...]]:
+    """The file that is mapped there for others to see, and the other processes of this machine that map it, too."""
+    mapped = next((words for begin, end, words in _shared_maps(pid) if begin <= address < end), None)
+    if mapped is None:
+        return "", ()
+    same = mapped[3:5]  # device and inode; a deleted file has them, too
+    others = [
+        int(name)
+        for name in os.listdir("/proc")
+        if name.isdigit() and int(name) != pid and any(words[3:5] == same for _, _, words in _shared_maps(int(name)))
+    ]
+    return mapped[5] if len(mapped) > 5 else "anonymous memory", tuple(sorted(others))
+
+
+def _shared_maps(pid: int) -> Iterable[Tuple[int, int, List[str]]]:
+    for line in text_of("/proc/%d/maps" % pid, 16 << 20).splitlines():
+        words = line.split(None, 5)
+        if len(words) > 4 and words[1].endswith("s"):
+            begin, _, end = words[0].partition("-")
+            yield int(begin, 16), int(end, 16), words
 
 
 def _counted(files: List[_File]) -> str:

@@ -1,43 +1,56 @@
 """The network devices of a process's network: counters, and what shapes the sending. Never touches the process."""
 
-from __future__ import annotations
+import struct
+from typing import NamedTuple, Tuple
 
 from diagnostics.collector import namespaces
-from diagnostics.model import Interface
+from diagnostics.collector.kernel import ROUTE, attributes, netlink
+from diagnostics.collector.look import Fields, Look, plain
+
+_GET_LINK = 18  # linux/rtnetlink.h
+_NAME, _DISCIPLINE, _COUNTERS = 3, 6, 23  # IFLA_IFNAME, IFLA_QDISC, IFLA_STATS64 (linux/if_link.h)
 
 
-def links_of(pid: int) -> tuple[Interface, ...]:
+class Interface(NamedTuple):
+    """As `diagnostics.model.Interface`."""
+
+    name: str
+    sent: int
+    received: int
+    dropped: int
+    errors: int
+    discipline: str = ""
+
+
+def once(look: Look) -> Fields:
+    return {pid: {"interfaces": plain(interfaces_of(pid))} for pid in look.pids}
+
+
+def interfaces_of(pid: int) -> Tuple[Interface, ...]:
     """Of a process in a network of its own; () for one in ours, whose devices serve everybody, or where not allowed."""
     if not namespaces.is_elsewhere(pid, "net"):
         return ()
     try:
-        return namespaces.in_network_of(pid, _links)
+        return namespaces.in_network_of(pid, here)
     except OSError:
         return ()
 
 
-def _links() -> tuple[Interface, ...]:
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
+def here() -> Tuple[Interface, ...]:
+    """Of the network that the calling thread is in, but for the loopback device.
 
+    Raises:
+        OSError: the kernel does not tell.
+    """
     found = []
-    try:
-        with IPRoute() as kernel:
-            for entry in kernel.get_links():
-                stats = entry.get_attr("IFLA_STATS64") or {}
-                name = entry.get_attr("IFLA_IFNAME")
-                if name == "lo":
-                    continue
-                found.append(
-                    Interface(
-                        name=name,
-                        sent=stats.get("tx_bytes", 0),
-                        received=stats.get("rx_bytes", 0),
-                        dropped=stats.get("rx_dropped", 0) + stats.get("tx_dropped", 0),
-                        errors=stats.get("rx_errors", 0) + stats.get("tx_errors", 0),
-                        discipline=entry.get_attr("IFLA_QDISC") or "",
-                    )
-                )
-    except NetlinkError:
-        return ()
+    for message in netlink(ROUTE, _GET_LINK, bytes(16)):
+        told = attributes(message, 16)
+        name = told.get(_NAME, b"").rstrip(b"\0").decode("utf-8", "replace")
+        numbers = struct.unpack_from("=8Q", told.get(_COUNTERS, b"").ljust(64, b"\0"))
+        _, _, received, sent, receive_errors, send_errors, receive_drops, send_drops = numbers
+        if name and name != "lo":
+            discipline = told.get(_DISCIPLINE, b"").rstrip(b"\0").decode("utf-8", "replace")
+            found.append(
+                Interface(name, sent, received, receive_drops + send_drops, receive_errors + send_errors, discipline)
+            )
     return tuple(found)

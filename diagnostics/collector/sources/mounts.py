@@ -3,14 +3,10 @@
 So another process tries first; if it does not come back, it is left behind, and nobody else waits.
 """
 
-from __future__ import annotations
-
-import subprocess
-import sys
 import time
-from collections.abc import Iterable
+from typing import Dict, Iterable, Tuple
 
-from diagnostics.collector import namespaces
+from diagnostics.collector import forked, namespaces
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.sources.blocking_calls import Mount, is_below, mounts_in
 
@@ -24,13 +20,12 @@ PATIENCE = 2.0
 """Seconds for a file system to answer."""
 
 _TRIED_AGAIN_AFTER = 60.0
-_TRY = "import sys; open(sys.argv[1], 'rb').read(1)"
 
 
-def answering(pid: int, paths: Iterable[str]) -> tuple[str, ...]:
+def answering(pid: int, paths: Iterable[str]) -> Tuple[str, ...]:
     """Those of the paths, which are the process's own, whose file system is a local one or answers."""
     wanted = tuple(paths)
-    mounts = mounts_in(text_of(f"/proc/{pid}/mountinfo", 4 << 20))
+    mounts = mounts_in(text_of("/proc/%d/mountinfo" % pid, 4 << 20))
     if not any(mount.kind.startswith(REMOTE) for mount in mounts):
         return wanted
     return tuple(path for path in wanted if _answers(pid, path, mounts))
@@ -42,22 +37,25 @@ def _answers(pid: int, path: str, mounts: Iterable[Mount]) -> bool:
         return True
     at, answered = _tried.get(above, (0.0, False))
     if not at or time.monotonic() - at > _TRIED_AGAIN_AFTER:
-        answered = _opens(str(namespaces.path_of(pid, path)))
+        answered = _opens(namespaces.path_of(pid, path))
         _tried[above] = time.monotonic(), answered
     return answered
 
 
-_tried: dict[Mount, tuple[float, bool]] = {}
+_tried: Dict[Mount, Tuple[float, bool]] = {}
 """When each was tried, and whether it answered. One file of a mount stands for all."""
 
 
 def _opens(path: str) -> bool:
-    trial = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _TRY, path], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    def attempt() -> bytes:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                file.read(1)
+        except OSError:
+            pass  # that is an answer, too
+        return b"answered"
+
     try:
-        trial.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        trial.kill()
+        return forked.call(attempt, PATIENCE) == b"answered"
+    except forked.Failed:
         return False
-    return True

@@ -1,13 +1,11 @@
-"""Rung: the flight recorder that the job itself carries. Read from its file; never touches the process."""
+"""The flight recorder that the job itself carries. Read from its file; never touches the process."""
 
-from __future__ import annotations
-
-import statistics
 import time
-from pathlib import Path
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from diagnostics.model import Event, Flight, OpenSpan
+from diagnostics.collector.look import Fields, Look, plain
 from diagnostics.recorder import (
+    Counts,
     EventKind,
     Recording,
     RecordingError,
@@ -15,6 +13,7 @@ from diagnostics.recorder import (
     layout,
     open_spans,
     read,
+    read_counts,
     steps,
 )
 
@@ -22,19 +21,68 @@ TAIL = 400
 """Events that go into the evidence."""
 
 
-def find(mapped: tuple[str, ...]) -> Path | None:
-    """The recorder file among the files that a process has mapped."""
+class Event(NamedTuple):
+    """As `diagnostics.model.Event`."""
+
+    at: float
+    wall: float
+    kind: str
+    step: int
+    epoch: int
+    value: int = 0
+    label: str = ""
+    thread: int = 0
+
+
+class OpenSpan(NamedTuple):
+    """As `diagnostics.model.OpenSpan`."""
+
+    kind: str
+    seconds: float
+    step: int
+    epoch: int
+    label: str = ""
+
+
+Flight = Dict[str, Any]
+"""The fields of `diagnostics.model.Flight`."""
+
+
+def sample(look: Look) -> Fields:
+    found = {}
+    for pid, target in look.targets.items():
+        counts = counts_of(target.recorder) if target.recorder else None
+        if counts:
+            found[pid] = {"step": counts.steps_ended, "events": counts.events}
+    return found
+
+
+def once(look: Look) -> Fields:
+    flights = {pid: load(target.recorder) for pid, target in look.targets.items() if target.recorder}
+    return {pid: {"flight": plain(flight)} for pid, flight in flights.items() if flight}
+
+
+def find(mapped: Iterable[str]) -> str:
+    """The recorder file among the files that a process has mapped, "" for none."""
     for name in mapped:
         try:
             with open(name, "rb") as file:
                 if file.read(len(layout.MAGIC)) == layout.MAGIC:
-                    return Path(name)
+                    return name
         except OSError:
             continue
-    return None
+    return ""
 
 
-def load(path: Path, tail: int = TAIL) -> Flight | None:
+def counts_of(path: str) -> Optional[Counts]:
+    """Who records and how much there is, whatever the ring's size; None where there is no recording yet."""
+    try:
+        return read_counts(path)
+    except (OSError, RecordingError):
+        return None
+
+
+def load(path: Any, tail: int = TAIL) -> Optional[Flight]:
     """The recording as plain values; None where there is none yet, or it is no recording."""
     try:
         return to_flight(read(str(path)), time.monotonic(), tail)
@@ -47,45 +95,45 @@ def to_flight(recording: Recording, now: float, tail: int = TAIL) -> Flight:
     header, batch, totals = recording.header, last_batch(recording), recording.totals
     durations = [step.end - step.begin for step in steps(recording) if step.end is not None]
     lengths, in_epoch = epochs_of(recording)
-    return Flight(
-        rank=header.rank,
-        runtime=header.runtime,
-        events=tuple(
+    return {
+        "rank": header.rank,
+        "runtime": header.runtime,
+        "events": tuple(
             Event(
                 at=event.mono, wall=event.wall, kind=event.kind.name.lower(), step=event.step, epoch=event.epoch,
                 value=event.value, label=event.label, thread=event.thread,
             )
-            for event in recording.events[-tail:]
+            for event in (recording.events[-tail:] if tail else ())
         ),
-        open=tuple(
+        "open": tuple(
             OpenSpan(
-                kind=span.kind.name.lower().removesuffix("_begin"), seconds=round(max(0.0, now - span.since), 3),
+                kind=span.kind.name.lower().replace("_begin", ""), seconds=round(max(0.0, now - span.since), 3),
                 step=span.step, epoch=span.epoch, label=span.label,
             )
             for span in open_spans(recording)
         ),
-        epoch_ends=totals.epoch_ends,
-        steps=totals.steps_ended,
-        count=totals.events,
-        torn=recording.torn,
-        error=recording.error.text if recording.error else "",
-        last_epoch=batch.epoch if batch else -1,
-        last_batch=batch.index if batch else -1,
-        last_rows=batch.rows if batch else -1,
-        end_of_sequence=batch.end_of_sequence if batch else False,
-        read_at=now,
-        typical_step=statistics.median(durations) if durations else -1.0,
-        step_in_epoch=in_epoch,
-        epoch_lengths=lengths,
-    )  # fmt: skip
+        "epoch_ends": totals.epoch_ends,
+        "steps": totals.steps_ended,
+        "count": totals.events,
+        "torn": recording.torn,
+        "error": recording.error.text if recording.error else "",
+        "last_epoch": batch.epoch if batch else -1,
+        "last_batch": batch.index if batch else -1,
+        "last_rows": batch.rows if batch else -1,
+        "end_of_sequence": batch.end_of_sequence if batch else False,
+        "read_at": now,
+        "typical_step": _median(durations),
+        "step_in_epoch": in_epoch,
+        "epoch_lengths": lengths,
+    }  # fmt: skip
 
 
-def epochs_of(recording: Recording) -> tuple[tuple[int, ...], int]:
+def epochs_of(recording: Recording) -> Tuple[Tuple[int, ...], int]:
     """Distinct numbers of batches of the past epochs, and the index in its epoch of the newest step (-1: unknown).
 
     An epoch of n batches makes n + 1 steps: the last one finds the input exhausted.
     """
-    lengths: set[int] = set()
+    lengths: Set[int] = set()
     began = -1
     for event in sorted({*recording.events, *recording.latest, *recording.opened}):
         if event.kind is EventKind.EPOCH_BEGIN:
@@ -94,3 +142,11 @@ def epochs_of(recording: Recording) -> tuple[tuple[int, ...], int]:
             lengths.add(event.begun - began - 1)
     newest = recording.totals.steps_begun
     return tuple(sorted(lengths)), newest - began - 1 if began >= 0 and newest > began else -1
+
+
+def _median(numbers: List[float]) -> float:
+    """-1 for none."""
+    if not numbers:
+        return -1.0
+    middle, ordered = len(numbers) // 2, sorted(numbers)
+    return ordered[middle] if len(numbers) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

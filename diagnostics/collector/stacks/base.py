@@ -1,48 +1,68 @@
-"""What a rung of the ladder that reads stacks looks like, and how one is run: timed, bounded, pause measured."""
+"""What a stack collector looks like, and how one is run: timed, bounded, the target's pause measured.
 
-from __future__ import annotations
+CPython 3.6, the standard library alone.
+"""
 
 import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from diagnostics.collector import procfs
-from diagnostics.model import Attempt, Thread
 
 _PAUSE_POLL = 0.002
 
 
-class RungError(Exception):
-    """Why this rung could not answer, in words for the roll call."""
+class CollectorError(Exception):
+    """Why this stack collector could not answer, in words for the report."""
 
 
 class Reading(NamedTuple):
-    """What a rung read. `pause` is for how many seconds it stopped the target, -1 where it does not say."""
+    """What a stack collector gave: the words of a tool, or threads.
 
-    threads: tuple[Thread, ...]
+    `pause` is for how many seconds it stopped the target, -1 where it does not say. `stopped`: how many threads it
+    stopped, -1 for all.
+    """
+
+    text: str = ""
+    threads: Optional[List[Any]] = None
     pause: float = -1.0
+    stopped: int = -1
 
 
 Read = Callable[[int, float], Reading]
-"""Takes a pid and a number of seconds; raises `RungError`."""
+"""Takes a pid and a number of seconds; raises `CollectorError`."""
 
 
-class Rung(NamedTuple):
-    """A way to get stacks. `gentle` reads a process that no tracer may touch: stopped, or in state D."""
+class StackCollector(NamedTuple):
+    """A way to get stacks. They are tried by `order`.
+
+    `native`: it shows native frames of all threads; `merged`: Python's frames are already in their places among them.
+    `gentle` reads a process that no tracer may touch: stopped, or in state D.
+    """
 
     name: str
+    order: int
     read: Read
-    native: bool  # whether it shows native frames of all threads
-    merged: bool = False  # whether Python's frames are already in their places among them
-    gentle: Read | None = None
+    native: bool = False
+    merged: bool = False
+    gentle: Optional[Read] = None
 
 
-class PauseMeter:
+class Attempt(NamedTuple):
+    """As `diagnostics.model.Attempt`."""
+
+    collector: str
+    ok: bool
+    seconds: float = 0.0
+    pause: float = 0.0
+    why_not: str = ""
+    stopped: int = -1
+
+
+class PauseMeter(object):
     """Measures from outside for how long a process is stopped by a tracer (state t), within 2 ms."""
 
     def __init__(self, pid: int) -> None:
@@ -65,7 +85,7 @@ class PauseMeter:
             if last:
                 return
 
-    def __enter__(self) -> PauseMeter:
+    def __enter__(self) -> "PauseMeter":
         self._thread.start()
         return self
 
@@ -74,22 +94,22 @@ class PauseMeter:
         self._thread.join()
 
 
-def attempt(name: str, read: Read, pid: int, budget: float) -> tuple[Attempt, tuple[Thread, ...]]:
-    """Run one rung on one process, for at most `budget` seconds; leaves it running if it ran before."""
+def attempt(name: str, read: Read, pid: int, budget: float) -> Tuple[Attempt, Reading]:
+    """Run one stack collector on one process, for at most `budget` seconds; leaves it running if it ran before."""
     began = time.monotonic()
-    reading = Reading(())
+    reading = Reading()
     why_not = ""
     was_stopped = procfs.state_of(pid) == "T"
     with PauseMeter(pid) as pause:
         try:
             reading = read(pid, budget)
-        except RungError as error:
+        except CollectorError as error:
             why_not = str(error)
     if not was_stopped:
         set_running(pid)
     seconds = time.monotonic() - began
     stood = reading.pause if reading.pause >= 0 else pause.seconds
-    return Attempt(name, not why_not, round(seconds, 3), round(stood, 4), why_not), reading.threads
+    return Attempt(name, not why_not, round(seconds, 3), round(stood, 4), why_not, reading.stopped), reading
 
 
 def set_running(pid: int, patience: float = 0.5) -> None:
@@ -106,36 +126,57 @@ def set_running(pid: int, patience: float = 0.5) -> None:
         time.sleep(_PAUSE_POLL)
 
 
-def run_tool(argv: Sequence[str], budget: float, may_fail: bool = False) -> bytes:
+def run_tool(argv: Sequence[str], budget: float, may_fail: bool = False, keep: Sequence[int] = ()) -> bytes:
     """Standard output of a tool that reads another process; `may_fail`: what it said counts, not how it ended.
 
+    `keep`: descriptors that it needs. Nothing is fetched from afar while a target waits.
+
     Raises:
-        RungError: it is not there, did not end in time, or failed; with its own last words.
+        CollectorError: it is not there, did not end in time, or failed; with its own last words.
     """
-    environ = os.environ | {"DEBUGINFOD_URLS": "", "LC_ALL": "C"}  # nothing is fetched from afar while a target waits
+    environ = dict(os.environ, DEBUGINFOD_URLS="", LC_ALL="C")
     try:
         tool = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, pass_fds=keep
         )
-    except FileNotFoundError:
-        raise RungError(f"{argv[0]} is not installed") from None
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise CollectorError("%s %s" % (argv[0], "is not installed" if missing else error.strerror)) from None
+    _running.add(tool)
     try:
         output, errors = tool.communicate(timeout=max(budget, 0.1))
     except subprocess.TimeoutExpired:
         tool.kill()
-        # One that reads from a dead file system does not even end by that; it is left behind.
-        with suppress(subprocess.TimeoutExpired):
+        try:
+            # One that reads from a dead file system does not even end by that; it is left behind.
             tool.communicate(timeout=1)
-        raise RungError(f"did not end within {budget:.0f} s") from None
+        except subprocess.TimeoutExpired:
+            pass
+        raise CollectorError("did not end within %.0f s" % budget) from None
+    finally:
+        _running.discard(tool)
     if tool.returncode and not (may_fail and output):
         words = errors.decode("utf-8", "replace").strip().splitlines()
-        raise RungError(explain(words[-1] if words else f"ended with {tool.returncode}"))
+        raise CollectorError(explain(words[-1] if words else "ended with %d" % tool.returncode))
     return output
+
+
+def end_tools() -> None:
+    """Kill all tools that run, before this program is ended itself."""
+    for tool in list(_running):
+        tool.kill()
+
+
+_running: "Set[subprocess.Popen[bytes]]" = set()
 
 
 def explain(words: str) -> str:
     """The tool's words, with what to do where it is known."""
     lowered = words.lower()
-    if "operation not permitted" in lowered or "permission denied" in lowered:
+    if "operation not permitted" in lowered or "permission denied" in lowered or words == "not permitted":
         return "not permitted to read this process: run as its user or root, with CAP_SYS_PTRACE in a container"
     return words
+
+
+Outputs = Dict[str, Reading]
+"""By the name of the stack collector."""

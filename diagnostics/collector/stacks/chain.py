@@ -1,25 +1,15 @@
-"""The ladder of rungs that read stacks, climbed for one process. Never blocks longer than the budgets of its rungs."""
+"""The fallback chain of stack collectors for one process. Never blocks longer than their budgets."""
 
-from __future__ import annotations
-
+import importlib
 import os
-from collections.abc import Sequence
+import pkgutil
+import re
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from diagnostics.collector import procfs
-from diagnostics.collector.stacks import eustack, gdb, pyspy, pystack
-from diagnostics.collector.stacks.base import Rung, attempt
-from diagnostics.collector.stacks.unwinders import Unwinders
-from diagnostics.model import Attempt, Record, Thread
-from diagnostics.stacks.merge import is_eval, weave_threads
+from diagnostics.collector import procfs, stacks
+from diagnostics.collector.stacks.base import Attempt, Outputs, Reading, StackCollector, attempt
 
-
-def ladder(unwinders: Unwinders) -> tuple[Rung, ...]:
-    """In the order in which they are tried: Python's frames first, then native ones until a rung has answered."""
-    return (pyspy.RUNG, unwinders.rung, pystack.RUNG, gdb.RUNG, eustack.RUNG)
-
-
-RUNGS = ("py-spy", "unwind", "pystack", "gdb", "eu-stack")
-
+_EVAL = re.compile(r"\b(_PyEval_EvalFrameDefault|PyEval_EvalFrameEx)\b")
 _UNTOUCHABLE = {
     "": "there is no such process",
     "Z": "has ended and waits for its parent to notice (zombie)",
@@ -30,20 +20,20 @@ _UNTOUCHABLE = {
 }
 
 
-class Climb(Record, frozen=True):
-    """What the ladder gave for one process. `stacks_from` names the rungs whose threads these are."""
+class Stacks(NamedTuple):
+    """What the chain gave for one process: everything that was tried, and what those said that answered."""
 
-    attempts: tuple[Attempt, ...] = ()
-    threads: tuple[Thread, ...] = ()
-    stacks_from: str = ""
+    attempts: Tuple[Attempt, ...]
+    outputs: Outputs
 
-    @property
-    def pause(self) -> float:
-        return max((tried.pause for tried in self.attempts), default=0.0)
 
-    @property
-    def why_not(self) -> str:
-        return "" if self.threads else "; ".join(dict.fromkeys(tried.why_not for tried in self.attempts))
+def collectors(names: Sequence[str] = ()) -> List[StackCollector]:
+    """In the order in which they are tried: Python's frames first, then native ones until one has answered."""
+    modules = (
+        importlib.import_module("%s.%s" % (stacks.__name__, info[1])) for info in pkgutil.iter_modules(stacks.__path__)
+    )
+    found: List[StackCollector] = [module.COLLECTOR for module in modules if hasattr(module, "COLLECTOR")]
+    return sorted((one for one in found if not names or one.name in names), key=lambda one: one.order)
 
 
 def why_untouchable(pid: int) -> str:
@@ -56,44 +46,32 @@ def why_denied(pid: int) -> str:
     owner, us = procfs.uid_of(pid), os.geteuid()
     if us == 0 or owner in (us, -1):
         return ""
-    return f"not permitted: it belongs to uid {owner}, we are uid {us}; run as that user or root (CAP_SYS_PTRACE)"
+    return "not permitted: it belongs to uid %d, we are uid %d; run as that user or root (CAP_SYS_PTRACE)" % (owner, us)
 
 
-def climb(pid: int, budget: float, rungs: Sequence[Rung]) -> Climb:
-    """Try the rungs in order, each for at most `budget` seconds."""
-    attempts: list[Attempt] = []
-    python: tuple[Thread, ...] = ()
-    native: tuple[Thread, ...] = ()
-    answered: list[str] = []
-    for rung in rungs:
-        if native and not rung.merged:
+def stacks_of(pid: int, budget: float, chosen: Sequence[StackCollector]) -> Stacks:
+    """Try them in order, each for at most `budget` seconds."""
+    attempts: List[Attempt] = []
+    outputs: Dict[str, Reading] = {}
+    native = False
+    for one in chosen:
+        if native and not one.merged:
             continue
         reason = why_untouchable(pid)
-        read = rung.gentle if reason else rung.read
+        read = one.gentle if reason else one.read
         if read is None or not procfs.exists(pid) or why_denied(pid):
-            attempts.append(Attempt(rung.name, False, 0.0, why_not=reason))
+            attempts.append(Attempt(one.name, False, why_not=reason))
             continue
-        tried, threads = attempt(rung.name, read, pid, budget)
+        tried, reading = attempt(one.name, read, pid, budget)
         attempts.append(tried)
         if not tried.ok:
             continue
-        if rung.merged:
-            return Climb(tuple(attempts), _keep_names(threads, python), rung.name)
-        answered.append(rung.name)
-        if not rung.native:
-            python = threads
-        elif python or not any(is_eval(frame) for thread in threads for frame in thread.frames):
-            return Climb(tuple(attempts), weave_threads(python, threads), "+".join(answered))
-        else:
-            native = threads  # an interpreter whose frames are not known yet: a rung that reads both may know them
-    return Climb(tuple(attempts), native or python, "+".join(answered))
-
-
-def _keep_names(threads: tuple[Thread, ...], python: tuple[Thread, ...]) -> tuple[Thread, ...]:
-    """Names that only Python knows."""
-    names = {thread.tid: thread.name for thread in python if thread.name}
-    return tuple(_named(thread, names.get(thread.tid, "")) for thread in threads)
-
-
-def _named(thread: Thread, name: str) -> Thread:
-    return Thread(thread.tid, name or thread.name, thread.frames, thread.holds_gil)
+        outputs[one.name] = reading
+        if one.merged:
+            break
+        if one.native:
+            native = True
+            # An interpreter whose frames are not known yet: one that reads both may know them.
+            if len(outputs) > 1 or not _EVAL.search(reading.text or str(reading.threads)):
+                break
+    return Stacks(tuple(attempts), outputs)

@@ -1,49 +1,18 @@
-"""Rung: eu-stack of elfutils. Native frames of every thread; the last resort where there is no gdb."""
+"""eu-stack of elfutils: native frames of every thread; the last resort where there is no gdb."""
 
-from __future__ import annotations
-
-import re
 import shutil
 
-from diagnostics.collector.stacks.base import Reading, Rung, RungError, run_tool
-from diagnostics.model import Frame, Thread
-from diagnostics.stacks.demangle import native_frame
-
-_THREAD = re.compile(r"^TID (\d+):$")
-_FRAME = re.compile(r"^#\d+ +0x[0-9a-f]+(?: - \d+)?(?: (?!- )(.*?))?(?: - ([/\[].*))?$")
+from diagnostics.collector.stacks.base import CollectorError, Reading, StackCollector, run_tool
 
 
 def read(pid: int, budget: float) -> Reading:
     tool = shutil.which("eu-stack")
     if not tool:
-        raise RungError("eu-stack is not installed (apt-get install elfutils)")
-    threads = parse(run_tool([tool, "-m", "-p", str(pid)], budget, may_fail=True).decode("utf-8", "replace"))
-    if not threads:
-        raise RungError("eu-stack saw no thread")
-    return Reading(threads)
+        raise CollectorError("eu-stack is not installed (apt-get install elfutils)")
+    text = run_tool([tool, "-m", "-p", str(pid)], budget, may_fail=True).decode("utf-8", "replace")
+    if "TID %d:" % pid not in text:
+        raise CollectorError("eu-stack saw no thread")
+    return Reading(text)
 
 
-def parse(output: str) -> tuple[Thread, ...]:
-    """Threads of `eu-stack -m -p PID`, frames turned to outermost first."""
-    found: dict[int, list[Frame]] = {}
-    frames: list[Frame] = []
-    for line in output.splitlines():
-        if tid := thread_of(line):
-            frames = found.setdefault(tid, [])
-        elif frame := frame_of(line):
-            frames.append(frame)
-    return tuple(Thread(tid, "", tuple(reversed(frames))) for tid, frames in sorted(found.items()) if frames)
-
-
-def thread_of(line: str) -> int:
-    """The thread id of a line that begins a thread, 0 for any other line."""
-    match = _THREAD.match(line)
-    return int(match[1]) if match else 0
-
-
-def frame_of(line: str) -> Frame | None:
-    match = _FRAME.match(line)
-    return native_frame(match[1] or "???", match[2] or "") if match else None
-
-
-RUNG = Rung("eu-stack", read, native=True)
+COLLECTOR = StackCollector("eu-stack", 50, read, native=True)

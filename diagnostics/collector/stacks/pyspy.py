@@ -1,98 +1,85 @@
-"""Rung: py-spy. Python frames of every Python thread. Stops the target only if it does not stand still by itself."""
+"""py-spy: Python frames of every Python thread. Stops the target only if it does not stand still by itself."""
 
-from __future__ import annotations
-
+import json
 import os
 import shutil
-import sysconfig
+import sys
 import time
+from typing import Any, Dict, List, Tuple
 
-import msgspec
-
-from diagnostics.collector import namespaces
-from diagnostics.collector.stacks.base import Reading, Rung, RungError, run_tool
+from diagnostics.collector import namespaces, procfs
+from diagnostics.collector.stacks.base import CollectorError, Reading, StackCollector, run_tool
 from diagnostics.collector.stacks.pthreads import tid_of
-from diagnostics.model import Frame, Thread
 
 LONGEST_STOP = 2.0
 """Seconds that a target may stand for Python's frames: on a busy machine py-spy may lose its turn while it does."""
 
-
-class _SpyFrame(msgspec.Struct):
-    name: str
-    filename: str
-    line: int
-
-
-class _SpyThread(msgspec.Struct):
-    thread_id: int
-    os_thread_id: int | None
-    thread_name: str | None
-    owns_gil: bool
-    frames: list[_SpyFrame]
+place: List[str] = []
+"""Where it is, where that was said."""
 
 
 def tool() -> str:
-    beside = os.path.join(sysconfig.get_path("scripts"), "py-spy")
+    if place:
+        return place[0]
+    beside = os.path.join(os.path.dirname(sys.executable or ""), "py-spy")
     return beside if os.path.exists(beside) else shutil.which("py-spy") or "py-spy"
 
 
-def parse(output: bytes) -> tuple[Thread, ...]:
-    """Threads of `py-spy dump --json`, frames turned to outermost first.
-
-    Where py-spy knows no id of the kernel's, `tid` is the address by which libpthread knows the thread.
-    """
-    try:
-        threads = msgspec.json.decode(output, type=list[_SpyThread])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RungError("answered with something else than threads") from None
-    return tuple(
-        Thread(
-            tid=thread.os_thread_id or thread.thread_id,
-            name=thread.thread_name or "",
-            frames=tuple(Frame(frame.name, frame.filename, max(frame.line, 0)) for frame in reversed(thread.frames)),
-            holds_gil=thread.owns_gil,
-        )
-        for thread in threads
-    )
-
-
 def read(pid: int, budget: float) -> Reading:
-    """Without stopping it, where two looks find the same: then it stood still by itself. Else while it is stopped."""
+    """Without stopping it, where it stood still meanwhile, or two readings agree. Else while it is stopped."""
     deadline = time.monotonic() + budget
     first = None
     try:
+        before = _runs(pid)
         first = read_without_stopping(pid, budget)
-        if first.threads == read_without_stopping(pid, deadline - time.monotonic()).threads:
+        if before == _runs(pid):
             return first
-    except RungError:
+        if first.text == read_without_stopping(pid, deadline - time.monotonic()).text:
+            return first
+    except CollectorError:
         pass  # a running process may look torn
     try:
         return Reading(_ask(pid, min(max(deadline - time.monotonic(), 0.1), LONGEST_STOP)))
-    except RungError:
+    except CollectorError:
         if first is None:
             raise
-        return Reading(first.threads)  # rather a look that may be torn than a job that stands; it may have stood by now
+        return Reading(first.text)  # rather a look that may be torn than a job that stands; it may have stood by now
+
+
+def _runs(pid: int) -> Tuple[Tuple[int, int, int], ...]:
+    """What is the same as long as no thread of it runs; never the same where one does."""
+    threads = procfs.sample_threads(pid)
+    awake = int(time.monotonic() * 1e9) if any(one.state == "R" for one in threads) else 0
+    return tuple((one.tid, one.voluntary + one.involuntary, awake) for one in threads)
 
 
 def read_without_stopping(pid: int, budget: float) -> Reading:
     """The process's memory as it is at the moment; true only of what stands still."""
-    return Reading(_ask(pid, budget, "--nonblocking"), 0.0)
+    return Reading(_ask(pid, budget, "--nonblocking"), pause=0.0, stopped=0)
 
 
-def _ask(pid: int, budget: float, *options: str) -> tuple[Thread, ...]:
-    threads = parse(run_tool([tool(), "dump", "--json", "--pid", str(pid), *options], budget))
+def _ask(pid: int, budget: float, *options: str) -> str:
+    argv = [tool(), "dump", "--json", "--pid", str(pid)] + list(options)
+    in_memory = argv[0].startswith("/proc/self/fd/")
+    keep = [int(argv[0].rpartition("/")[2])] if in_memory else []
+    said = run_tool(argv, budget, keep=keep)
     try:
+        threads = json.loads(said.decode("utf-8", "replace"))
         outer = namespaces.inner_ids(pid)  # the interpreter knows its threads by the container's numbers
+        for thread in threads:
+            thread["os_thread_id"] = _outer_id(pid, thread, outer)
     except OSError:
-        raise RungError("ended while it was looked at") from None
+        raise CollectorError("ended while it was looked at") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise CollectorError("answered with something else than threads") from None
+    return json.dumps(threads)
+
+
+def _outer_id(pid: int, thread: Dict[str, Any], outer: Dict[int, int]) -> int:
+    tid = int(thread.get("os_thread_id") or thread["thread_id"])
     tasks = set(outer.values())
-
-    def outer_id(tid: int) -> int:
-        inner = tid if tid in outer or tid in tasks else tid_of(pid, tid, outer)
-        return inner if inner in tasks else outer.get(inner, inner)
-
-    return tuple(msgspec.structs.replace(thread, tid=outer_id(thread.tid)) for thread in threads)
+    inner = tid if tid in outer or tid in tasks else tid_of(pid, tid, outer)
+    return inner if inner in tasks else outer.get(inner, inner)
 
 
-RUNG = Rung("py-spy", read, native=False, gentle=read_without_stopping)
+COLLECTOR = StackCollector("py-spy", 10, read, gentle=read_without_stopping)

@@ -9,7 +9,8 @@ import os
 from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char_p, c_int, c_uint, c_uint64, c_void_p
 from typing import Dict, List, NamedTuple, Tuple
 
-from .stop import Mapping, Snapshot, Thread, read_memory
+from diagnostics.collector.kernel import in_memory
+from diagnostics.collector.stacks.unwind.stop import Mapping, Snapshot, Thread, read_memory
 
 MAX_FRAMES = 512
 MAX_VDSO = 1 << 16
@@ -138,10 +139,12 @@ class _Unwinding(object):
 
     def _report_vdso(self, dwfl: int, part: Mapping) -> int:
         image = read_memory(self._snapshot.pid, part.begin, min(part.end - part.begin, MAX_VDSO))
-        if not image or not hasattr(os, "memfd_create"):
+        try:
+            handle = in_memory("vdso", image) if image else -1
+        except OSError:
+            handle = -1
+        if handle < 0:
             return 0
-        handle = os.memfd_create("vdso")
-        os.write(handle, image)
         # libdw closes the descriptor with the module.
         return int(self._dw.dwfl_report_elf(dwfl, b"[vdso]", b"[vdso]", handle, part.begin, False) or 0)
 

@@ -1,26 +1,22 @@
-"""Reads process ids from standard input, one a line, and answers each with one JSON line.
-
-`{"pid", "pause", "threads": [[tid, [[function, file], ...]], ...]}`, frames outermost first; or `{"pid", "error"}`. One
-worker for many processes, so that what is known of a library is known for all of them.
-"""
+"""Stacks of one process after the other, so that what is known of a library is known for all of them."""
 
 import json
 import os
-import sys
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
-from . import libdw, stop
-from .symbols import Demangler, Symbols
+from diagnostics.collector.stacks.unwind import libdw, stop
+from diagnostics.collector.stacks.unwind.symbols import Demangler, Symbols
 
 
 class Unwinder(object):
-    """Stacks of processes of this machine, one after the other."""
+    """Stacks of processes of this machine."""
 
     def __init__(self, libraries: List[List[str]], cache: str = "") -> None:
         self._library = libdw.Library(libraries)
         self._symbols, self._demangle = Symbols(cache), Demangler()
 
     def read(self, pid: int) -> Dict[str, Any]:
+        """`{"pid", "pause", "threads": [[tid, [[function, file], ...]], ...]}`, frames outermost first."""
         snapshot = stop.take(pid)
         root = root_of(pid)
         stacks = self._library.unwind(snapshot, root)
@@ -45,21 +41,18 @@ def root_of(pid: int) -> str:
         return ""
 
 
-def main(libraries: List[List[str]], cache: str) -> None:
-    unwinder, why = None, ""
-    try:
-        unwinder = Unwinder(libraries, cache)
-    except (libdw.Missing, OSError) as error:
-        why = str(error)
-    for line in sys.stdin:
-        pid = int(line)
+def answer_with(libraries: List[List[str]], cache: str) -> Callable[[bytes], bytes]:
+    """Answers process ids with `Unwinder.read`'s values as JSON, or with `{"pid", "error"}`. libdw is loaded when it is
+    first needed."""
+    ready: List[Unwinder] = []
+
+    def answer(request: bytes) -> bytes:
+        pid = int(request)
         try:
-            answer = unwinder.read(pid) if unwinder else {"pid": pid, "error": why}
+            if not ready:
+                ready.append(Unwinder(libraries, cache))
+            return json.dumps(ready[0].read(pid)).encode()
         except (stop.CannotStop, libdw.Missing, OSError, ValueError) as error:
-            answer = {"pid": pid, "error": str(error)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+            return json.dumps({"pid": pid, "error": str(error)}).encode()
 
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), sys.argv[2])
+    return answer

@@ -1,0 +1,44 @@
+"""What a process reads and writes: calls, bytes, offsets, and when its files last grew."""
+
+import os
+import time
+from typing import Iterable, List
+
+from diagnostics.collector import namespaces, procfs
+from diagnostics.collector.look import Fields, Look, Target
+from diagnostics.collector.sources import mounts
+
+
+def sample(look: Look) -> Fields:
+    found = {}
+    for pid, target in look.targets.items():
+        calls, moved = procfs.io_of(pid)
+        found[pid] = {
+            "log_bytes": _size(target.log), "disk_bytes": procfs.disk_bytes_of(pid), "io_calls": calls,
+            "io_bytes": moved, "file_offsets": procfs.file_offsets_of(pid), "file_age": _age(_written(target)),
+        }  # fmt: skip
+    return found
+
+
+def _written(target: Target) -> List[str]:
+    """The files that it writes to on file systems that answer, and its log."""
+    paths = mounts.answering(target.pid, procfs.written_files(target.pid))
+    return [namespaces.path_of(target.pid, path) for path in paths] + ([target.log] if target.log else [])
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size if path else 0
+    except OSError:
+        return 0
+
+
+def _age(paths: Iterable[str]) -> float:
+    """Seconds since any of these was last written, -1 for none."""
+    times = []
+    for path in paths:
+        try:
+            times.append(os.stat(path).st_mtime)
+        except OSError:
+            continue
+    return round(max(0.0, time.time() - max(times)), 3) if times else -1.0

@@ -1,0 +1,210 @@
+"""Collects on this machine: the same program as elsewhere, in a process of its own with a deadline.
+
+So a dead mount, a crash of libdw or Ctrl-C costs what that process was about to tell, and never the command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from diagnostics.errors import EvidenceError
+from diagnostics.model import Collection, Process, Sample, Thread
+from diagnostics.transport import program
+from diagnostics.transport.answers import Answer, decode, process_of, with_stacks
+from diagnostics.transport.options import Options, Target
+from diagnostics.transport.peers import name_peers
+from diagnostics.version import __version__
+
+SLACK = 30.0
+"""Seconds that a collector may take beyond the gaps and budgets of its order."""
+PATIENCE = 3.0
+"""Seconds that it has to set everything running again when it is told to end."""
+
+Progress = Callable[[str], None]
+
+
+def _silent(stage: str) -> None:
+    pass
+
+
+def collect(
+    targets: Sequence[Target],
+    options: Options = Options(),
+    expected: Sequence[str] = (),
+    progress: Progress = _silent,
+) -> Collection:
+    """Observe, then take the stacks. `progress` is told in words what is being done.
+
+    Args:
+        targets: processes of this machine.
+        expected: ranks that the job should have; the report says which of them are missing.
+    """
+    progress(f"sampling {len(targets)} processes {options.samples} times, {options.gap:.0f} s apart")
+    began, wall = time.monotonic(), time.time()
+    answer = _run(["observe", "stacks"], _asked(targets), options, progress)
+    processes = [with_stacks(process, answer) for process in _observed(targets, answer)]
+    return _collection(processes, answer, began, wall, expected)
+
+
+def observe(targets: Sequence[Target], options: Options = Options(), expected: Sequence[str] = ()) -> Collection:
+    """Everything that can be seen without stopping anybody: samples, recorders, connections, logs, versions.
+
+    Args: as for `collect`.
+    """
+    began, wall = time.monotonic(), time.time()
+    answer = _run(["observe"], _asked(targets), options)
+    return _collection(_observed(targets, answer), answer, began, wall, expected)
+
+
+def add_stacks(collection: Collection, options: Options = Options(), targets: Sequence[Target] = ()) -> Collection:
+    """The collection with the stacks of all its processes, taken within the cores there are.
+
+    `targets`, where they are given, tell where the recorders are: they are read once more after the stacks. A rank
+    whose pause ended meanwhile did not hang.
+    """
+    began = time.monotonic()
+    known = {target.pid: target for target in targets}
+    asked = _asked([known.get(process.pid) or Target(process.pid) for process in collection.processes])
+    events = {str(process.pid): process.flight.count for process in collection.processes if process.flight}
+    answer = _run(["stacks"], asked, options, events=events)
+    return msgspec.structs.replace(
+        collection,
+        seconds=round(collection.seconds + time.monotonic() - began, 3),
+        processes=tuple(with_stacks(process, answer) for process in collection.processes),
+        skew=_skew(answer),
+    )
+
+
+def resample(
+    collection: Collection, frames: bool = True, targets: Sequence[Target] = ()
+) -> tuple[Collection, dict[int, tuple[Thread, ...]]]:
+    """The collection with one more sample of each process, and Python's frames as they are now, by process id.
+
+    Nobody is stopped for it. `frames`: whether these are read at all.
+    """
+    known = {target.pid: target for target in targets}
+    asked = _asked([known.get(process.pid) or Target(process.pid) for process in collection.processes])
+    options = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
+    answer = _run(["observe", "stacks"] if frames else ["observe"], asked, options, gently=True)
+
+    def newer(process: Process) -> Process:
+        found = answer.evidence.get(process.pid)
+        samples: tuple[Sample, ...] = found.samples if found else ()
+        return msgspec.structs.replace(process, samples=process.samples + samples)
+
+    threads = {pid: with_stacks(Process("", pid, ""), answer).threads for pid in answer.stacks}
+    return msgspec.structs.replace(collection, processes=tuple(map(newer, collection.processes))), threads
+
+
+def _asked(targets: Sequence[Target]) -> list[dict[str, Any]]:
+    return [
+        {"pid": target.pid, "recorder": str(target.recorder or ""), "log": str(target.log or "")} for target in targets
+    ]
+
+
+def _observed(targets: Sequence[Target], answer: Answer) -> list[Process]:
+    return [
+        process_of(answer, target.pid, target.rank, answer.about.host or socket.gethostname(), target.address)
+        for target in targets
+    ]
+
+
+def _collection(
+    processes: Sequence[Process], answer: Answer, began: float, wall: float, expected: Sequence[str]
+) -> Collection:
+    return Collection(
+        collected_at=wall,
+        seconds=round(time.monotonic() - began, 3),
+        processes=name_peers(processes),
+        expected=tuple(expected),
+        skew=_skew(answer),
+        tool_version=__version__,
+        devices=answer.devices,
+        kernel_log=answer.kernel_log,
+        left_out=answer.left_out,
+    )
+
+
+def _skew(answer: Answer) -> float:
+    times = [stacks.at for stacks in answer.stacks.values()]
+    return round(max(times) - min(times), 3) if times else 0.0
+
+
+def _run(
+    do: Sequence[str],
+    targets: Sequence[dict[str, Any]],
+    options: Options,
+    progress: Progress = _silent,
+    **more: Any,
+) -> Answer:
+    """What the collector said, up to where it was ended."""
+    if not targets:
+        return Answer()
+    cores = os.cpu_count() or 1
+    rounds = -(-len(targets) // cores) if "stacks" in do else 0
+    deadline = options.gap * options.samples + options.budget * 3 * rounds + SLACK
+    order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
+    collector = subprocess.Popen(
+        program.argv_here(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, errors = _talk(collector, json.dumps(order).encode(), deadline, progress)
+    finally:
+        _end(collector)
+    try:
+        return decode(output)
+    except EvidenceError:
+        words = errors.decode("utf-8", "replace").strip().splitlines()
+        why = words[-1] if words else f"it ended with {collector.returncode}"
+        raise EvidenceError(f"the collector failed: {why}", "Run lastbatch doctor") from None
+
+
+def _talk(collector: subprocess.Popen[bytes], order: bytes, deadline: float, progress: Progress) -> tuple[bytes, bytes]:
+    assert collector.stdin and collector.stdout and collector.stderr
+    errors: list[bytes] = []
+    listener = threading.Thread(target=lambda: errors.append(collector.stderr.read()), daemon=True)  # type: ignore[union-attr]
+    listener.start()
+    timer = threading.Timer(deadline, lambda: _end(collector))
+    timer.daemon = True
+    timer.start()
+    lines = []
+    try:
+        with suppress(BrokenPipeError):
+            collector.stdin.write(order)
+            collector.stdin.close()
+        for line in collector.stdout:
+            lines.append(line)
+            if line.startswith(b'{"evidence"') and b"stacks" in order:
+                progress("taking the stacks")
+        collector.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        timer.cancel()
+    listener.join(1.0)
+    return b"".join(lines), b"".join(errors)
+
+
+def _end(collector: subprocess.Popen[bytes]) -> None:
+    """Told to end it lets go of whatever it holds; one that waits for a dead file system is killed with its tools."""
+    if collector.poll() is None:
+        collector.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            collector.wait(PATIENCE)
+    if collector.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(collector.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            collector.wait(1.0)

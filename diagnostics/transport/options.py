@@ -1,0 +1,36 @@
+"""What to look at, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diagnostics.model import Record
+
+COLLECTORS = ("py-spy", "unwind", "pystack", "gdb", "eu-stack")
+"""Stack collectors, in the order in which they are tried (`diagnostics.collector.stacks` has them)."""
+
+
+class Target(Record, frozen=True):
+    """A process to look at. `recorder` and `log` are found by themselves where they are not given.
+
+    `address` is where it serves, if that is known beforehand: its peers' connections tell of it even when it is gone.
+    """
+
+    pid: int
+    rank: str = ""
+    recorder: Path | None = None
+    log: Path | None = None
+    address: str = ""
+
+
+class Options(Record, frozen=True):
+    """How to collect. Times in seconds.
+
+    `gap` lies between two of the `samples` that say whether anything moves; `budget` is for each stack collector on
+    each process; `collectors` names those to try, none for all.
+    """
+
+    gap: float = 1.0
+    budget: float = 20.0
+    collectors: tuple[str, ...] = ()
+    samples: int = 2

@@ -1,0 +1,116 @@
+"""The collector and its order, made ready to run: here from our files, elsewhere as one text for a shell."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+import diagnostics
+from diagnostics.transport import travel
+from diagnostics.transport.options import Options
+
+HOME = Path(diagnostics.__file__).parent
+SHELL = Path(__file__).with_name("agent.sh")
+CARRIED = ("__init__.py", "collector/**/*.py", "recorder/*.py")
+"""What travels, below `HOME`."""
+
+_END = "LASTBATCH-END-OF-AGENT"
+_START = "import sys, json; sys.path.insert(0, sys.argv[1]); from diagnostics.collector.program import main; "
+
+
+def order(do: Sequence[str], targets: Sequence[Mapping[str, Any]], options: Options, deadline: float) -> dict[str, Any]:
+    """What a collector is asked for; see `diagnostics.collector.program`."""
+    return {
+        "do": list(do), "targets": list(targets), "samples": options.samples, "gap": options.gap,
+        "budget": min(options.budget, deadline), "collectors": list(options.collectors), "deadline": deadline,
+    }  # fmt: skip
+
+
+def argv_here() -> list[str]:
+    """The command that runs the collector on this machine, without our dependencies; it takes its order on stdin."""
+    call = "main(json.loads(sys.stdin.read()))"
+    return [sys.executable, "-I", "-S", "-c", _START + call, str(HOME.parent)]
+
+
+def means_here() -> dict[str, Any]:
+    """What the collector may use of what is installed with us."""
+    return {
+        "libraries": libraries(),
+        "cache": os.path.join(platformdirs.user_cache_dir("lastbatch"), "symbols"),
+        "site": [path for path in sys.path if path.endswith("-packages")],
+        "py_spy": py_spy(),
+    }
+
+
+def py_spy() -> str:
+    beside = os.path.join(sysconfig.get_path("scripts"), "py-spy")
+    return beside if os.path.exists(beside) else shutil.which("py-spy") or ""
+
+
+def libraries() -> list[list[str]]:
+    """Where libdw may be: pystack's wheel brings one, with what has to be loaded before it; else the system's."""
+    spec = importlib.util.find_spec("pystack")
+    home = str(Path(spec.origin).parent.parent / "pystack.libs") if spec and spec.origin else ""
+    brought = [(glob(f"{home}/{name}*") or [""])[0] for name in ("libzstd", "libelf", "libdw")]
+    return ([[path for path in brought if path]] if brought[-1] else []) + [["libdw.so.1"]]
+
+
+def script(asked: Mapping[str, Any], machine: str = "") -> bytes:
+    """The text for `sh -s` on another host. `machine` is its architecture, which decides whether our tools can run
+    there; "" for none."""
+    takes = cargo(machine) if asked.get("targets") else {}
+    call = f"carry({takes!r}, json.loads({json.dumps(json.dumps(dict(asked)))}))\n"
+    pids = " ".join(str(target["pid"]) for target in asked.get("targets", ()))
+    shell = SHELL.read_text("utf-8").replace("@PIDS@", pids).replace("@GAP@", str(asked.get("gap", 0)))
+    shell = shell.replace("@GDB@", "yes" if "gdb" in (asked.get("collectors") or ["gdb"]) else "")
+    return shell.replace("@AGENT@", f"<<'{_END}'\n{_program()}\n{call}{_END}").encode()
+
+
+@lru_cache
+def _program() -> str:
+    """What puts the collector's modules in place, and starts it with the tools that came along."""
+    files = {
+        f"diagnostics/{path.relative_to(HOME).as_posix()}": path.read_text("utf-8")
+        for pattern in CARRIED
+        for path in sorted(HOME.glob(pattern))
+    }
+    packed = _packed(json.dumps(files).encode())
+    return f"""{Path(travel.__file__).read_text("utf-8")}
+import base64, json, zlib
+install(json.loads(zlib.decompress(base64.b64decode({packed!r})).decode()))
+def carry(cargo, order):
+    from diagnostics.collector.carried import unpack
+    from diagnostics.collector.program import main
+    order.update(unpack(cargo))
+    main(order)
+"""
+
+
+@lru_cache
+def cargo(machine: str) -> dict[str, str]:
+    """Name -> zlib and base64 of each tool that goes along; they are in memory there, never on disk."""
+    if machine != "x86_64":
+        return {}
+    brought, spy = libraries()[0], py_spy()
+    # In the order of loading.
+    files = {f"lib{number}": Path(path) for number, path in enumerate(brought)} if len(brought) == 3 else {}
+    if spy:
+        files["py-spy"] = Path(spy)
+    return {name: _packed(path.read_bytes()) for name, path in files.items()}
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data, 1)).decode()
