@@ -1,7 +1,8 @@
-"""Known causes, one file each with a `CAUSE` in it. A new file is found by itself; files without one help the others.
+"""Known causes, one file each with a `CAUSE` in it. A new file is found by itself; files without one help the
+others.
 
-A cause reads positions, roles and the graph, and no function's name: those are `stacks/symbols/`. One that raises costs
-only itself.
+A cause reads positions, roles and the graph, and no function's name: those are `stacks/symbols/`. One that raises
+costs only itself.
 """
 
 from __future__ import annotations

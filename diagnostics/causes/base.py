@@ -1,8 +1,9 @@
-"""What a cause is made of: `Case` gathers observations for and against it, `Cause` says what a reader needs to know.
+"""What a cause is made of: `Case` gathers observations for and against it, `Cause` says what a reader needs to
+know.
 
 Weights are natural log odds and add up, so a case needs several independent observations before it passes one half.
-They stand in one table (`weights.py`); a cause names its observations and no number. What a match must not be confused
-with is part of the cause, because a wrong name costs the user more than none.
+They stand in one table (`weights.py`); a cause names its observations and no number. What a match must not be
+confused with is part of the cause, because a wrong name costs the user more than none.
 """
 
 from __future__ import annotations

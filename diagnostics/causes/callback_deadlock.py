@@ -1,51 +1,45 @@
 """Python code that a framework calls back waits for a lock, and the thread that runs the step holds it.
 
-What carries the cause: a py_function or generator waits for a lock without a timeout, a thread of the same process
-waits for a step or a batch, and no other Python thread is there that could hold the lock.
+What carries the cause: a py_function, generator or hook waits for a lock without a timeout, a thread of the same
+process waits for a step or a batch, and no other Python thread is there that could hold the lock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.pipelines import asks_for_input, called_back
-from diagnostics.analyze.thread_waits import For, ThreadWait, stood_still, waits_of
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State
+from diagnostics.causes.observe import INSIDE, At, is_python, look_at_stillness, may_be_stuck, threads_at
+from diagnostics.model import Process, Role, WaitKind
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes)
+    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
 
 
 def _examine_process(process: Process) -> Case | None:
-    if process.state in (State.PROGRESSING, State.FINISHED):
-        return None
-    waits = waits_of(process)
-    called = [wait for wait in waits if called_back(wait.thread) and wait.waits is For.LOCK and not wait.limited]
-    callers = [wait for wait in waits if asks_for_input(wait.thread) and wait not in called]
+    threads = threads_at(process)
+    called = [
+        at for at in threads if at.position.has(Role.CALLBACK) and at.position.waits is WaitKind.LOCK and at.forever
+    ]
+    callers = [at for at in threads if at.position.has(Role.INPUT_NEXT, Role.STEP) and at not in called]
     if not called or not callers:
         return None
     case = Case("callback-deadlock")
     where = [process.rank]
-    said = f"Python code that the step calls waits for a lock without a timeout: {called[0].at}"
+    said = f"Python code that the step calls waits for a lock without a timeout: {called[0].where}"
     case.saw("callback-waits-for-lock", said, "stacks", where)
-    case.saw("caller-waits", f"the caller waits for it to end: {callers[0].at}", "stacks", where)
-    _look_at_others(case, [wait for wait in waits if wait not in (*called, *callers)], where)
-    if stood_still(process, called[0].thread.tid):
-        case.saw("not-scheduled", "it was not scheduled between two looks", "two samples", where)
-    elif process.samples:
-        case.saw("ran", "it ran between two looks", "two samples", where)
-    else:
-        case.needs("a second look: attach to the process, or take the dump again after a minute")
+    case.saw("caller-waits", f"the caller waits for it to end: {callers[0].where}", "stacks", where)
+    _look_at_others(case, [at for at in threads if at not in (*called, *callers)], where)
+    look_at_stillness(case, process, called[:1])
     return case
 
 
-def _look_at_others(case: Case, others: list[ThreadWait], where: list[str]) -> None:
-    able = [wait for wait in others if any(not frame.native for frame in wait.thread.frames)]
-    able = [wait for wait in able if wait.waits not in (For.NOTIFY, For.JOIN)]
+def _look_at_others(case: Case, others: Sequence[At], where: list[str]) -> None:
+    able = [at for at in others if is_python(at) and at.position.waits not in INSIDE]
     if able:
-        said = f"another Python thread may hold the lock: {able[0].at}"
-        case.saw("other-thread", said, "stacks", where)
+        case.saw("other-thread", f"another Python thread may hold the lock: {able[0].where}", "stacks", where)
     else:
         said = "no other Python thread is at work that could hold the lock"
         case.saw("no-other-thread", said, "stacks", where)

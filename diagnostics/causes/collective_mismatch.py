@@ -1,8 +1,8 @@
 """Ranks of one group came to different collectives, so that none of them can complete.
 
 PyTorch numbers the collectives of a group. Where two ranks recorded another operation, or another size, under the
-same number, they have parted ways; the first such number is where. A rank that has recorded fewer has not come. Without
-such records, stacks that stand still in different operations say the same, less surely.
+same number, they have parted ways; the first such number is where. A rank that has recorded fewer has not come.
+Without such records, stacks that stand still in different operations say the same, less surely.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Collective, State
+from diagnostics.causes.observe import peers, together
+from diagnostics.model import Collective, Role, State
 
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
 
@@ -24,21 +24,25 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _examine_stacks(facts: Facts) -> Case | None:
-    standing = {process.rank: op for process in facts.processes if (op := collective_of(process))}
+    standing = {p.rank: position for p in peers(facts) if (position := together(p)) and position.operation}
     ways: dict[str, list[str]] = {}
-    for rank, op in sorted(standing.items()):
-        ways.setdefault(op, []).append(rank)
+    for rank, position in sorted(standing.items()):
+        ways.setdefault(position.operation, []).append(rank)
     if len(ways) < 2:
         return None
     case = Case("collective-mismatch")
     said = "; ".join(f"{_ranks(ranks)} in {op}" for op, ranks in sorted(ways.items()))
     case.saw("stacks-differ", f"ranks stand in different collectives: {said}", "stacks", standing)
+    if len({position.group for position in standing.values()}) > 1:
+        case.saw("groups-differ", "they are of different groups", "flight recorder", standing)
+    if any(position.has(Role.TEARDOWN) for position in standing.values()):
+        case.saw("tears-down", "one of them tears down", "stacks", standing)
     inside = [process for process in facts.processes if process.rank in standing]
     moving = [process.rank for process in inside if process.state in (State.PROGRESSING, State.SLOW)]
     if moving:
-        case.saw("moves", "one of them moves", "two samples", moving)
+        case.saw("moves", "one of them moves", "samples", moving)
     elif all(len(process.samples) > 1 for process in inside):
-        case.saw("nothing-moved", "none of them moved between two looks", "two samples", standing)
+        case.saw("nothing-moved", "none of them moved between two samples", "samples", standing)
     case.needs("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
     return case
 
@@ -67,16 +71,18 @@ def _examine_group(table: Table) -> Case | None:
 
 def _first_parting(table: Table) -> tuple[int, dict[str, list[str]]] | None:
     """The first number under which ranks recorded different operations, with who recorded what."""
-    common = sorted(set.intersection(*(set(numbers) for numbers in table.values())))
-    for number in common:
+    for number in sorted({number for numbers in table.values() for number in numbers}):
         ways: dict[str, list[str]] = {}
         for rank, numbers in sorted(table.items()):
-            ways.setdefault(_way(numbers[number]), []).append(rank)
+            if number in numbers and not _plain(numbers[number].op).startswith(_BETWEEN_TWO):
+                ways.setdefault(_way(numbers[number]), []).append(rank)
         if len(ways) > 1:
             return number, ways
     return None
 
 
+_BETWEEN_TWO = ("send", "recv", "isend", "irecv", "coalesced")
+"""What one does while another does something else under the same number."""
 _SAME_SIZES = ("all_reduce", "allreduce", "reduce_scatter", "broadcast", "reduce")
 
 
@@ -94,10 +100,24 @@ def _look_for_absent(case: Case, table: Table) -> Case | None:
     if not behind or not waiting:
         return None
     op = table[waiting[0]][newest].op
+    apart = [rank for rank in behind if _waits_apart(table[rank][last[rank]], op)]
+    if apart:
+        other = table[apart[0]][last[apart[0]]]
+        said = f"{apart[0]} waits in {other.op} {other.seq}, which {waiting[0]} is past: it was another operation there"
+        case.saw("waits-apart", said, "flight recorder", [apart[0], waiting[0]])
     said = f"{_ranks(waiting)} wait in collective {newest} ({op}), which {_ranks(behind)} never came to"
     case.saw("behind", said, "flight recorder", [*waiting, *behind])
     case.needs(f"what {_ranks(behind)} does instead: its stacks (py-spy dump) say whether it left the loop or is stuck")
     return case
+
+
+def _waits_apart(collective: Collective, op: str) -> bool:
+    """A rank that itself waits, in another operation, has not only fallen behind."""
+    return collective.state != "completed" and _plain(collective.op) != _plain(op)
+
+
+def _plain(op: str) -> str:
+    return op.lower().rpartition(":")[2].replace("_", "")
 
 
 def _own_frames(collective: Collective) -> Iterable[str]:

@@ -1,69 +1,82 @@
-"""Every thread of a process waits for another thread of it: the notification has been, or nobody is left to send it.
+"""Every thread of a process waits for another thread of it: the notification has been, or nobody is left to send
+it.
 
-What carries the cause: all threads wait for conditions, queues or each other's end, without a timeout, and none for
-anything outside of the process. Then only a signal could ever move it.
+What carries the cause: all threads that are not idle by nature wait for conditions, queues or each other's end,
+without a timeout, and none for anything outside of the process. Then only a signal could ever move it.
 """
 
 from __future__ import annotations
 
-import os
-
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.thread_waits import For, ThreadWait, short, stood_still, waits_of
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State
+from diagnostics.causes.observe import (
+    INSIDE,
+    TOGETHER,
+    At,
+    is_forked,
+    is_python,
+    look_at_stillness,
+    main_at,
+    may_be_stuck,
+    only_thread,
+    threads_at,
+    unread_threads,
+)
+from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.stacks.position import pairs
 
-_INSIDE = (For.NOTIFY, For.JOIN)
+_NOT_ALONE = (
+    *TOGETHER, Role.SERVE, Role.INPUT_NEXT, Role.INPUT_MAKE, Role.DEVICE, Role.DEVICE_LAUNCH, Role.EVENT_LOOP,
+    Role.OPERATION, Role.CALLBACK,
+)  # fmt: skip
+"""Who has one of these waits for more than another thread of its own."""
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes)
+    return likeliest(_examine_process(process, facts) for process in facts.processes if may_be_stuck(process))
 
 
-def _examine_process(process: Process) -> Case | None:
-    waits = waits_of(process)
-    if process.state in (State.FINISHED, State.IDLE, State.PROGRESSING) or not waits:
+def _examine_process(process: Process, facts: Facts) -> Case | None:
+    threads = threads_at(process)
+    waiting = [at for at in threads if at.position.waits is WaitKind.CONDITION and at.forever]
+    if not waiting or any(at.position.has(*_NOT_ALONE) for at in threads):
         return None
-    waiting = [wait for wait in waits if wait.waits is For.NOTIFY and not wait.limited and _in_python(wait)]
-    if not waiting:
-        return None
+    if only_thread(process) and not is_python(waiting[0]) and is_forked(process, facts):
+        return None  # a pool that a fork did not copy
     case = Case("condition-lost-wakeup")
     where = [process.rank]
-    case.saw("waits", f"waits for a notification without a timeout: {waiting[0].at}", "stacks", where)
-    outside = [wait for wait in waits if wait.waits not in _INSIDE or wait.limited]
-    if outside or len(waits) < len(process.threads):
-        other = outside[0].at if outside else "a thread without a stack"
+    case.saw("waits", f"waits for a notification without a timeout: {waiting[0].where}", "stacks", where)
+    outside = [at for at in threads if at.position.waits not in INSIDE or at.position.limited]
+    if outside or unread_threads(process):
+        other = outside[0].where if outside else "a thread without a stack"
         case.saw("other-thread", f"another thread may still notify: {other}", "stacks", where)
     else:
-        who = f"all {len(waits)} threads wait for one another" if len(waits) > 1 else "its only thread waits"
+        who = f"all {len(threads)} threads wait for one another" if len(threads) > 1 else "its only thread waits"
         case.saw("all-wait-inside", f"{who}, none for the outside world", "stacks", where)
-    if process.state is not State.HUNG and _sleeps_by_design(waits):
+    tasks = [at for at in threads if at.position.has(Role.POOL_TASK)]
+    if tasks and all(at.position.has(Role.POOL_WAIT) for at in tasks):
+        case.saw("pool-waits-for-itself", "tasks of a pool wait for other tasks of it", "stacks", where)
+    elif any(at.position.has(Role.POOL_WAIT) for at in threads) and not tasks and not _has_workers(process):
+        case.saw("pool-elsewhere", "it waits for a pool whose workers are no threads of it", "stacks", where)
+    if any(at.position.has(Role.TEARDOWN) for at in threads):
+        case.saw("tears-down", "it is on its way out", "stacks", where)
+    if process.state is not State.HUNG and _sleeps_by_design(process, threads):
         said = "the main thread waits on an event, as programs do that have done their work or end by a signal"
         case.saw("by-design", said, "stacks", where)
-    _look_at_progress(case, process, waiting)
+    look_at_stillness(case, process, waiting)
     return case
 
 
-def _look_at_progress(case: Case, process: Process, waiting: list[ThreadWait]) -> None:
-    where = [process.rank]
-    if process.state is State.HUNG:
-        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
-    elif all(stood_still(process, wait.thread.tid) for wait in waiting):
-        case.saw("not-scheduled", "none of them was scheduled between two looks", "two samples", where)
-    if not process.samples:
-        case.needs("a second look: attach to the process, or take the dump again after a minute")
+def _has_workers(process: Process) -> bool:
+    return any(position.has(Role.POOL_TASK) for _, position in pairs(process))
 
 
-def _in_python(wait: ThreadWait) -> bool:
-    """Whether it is Python's own condition or queue; a framework's native code waits for more than its process."""
-    python = [frame for frame in wait.thread.frames if not frame.native]
-    return bool(python) and os.path.basename(python[-1].file) in ("threading.py", "queue.py")
-
-
-def _sleeps_by_design(waits: tuple[ThreadWait, ...]) -> bool:
-    """`threading.Event().wait()` or `Thread.join()`, wherever the main thread calls it from."""
-    calls = [short(frame) for frame in waits[0].thread.frames if os.path.basename(frame.file) == "threading.py"]
-    return calls.count("wait") > 1 or "join" in calls  # an event's wait calls its condition's
+def _sleeps_by_design(process: Process, threads: tuple[At, ...]) -> bool:
+    """The main thread waits on an event, or for threads that all do so: `Event.wait`, `Thread.join`."""
+    main = main_at(process)
+    operation = main.position.operation if main else ""
+    queues = [at for at in threads if at.position.has(Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT)]
+    return operation.startswith("Event.") and len(threads) == 1 and not queues
 
 
 CAUSE = Cause(

@@ -1,49 +1,57 @@
 """A DataLoader's worker is gone, and the trainer waits for the batch that it was to bring.
 
-PyTorch asks every five seconds whether its workers live, and is told so of one whose end somebody else has collected.
-What carries the cause: the trainer waits for a batch, and of its workers none is left, or none works on one.
+PyTorch asks every five seconds whether its workers live, and is told so of one whose end somebody else has
+collected. What carries the cause: the trainer waits for a batch, and of its workers none is left, or none works on
+one.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.thread_waits import short
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State, Thread
-from diagnostics.stacks.prefix_tree import main_thread
+from diagnostics.causes.observe import children_of, has_ended, main_at, may_be_stuck, threads_at
+from diagnostics.model import Process, Role, State
+from diagnostics.stacks.position import is_idle, pairs
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process, facts) for process in facts.processes)
+    return likeliest(_examine_process(process, facts) for process in facts.processes if may_be_stuck(process))
 
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:
-    main = main_thread(process)
-    if process.state in (State.PROGRESSING, State.FINISHED) or main is None or not _passes(main, "_try_get_data"):
+    asking = [at for at in threads_at(process) if at.position.has(Role.INPUT_NEXT)]
+    children = children_of(process, facts)
+    brings_itself = any(at.position.has(Role.INPUT_MAKE, Role.CALLBACK) for at in threads_at(process))
+    if not asking or brings_itself or not any(_is_loader(at.position.operation) for at in asking):
         return None
     case = Case("dataloader-worker-killed")
-    where = [process.rank]
-    case.saw("waits", "the trainer waits for a batch of its DataLoader's workers", "stacks", where)
-    children = [child for child in facts.processes if child.rank.startswith(f"child/{process.rank}/")]
+    said = f"the trainer waits for a batch of its loader's workers: {asking[0].where}"
+    case.saw("waits", said, "stacks", [process.rank])
     if not process.samples:
         case.needs("the workers: attach to the trainer, which looks at its children as well")
         return case
     _look_at_workers(case, process, children)
     if process.state is State.HUNG:
-        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
+        case.saw("hung", process.state_why or "it hangs", "samples", [process.rank])
     return case
 
 
+def _is_loader(operation: str) -> bool:
+    """A loader whose workers are processes; a Dataset makes its batches in the same process."""
+    return "Loader" in operation
+
+
 def _look_at_workers(case: Case, process: Process, children: Sequence[Process]) -> None:
-    unread = [child for child in children if not child.threads and child.state is not State.FINISHED]
-    workers = [child for child in children if (thread := main_thread(child)) and _passes(thread, "_worker_loop")]
-    busy = [child for child in workers if not _waits_for_work(child)]
-    dead = [child for child in children if child.state is State.FINISHED]
+    ended = [child for child in children if has_ended(child)]
+    unread = [child for child in children if not child.threads and child not in ended]
+    workers = [c for c in children if c not in ended and any(p.has(Role.INPUT_MAKE) for _, p in pairs(c))]
+    busy = [worker for worker in workers if not _waits_for_work(worker)]
+    others = [child for child in children if child not in (*ended, *unread, *workers)]
     if busy:
-        said = "a worker is at work on a batch, or stuck in it"
+        main = main_at(busy[0])
+        said = f"a worker is at work on a batch, or stuck in it: {main.where if main else busy[0].rank}"
         case.saw("worker-busy", said, "stacks", names(busy))
     elif unread:
         case.needs(f"stacks of {', '.join(names(unread))}, to see whether it works on a batch")
@@ -52,27 +60,15 @@ def _look_at_workers(case: Case, process: Process, children: Sequence[Process]) 
         case.saw("workers-idle", said, "stacks", names(workers))
     else:
         case.saw("no-worker", "it has no worker left", "processes", [process.rank])
-    if dead:
-        case.saw("worker-ended", "a child has ended", "processes", names(dead))
+    if others and not busy:
+        case.saw("other-child", "a child of it is elsewhere, and may be a worker", "stacks", names(others))
+    if ended:
+        case.saw("worker-ended", "a child has ended", "processes", names(ended))
     case.needs("how a worker ended: the kernel's log (dmesg) names whom it ended when memory ran out")
 
 
-def _passes(thread: Thread, function: str) -> bool:
-    """Through this function of PyTorch's DataLoader."""
-    files = ("dataloader.py", "worker.py")
-    return any(
-        not frame.native and short(frame) == function and os.path.basename(frame.file) in files
-        for frame in thread.frames
-    )
-
-
 def _waits_for_work(worker: Process) -> bool:
-    """Its loop polls the queue of indices, and then has only the standard library's frames inside."""
-    main = main_thread(worker)
-    python = [frame for frame in (main.frames if main else ()) if not frame.native]
-    after = [index for index, frame in enumerate(python) if short(frame) == "_worker_loop"]
-    inner = [os.path.basename(frame.file) for frame in python[after[-1] + 1 :]] if after else []
-    return bool(inner) and set(inner) <= {"queues.py", "connection.py", "selectors.py", "synchronize.py"}
+    return all(is_idle(position) for _, position in pairs(worker) if position.has(Role.INPUT_MAKE))
 
 
 CAUSE = Cause(

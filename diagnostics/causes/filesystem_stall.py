@@ -1,49 +1,81 @@
-"""A thread waits inside a file system call that does not come back."""
+"""A thread waits inside a file system call that does not come back.
+
+What carries the cause: the kernel has a thread in a wait for a file or for its server, the same one at every sample.
+Reading a regular file takes microseconds where the storage answers.
+"""
 
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import Process, State, ThreadSample
+from diagnostics.causes.observe import At, call_of
+from diagnostics.model import Frame, Process, Role, State, ThreadSample, WaitKind
+from diagnostics.stacks.position import KERNEL, pairs
+from diagnostics.stacks.stand import stand_of
 
-_KERNEL_WAITS = (
-    "request_wait_answer", "fuse_", "nfs", "rpc_wait_bit_killable", "cifs_", "smb", "ceph_", "p9_client", "lustre",
-    "folio_wait", "wait_on_page", "io_schedule", "wait_on_buffer", "jbd2_", "xfs_", "ext4_", "blkdev_", "gfs2_",
-)  # fmt: skip
-"""Beginnings of the kernel functions in which the waits for a file or its device are."""
+_GONE = (State.PROGRESSING, State.FINISHED, State.DEAD, State.UNREACHABLE)
+
+
+def _waits_for_file(name: str) -> bool:
+    """Whether a kernel function is one in which the waits for a file or its server are."""
+    stand = stand_of((Frame(name, KERNEL, native=True),)) if name else None
+    return stand is not None and stand.waits is WaitKind.FILE and Role.FILE_LOCK not in stand.roles
 
 
 def waiting(process: Process) -> list[tuple[ThreadSample, str]]:
-    """Threads that were in the same wait for a file at both looks, with the kernel's name of the wait."""
+    """Threads that were in the same wait for a file at both samples, with the kernel's name of the wait."""
     if len(process.samples) < 2:
         return []
     before = {thread.tid: thread for thread in process.samples[0].threads}
     return [
         (thread, thread.wchan)
         for thread in process.samples[-1].threads
-        if thread.wchan.startswith(_KERNEL_WAITS)
-        and (earlier := before.get(thread.tid))
+        if (earlier := before.get(thread.tid))
         and (earlier.wchan, earlier.syscall, earlier.voluntary) == (thread.wchan, thread.syscall, thread.voluntary)
+        and _waits_for_file(thread.wchan)
+    ]
+
+
+def _in_dump(process: Process) -> list[At]:
+    """Threads whose kernel stack, in a dump, is in a file system; or that a sample has in state D at a file."""
+    letters = {thread.tid: thread.state for sample in process.samples[-1:] for thread in sample.threads}
+    return [
+        At(process, thread, position)
+        for thread, position in pairs(process)
+        if position.waits is WaitKind.FILE
+        and not position.has(Role.FILE_LOCK)
+        and (
+            any(_waits_for_file(frame.function) for frame in thread.frames if frame.native)
+            or (letters.get(thread.tid) == "D" and (call := call_of(process, thread.tid)) and call.kind == "file")
+        )
     ]
 
 
 def examine(facts: Facts) -> Case | None:
     stuck = [(process, found) for process in facts.processes if (found := waiting(process))]
-    if not stuck:
+    dumped = [(p, ats) for p in facts.processes if p.state not in _GONE and (ats := _in_dump(p))]
+    if not stuck and not dumped:
         return None
     case = Case("filesystem-stall")
-    case.title = f"{', '.join(process.rank for process, _ in stuck)} waits for a file system that does not answer"
+    who = dict.fromkeys([process.rank for process, _ in stuck] + [process.rank for process, _ in dumped])
+    case.title = f"{', '.join(who)} waits for a file system that does not answer"
     for process, found in stuck:
-        wait = found[0][1]
-        said = f"{len(found)} threads wait for a file system to answer ({wait}), at both looks in the same call"
+        said = (
+            f"{len(found)} threads wait for a file system to answer ({found[0][1]}), in the same call at both samples"
+        )
         case.saw("waits", said, "wchan", [process.rank])
-        if process.state is State.HUNG:
-            case.saw("hung", "nothing else of it moves", "two samples", [process.rank])
         if any(thread.state == "D" for thread, _ in found):
-            said = "in uninterruptible sleep: not even a signal ends it"
-            case.saw("state-d", said, "process states", [process.rank])
-    if not facts.hung:
-        case.saw("no-rank-hangs", "no rank hangs", "recorder")
+            case.saw("state-d", "in uninterruptible sleep: not even a signal ends it", "process states", [process.rank])
+    for process, at in [(process, ats[0]) for process, ats in dumped]:
+        waits = at.position.waits_for or at.position.operation or at.position.waits.value
+        case.saw("waits-in-kernel", f"a thread is inside a file system call: {waits}", "stacks", [process.rank])
+    for process in [process for process, _ in stuck] + [process for process, _ in dumped]:
+        if process.state is State.HUNG:
+            case.saw("hung", process.state_why or "it hangs", "samples", [process.rank])
+        elif not process.samples:
+            case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", [process.rank])
+    if not facts.hung and any(process.samples for process in facts.processes):
+        case.saw("no-rank-hangs", "no rank hangs", "samples")
     return case
 
 

@@ -1,77 +1,89 @@
-"""A fork copied a lock while a thread held it; the child has the lock, held, and not the thread.
+"""A fork copied a lock or a thread pool; the child has it as it was, and not the threads that go with it.
 
-What carries the cause: a process whose only thread at work waits for a lock without a timeout, so that nobody in it
-can ever let go, and which was made by a fork and not by starting a program.
+What carries the cause: a process that was made by a fork and not by starting a program, whose only thread waits
+without a timeout for a lock, or for the workers of a thread pool (OpenMP, Eigen, BLAS, gRPC) that it does not have.
+Nobody in it can ever wake it.
 """
 
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.thread_waits import For, ThreadWait, short, stood_still, waits_of
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State
+from diagnostics.causes.observe import (
+    At,
+    call_of,
+    is_forked,
+    look_at_stillness,
+    may_be_stuck,
+    only_thread,
+    parent_of,
+    threads_at,
+    tids_of,
+)
+from diagnostics.model import Process, Role, WaitKind
+from diagnostics.stacks.position import pairs
 
-_FORKS = frozenset({"fork", "_launch", "_after_fork", "os_fork", "os_fork_impl", "_fork", "fork_exec"})
+_SHARED = (Role.QUEUE_GET, Role.QUEUE_PUT)
+"""Locks inside of queues of multiprocessing are shared: another process holds them while it waits for work."""
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process, facts) for process in facts.processes)
+    return likeliest(_examine_process(process, facts) for process in facts.processes if may_be_stuck(process))
 
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:
-    waits = waits_of(process)
-    lockers = [wait for wait in waits if wait.waits is For.LOCK and not wait.limited]
-    if len(lockers) != 1 or process.state is State.FINISHED:
+    if not is_forked(process, facts):
         return None
-    (locker,) = lockers
+    threads = threads_at(process)
+    alone = only_thread(process)
+    stuck = [at for at in threads if at.forever and not at.position.has(*_SHARED) and _copied(at, alone)]
+    if len(stuck) != 1:
+        return None
+    (at,) = stuck
     case = Case("fork-with-threads")
     where = [process.rank]
-    if len(process.threads) == 1 and len(_tids(process)) <= 1:
-        said = f"the only thread of this process waits for a lock without a timeout: {locker.at}"
+    what = "a lock" if at.position.waits is WaitKind.LOCK else f"threads of its own ({at.position.waits.value})"
+    if alone:
+        said = f"the only thread of this process waits for {what} without a timeout: {at.where}"
         case.saw("only-thread", said, "stacks", where)
     else:
-        case.saw("other-threads", "the process has other threads, which may hold the lock", "stacks", where)
-    _look_at_birth(case, process, locker, facts)
-    if stood_still(process, locker.thread.tid):
-        case.saw("not-scheduled", "it was not scheduled between two looks", "two samples", where)
+        case.saw("other-threads", "the process has other threads, which may let it go on", "stacks", where)
+    call = call_of(process, at.thread.tid)
+    if call and call.owner > 0 and call.owner not in tids_of(process):
+        said = f"the owner of the lock is thread {call.owner}, which the process does not have"
+        case.saw("owner-gone", said, "owners of the locks", where)
+    _look_at_birth(case, process, at, facts)
+    look_at_stillness(case, process, [at])
     return case
 
 
-def _tids(process: Process) -> set[int]:
-    return {thread.tid for thread in process.samples[-1].threads} if process.samples else set()
+def _copied(at: At, alone: bool) -> bool:
+    """What a fork copies and does not keep alive: locks; and where it is the only thread, whatever a thread wakes."""
+    waits = at.position.waits
+    return waits is WaitKind.LOCK or (alone and waits in (WaitKind.CONDITION, WaitKind.JOIN))
 
 
-def _look_at_birth(case: Case, process: Process, locker: ThreadWait, facts: Facts) -> None:
-    """A fork leaves its caller's frames on the child's stack, and its parent's command line."""
-    fork = next((frame for frame in locker.thread.frames if short(frame) in _FORKS), None)
-    parent = _parent(process, facts)
-    if fork:
-        said = f"its stack goes through the fork that made it ({fork.function})"
-        case.saw("forked", said, "stacks", [process.rank])
-    elif parent and parent.command == process.command:
-        case.saw("same-program", "it runs on with its parent's command line: a fork, no new program", "processes")
-    else:
-        case.needs("whether the process was made by a fork: look at its parent as well")
-    if parent and len(_tids(parent)) > 1:
-        said = f"its parent has {len(_tids(parent))} threads, of which a fork copies one"
+def _look_at_birth(case: Case, process: Process, at: At, facts: Facts) -> None:
+    parent = parent_of(process, facts)
+    if any(position.has(Role.FORKED) for _, position in pairs(process)):
+        case.saw(
+            "forked", "its stack goes through a fork, so it has a copy of its parent's memory", "stacks", [process.rank]
+        )
+    elif parent:
+        case.saw("same-program", "runs its parent's program: a fork without exec", "processes", [process.rank])
+    if parent and len(tids_of(parent)) > 1:
+        said = f"its parent has {len(tids_of(parent))} threads, of which a fork copies one"
         case.saw("parent-has-threads", said, "processes", [parent.rank])
-
-
-def _parent(process: Process, facts: Facts) -> Process | None:
-    kind, _, rest = process.rank.partition("/")
-    if kind != "child":
-        return None
-    return next((other for other in facts.processes if other.rank == rest.rpartition("/")[0]), None)
 
 
 CAUSE = Cause(
     id="fork-with-threads",
     family="fork-with-threads",
-    title="A forked child waits for a lock that a thread of its parent held at the fork",
+    title="A forked child waits for a lock or a thread pool of its parent, whose threads it does not have",
     examine=examine,
     not_to_be_confused_with=(
         "A lock of multiprocessing (shared by processes) can be let go by another process. A thread that takes a "
-        "lock twice waits in the same way, without any fork."
+        "lock twice waits in the same way, without any fork: `lock-taken-again`."
     ),
     versions="Every POSIX system; CPython warns from 3.12 on; multiprocessing starts by fork on Linux before 3.14",
     remedies=(
@@ -81,6 +93,10 @@ CAUSE = Cause(
             "multiprocessing_context='spawn'",
         ),
         Remedy("fork-first", "Or fork before any thread is started: before frameworks are imported or sessions made"),
+        Remedy(
+            "one-thread-in-child",
+            "For numeric libraries: torch.set_num_threads(1), OMP_NUM_THREADS=1, cv2.setNumThreads(0) in the child",
+        ),
         Remedy(
             "register-at-fork",
             "For your own locks: os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, "

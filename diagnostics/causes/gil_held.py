@@ -1,70 +1,76 @@
 """Native code waits for something and keeps the interpreter lock, so no other Python thread can bring it about.
 
-What carries the cause: threads that wait in `take_gil`, and one that stands in a native wait below its Python frames
-without having let go of the lock.
+What carries the cause: threads that wait for the interpreter lock, and one that holds it and stands in a native
+wait: in a library's call, a lock, a driver's call that waits for the device. A host function of a stream that needs
+the interpreter lock, while the thread that synchronises keeps it, is of the same kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.progress import Limits, has_moved
-from diagnostics.analyze.thread_waits import For, ThreadWait, waits_of
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process
-from diagnostics.stacks.prefix_tree import telling_frames
+from diagnostics.causes.observe import At, is_python, threads_at
+from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.stacks.position import pairs
 
-_BLOCKING = (For.WORLD, For.LOCK, For.TIME, For.CHILD, For.JOIN, For.NOTIFY)
-_LETS_GO = ("lock_PyThread_acquire_lock", "acquire_timed", "rlock_acquire", "time_sleep", "os_", "sock_", "select_")
-"""CPython's own waits let go of the lock before they wait."""
+_LETS_GO = (WaitKind.LOCK, WaitKind.CONDITION, WaitKind.JOIN, WaitKind.TIME, WaitKind.CHILD, WaitKind.SIGNAL)
+"""Python's own waits of these kinds let go of the lock before they wait."""
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes)
+    ended = (State.FINISHED, State.DEAD, State.UNREACHABLE)
+    return likeliest(_examine_process(process) for process in facts.processes if process.state not in ended)
 
 
 def _examine_process(process: Process) -> Case | None:
-    waits = waits_of(process)
-    starved = [wait for wait in waits if wait.waits is For.GIL]
-    if not starved:
+    starved = [At(process, thread, position) for thread, position in pairs(process) if position.waits is WaitKind.GIL]
+    holders = [at for at in threads_at(process) if at.thread.holds_gil and at.position.waits is not WaitKind.GIL]
+    in_driver = [at for at in holders if at.position.has(Role.DEVICE, Role.DEVICE_LAUNCH)]
+    if not starved and not in_driver:
         return None
     case = Case("gil-held")
     where = [process.rank]
-    said = f"{len(starved)} threads wait for the interpreter lock, such as {starved[0].at}"
-    case.saw("starved", said.replace("1 threads wait", "a thread waits"), "native stacks", where)
-    _look_at_holder(case, [wait for wait in waits if wait not in starved], where)
+    if starved:
+        count = "a thread waits" if len(starved) == 1 else f"{len(starved)} threads wait"
+        case.saw("starved", f"{count} for the interpreter lock, such as {starved[0].where}", "native stacks", where)
+    _look_at_holder(case, process, holders, where)
     if len(process.samples) < 2:
-        case.needs("a second look, to see whether the holder of the interpreter lock computes: attach to the process")
+        case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", where)
+        case.needs("a second sample, to see whether the holder of the interpreter lock computes: attach to the process")
+    elif process.state is State.HUNG:
+        case.saw("hung", process.state_why or "it hangs", "samples", where)
     elif moved := has_moved(process.samples, Limits()):
-        case.saw("moved", f"the process is at work: {moved}", "two samples", where)
+        case.saw("moved", f"the process is at work: {moved}", "samples", where)
     else:
-        case.saw("nothing-moved", "nothing moved between two looks: nobody computes", "two samples", where)
+        case.saw("nothing-moved", "nothing moved between two samples: nobody computes", "samples", where)
     return case
 
 
-def _look_at_holder(case: Case, others: Sequence[ThreadWait], where: list[str]) -> None:
-    told = [wait for wait in others if wait.thread.holds_gil]
-    holders = told or [wait for wait in others if _may_hold(wait)]
+def _look_at_holder(case: Case, process: Process, told: list[At], where: list[str]) -> None:
+    holders = told or [at for at in threads_at(process) if _may_hold(at)]
     if not holders:
         case.needs("which thread holds the interpreter lock: pystack or py-spy say it of a process that stands still")
         return
     holder = holders[0]
-    inner = [frame.function for frame in telling_frames(holder.thread) if frame.native]
-    call = f"{holder.at} in {inner[-1]}" if inner else holder.at
-    if holder.waits in _BLOCKING:
-        said = f"the thread that holds it waits in native code for {holder.waits.value}: {call}"
-        case.saw("holder-waits", said, "native stacks", where)
+    waits = holder.position.waits
+    if holder.position.has(Role.DEVICE, Role.DEVICE_LAUNCH):
+        said = f"the thread that holds it is inside the device's driver: {holder.where}"
+        case.saw("holder-in-driver" if told else "holder-may-wait", said, "native stacks", where)
+    elif waits not in (WaitKind.NOTHING, WaitKind.UNKNOWN, WaitKind.GIL):
+        said = f"the thread that holds it waits in native code for {waits.value}: {holder.where}"
+        case.saw("holder-waits" if told else "holder-may-wait", said, "native stacks", where)
     else:
-        case.saw("holder-elsewhere", f"the thread that holds it is in {call}", "native stacks", where)
+        case.saw("holder-elsewhere", f"the thread that holds it is in {holder.where}", "native stacks", where)
 
 
-def _may_hold(wait: ThreadWait) -> bool:
+def _may_hold(at: At) -> bool:
     """A native wait below Python's frames that is not one of the interpreter's own."""
-    frames = wait.thread.frames
-    last = max((index for index, frame in enumerate(frames) if not frame.native), default=-1)
-    inner = [frame.function for frame in frames[last + 1 :]]
-    return last >= 0 and wait.waits in _BLOCKING and not any(name.startswith(_LETS_GO) for name in inner)
+    frames = at.thread.frames
+    inner = frames[max((index for index, frame in enumerate(frames) if not frame.native), default=-1) + 1 :]
+    own = any("python" in frame.file.rpartition("/")[2] for frame in inner)
+    waits = at.position.waits
+    return is_python(at) and bool(inner) and not own and waits not in (WaitKind.NOTHING, WaitKind.UNKNOWN, WaitKind.GIL)
 
 
 CAUSE = Cause(

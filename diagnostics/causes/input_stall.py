@@ -1,75 +1,104 @@
 """A step waits for its next batch, and what is to bring it waits itself, for something that does not come.
 
-A slow source looks the same in one look. What carries the cause is who could still bring the batch: nobody, if a
-generator waits for a notification and no other Python thread is there to send one, or if the kernel waits in open()
-for another end. Else it takes the rank's own history: silent for longer than that allows, with nothing moving.
+Whoever makes the batch may be a generator or a thread of the same process, or a loader's worker. A slow source
+looks the same in one sample. What carries the cause is who could still bring the batch: nobody, if the source waits
+for a notification and no other thread is there to send one, or if the kernel waits in open() for another end. Else
+it takes the rank's own history: silent for longer than that allows, with nothing moving.
 """
 
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.pipelines import asks_for_input, brings_input, called_back
-from diagnostics.analyze.thread_waits import For, ThreadWait, stood_still, wait_of
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State
+from diagnostics.causes.observe import (
+    INSIDE,
+    OUTSIDE,
+    At,
+    call_of,
+    children_of,
+    has_ended,
+    is_python,
+    look_at_stillness,
+    may_be_stuck,
+    threads_at,
+)
+from diagnostics.model import Process, Role, WaitKind
 
-_OPENING = ("wait_for_partner", "fifo_open")  # kernel functions: open() of a FIFO that has no other end
-_FOR_OTHERS = (For.NOTIFY, For.WORLD, For.CHILD, For.JOIN)
+_FOR_OTHERS = (*INSIDE, *OUTSIDE)
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes)
+    return likeliest(_examine_process(process, facts) for process in facts.processes if may_be_stuck(process))
 
 
-def _examine_process(process: Process) -> Case | None:
-    if process.state in (State.PROGRESSING, State.FINISHED):
+def _examine_process(process: Process, facts: Facts) -> Case | None:
+    threads = threads_at(process)
+    asking = [at for at in threads if at.position.has(Role.INPUT_NEXT)]
+    if not asking:
         return None
-    asking = [thread for thread in process.threads if asks_for_input(thread)]
-    stuck = [wait for thread in process.threads if brings_input(thread) and _waits_for_others(wait := wait_of(thread))]
-    if not asking or not stuck:
+    makers = [at for at in threads if _makes(at)]
+    for child in children_of(process, facts):
+        if not has_ended(child):
+            makers += [at for at in threads_at(child) if at.position.has(Role.INPUT_MAKE)]
+    stuck = [at for at in makers if _waits_for_others(at)]
+    if not stuck:
         return None
+    source = max(stuck, key=lambda at: (at.position.own, at.position.has(Role.CALLBACK)))
     case = Case("input-stall")
-    where = [process.rank]
-    case.saw("asks", "a step waits for the next batch of its Dataset", "stacks", where)
-    source = max(stuck, key=lambda wait: called_back(wait.thread))
-    _look_at_source(case, process, source)
-    if stood_still(process, source.thread.tid):
-        case.saw("not-scheduled", "it was not scheduled between two looks", "two samples", where)
-    if process.state is State.HUNG:
-        case.saw("hung", "the rank is silent for longer than its history allows", "recorder", where)
-    else:
-        case.needs("how long it has waited: attach once more in a minute, or run with the flight recorder")
+    case.saw("asks", f"a step waits for its next batch: {asking[0].where}", "stacks", [process.rank])
+    _look_at_source(case, source, threads)
+    look_at_stillness(case, process, [source] if source.process is process else [asking[0]])
+    if source.process is not process:
+        who = source.process.rank
+        case.title = (
+            f"{process.rank} waits for its next batch, and {who}, which is to bring it, stands in {source.where}"
+        )
     return case
 
 
-def _waits_for_others(wait: ThreadWait) -> bool:
-    """Python code waits for what its stack says; a Dataset's native thread only for a file counts."""
-    return wait.waits in (_FOR_OTHERS if called_back(wait.thread) else (For.WORLD,)) and not wait.limited
+def _makes(at: At) -> bool:
+    return at.position.has(Role.INPUT_MAKE) or (
+        at.position.has(Role.CALLBACK) and not at.position.has(Role.INPUT_NEXT, Role.STEP)
+    )
 
 
-def _look_at_source(case: Case, process: Process, source: ThreadWait) -> None:
+def _waits_for_others(at: At) -> bool:
+    """Python code waits for what its stack says; a pipeline's native thread only for something outside counts."""
+    waits = (*_FOR_OTHERS, WaitKind.TIME) if is_python(at) else OUTSIDE
+    return at.position.waits in waits and not at.position.limited
+
+
+def _look_at_source(case: Case, source: At, threads: tuple[At, ...]) -> None:
+    process = source.process
     where = [process.rank]
-    if called_back(source.thread):
-        said = f"the generator that is to bring it waits for {source.waits.value}: {source.at}"
-    else:
-        said = f"a thread that is to bring it waits for a file: {source.at}"
-    case.saw("source-waits", said, "stacks", where)
-    if call := _opens(process, source.thread.tid):
-        case.saw("opens", f"it waits in open() for another end, at both looks ({call})", "wchan", where)
-    elif source.waits in (For.NOTIFY, For.JOIN):
-        others = [thread for thread in process.threads if thread is not source.thread and not asks_for_input(thread)]
-        python = [wait_of(thread) for thread in others if any(not frame.native for frame in thread.frames)]
-        if python:
-            said = f"another thread may still send it: {python[0].at}"
-            case.saw("other-thread", said, "stacks", where)
+    waits = source.position.waits_for or source.position.waits.value
+    case.saw("source-waits", f"what is to bring it waits for {waits}: {source.where}", "stacks", where)
+    if source.position.waits is WaitKind.TIME:
+        case.saw("sleeps", "it only sleeps, and may go on by itself", "stacks", where)
+    elif opens(source):
+        case.saw("opens", "it waits in open() for another end, at every sample", "samples", where)
+    elif nobody_writes(source):
+        said = "no other process has the other end of that pipe open: nobody can write into it"
+        case.saw("nobody-writes", said, "open files", where)
+    elif source.position.waits in INSIDE:
+        others = [at for at in threads if at is not source and not at.position.has(Role.INPUT_NEXT) and is_python(at)]
+        if others and source.process is others[0].process:
+            case.saw("other-thread", f"another thread may still send it: {others[0].where}", "stacks", where)
         else:
-            said = "no other Python thread is there that could send it"
-            case.saw("no-other-thread", said, "stacks", where)
+            case.saw("no-other-thread", "no other Python thread is there that could send it", "stacks", where)
+    else:
+        case.saw("outside", "that comes from outside of the job", "stacks", where)
 
 
-def _opens(process: Process, tid: int) -> str:
-    calls = {thread.wchan for sample in process.samples for thread in sample.threads if thread.tid == tid}
-    return next(iter(calls)) if len(process.samples) > 1 and len(calls) == 1 and calls <= set(_OPENING) else ""
+def opens(at: At) -> bool:
+    """Whether the kernel waits for another end of a FIFO at every sample."""
+    calls = [{t.wchan for t in sample.threads if t.tid == at.thread.tid} for sample in at.process.samples]
+    return len(calls) > 1 and all(call <= {"wait_for_partner", "fifo_open"} and call for call in calls)
+
+
+def nobody_writes(at: At) -> bool:
+    call = call_of(at.process, at.thread.tid)
+    return bool(call and call.kind == "pipe" and call.others == (at.process.pid,))
 
 
 CAUSE = Cause(
@@ -81,7 +110,7 @@ CAUSE = Cause(
         "A slow source looks the same, and brings the batch in the end. A generator that waits for a lock which the "
         "trainer holds is a deadlock of the two."
     ),
-    versions="tf.data of any release: from_generator, interleave, py_function; TensorFlow 2 as seen here",
+    versions="tf.data of any release (from_generator, interleave, py_function), PyTorch's DataLoader, and others",
     remedies=(
         Remedy(
             "pass-end-on",

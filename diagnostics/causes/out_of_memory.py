@@ -5,7 +5,6 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts, evidence, names
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Memory, Process
-from diagnostics.report.text import size
 
 
 def _kills(process: Process) -> int:
@@ -13,10 +12,20 @@ def _kills(process: Process) -> int:
     return groups[-1].oom_kills if groups else 0
 
 
+def _size(count: int) -> str:
+    """`812 B`, `4.1 kB`, `23.0 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
 def _said(memory: Memory) -> str:
     """Its numbers, as far as they are known."""
     known = (("predicted", memory.predicted), ("limit", memory.limit), ("last seen", memory.seen))
-    return ", ".join(f"{size(count)} {name}" for name, count in known if count >= 0)
+    return ", ".join(f"{_size(count)} {name}" for name, count in known if count >= 0)
 
 
 def examine(facts: Facts) -> Case | None:

@@ -1,16 +1,24 @@
-"""A rank never came up, and the others wait for it before the first step."""
+"""A rank never came up, or cannot be reached, and the others wait for it before the first step.
+
+What carries the cause: ranks wait where ranks find each other (a session's creation, a process group's init, a
+store's key), and nobody who should come is on the way.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.tf_sessions import asked_for, is_making_a_session, trained_before
+from diagnostics.analyze.tf_sessions import asked_for, trained_before
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import Process
+from diagnostics.causes.observe import main_at, may_be_stuck, peers
+from diagnostics.model import Process, Role, State
+from diagnostics.stacks.position import threads_with
 
 
 def examine(facts: Facts) -> Case | None:
     waits = {rank for process in facts.processes for rank in asked_for(process)}
-    asking = [process for process in facts.processes if is_making_a_session(process)]
+    asking = [process for process in facts.processes if may_be_stuck(process) and _finds_others(process)]
     untrained = [process for process in facts.processes if _before_first_step(process)]
     if not facts.missing_ranks and not asking:
         return None
@@ -20,14 +28,16 @@ def examine(facts: Facts) -> Case | None:
     who = ", ".join(facts.missing_ranks or sorted(waits)) or "a rank"
     case.title = f"{who} never came up, and the others wait for it"
     if facts.missing_ranks:
-        case.saw("missing", "no process of it is known", "roll call", facts.missing_ranks)
+        case.saw("missing", "no process of it is known", "coverage", facts.missing_ranks)
     if waits:
         case.saw("log-names", "the others say that they still wait for it to answer", "log", sorted(waits))
     if asking:
-        said = "makes a session, which asks every rank for its devices"
+        main = main_at(asking[0])
+        said = f"waits for other ranks to join: {main.where if main else ''}"
         case.saw("asks", said, "stacks and log", names(asking))
         _look_at_past(case, asking)
-        _look_for_silent(case, facts, asking)
+        _look_at_rest(case, facts, asking)
+        _look_at_movement(case, asking)
     if untrained:
         case.saw("no-step-yet", "has not come to its first step", "recorder", names(untrained))
     knocking = [process for process in facts.processes if any(link.state == "SYN_SENT" for link in process.connections)]
@@ -40,18 +50,42 @@ def examine(facts: Facts) -> Case | None:
     return case
 
 
-def _look_at_past(case: Case, asking: list[Process]) -> None:
+def _finds_others(process: Process) -> bool:
+    return bool(asked_for(process)) or bool(threads_with(process, Role.RENDEZVOUS))
+
+
+def _look_at_past(case: Case, asking: Sequence[Process]) -> None:
     told = [(process, how) for process in asking if (how := trained_before(process))]
     for process, how in told[:1]:
         case.saw("trained-before", f"has trained before: {how}", "log", [process.rank])
 
 
-def _look_for_silent(case: Case, facts: Facts, asking: list[Process]) -> None:
-    """A rank that runs and has no connection to those that ask: it serves nowhere, or elsewhere."""
+def _look_at_rest(case: Case, facts: Facts, asking: Sequence[Process]) -> None:
+    """All who are known wait for each other, so one is missing; or one that runs is not with them."""
+    rest = [process for process in peers(facts) if process not in asking and process.pid > 0]
+    dead = [process for process in facts.processes if process.state is State.DEAD]
+    if dead:
+        case.saw("dead", "is gone: it may have been there before", "processes", names(dead))
+    elsewhere = [p for p in rest if p not in dead and (main := main_at(p)) and main.position.operation]
+    if not rest and not dead:
+        case.saw(
+            "all-wait", "every rank that is known waits so: one that is not known is missing", "stacks", names(asking)
+        )
+    elif elsewhere:
+        main = main_at(elsewhere[0])
+        said = f"is there, and stands elsewhere: {main.where if main else ''}"
+        case.saw("elsewhere", said, "stacks", names(elsewhere))
     linked = {link.peer for process in asking for link in process.connections} | set(names(asking))
     apart = [p for p in facts.processes if p.rank not in linked and "child/" not in p.rank and p.pid > 0]
     if apart and any(process.connections for process in asking):
         case.saw("unconnected", "runs, and has no connection to those that ask", "TCP_INFO", names(apart))
+
+
+def _look_at_movement(case: Case, asking: Sequence[Process]) -> None:
+    if hung := [process for process in asking if process.state is State.HUNG]:
+        case.saw("hung", hung[0].state_why or "it hangs", "samples", names(hung))
+    elif not any(process.samples for process in asking):
+        case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", names(asking))
 
 
 def _before_first_step(process: Process) -> bool:

@@ -1,52 +1,47 @@
 """A child's output fills the pipe to its parent, and the parent waits for the child to end before it reads.
 
-What carries the cause: the kernel says that the child waits to write into a pipe (`pipe_write`), and its parent waits
-for the child's end.
+What carries the cause: the kernel says that the child waits to write into a pipe, and its parent waits for the
+child's end.
 """
 
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.thread_waits import For, waits_of
-from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import Process
-
-_WRITES = ("write", "__write", "__GI___write", "__libc_write", "__GI___libc_write", "os_write")
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
+from diagnostics.causes.observe import call_of, children_of, look_at_stillness, main_at, may_be_stuck, threads_at
+from diagnostics.causes.pipes import may_write, sleeps_in_write, writes_to_pipe
+from diagnostics.model import Process, Role, WaitKind
 
 
 def examine(facts: Facts) -> Case | None:
-    for parent in facts.processes:
-        waiting = [wait for wait in waits_of(parent) if wait.waits is For.CHILD and not wait.limited]
-        children = [child for child in facts.processes if child.rank.startswith(f"child/{parent.rank}/")]
-        writing = [child for child in children if _writes(child)]
-        if waiting and writing:
-            return _case(parent, waiting[0].at, writing[0])
-    return None
+    return likeliest(
+        _examine_pair(parent, child)
+        for parent in facts.processes
+        if may_be_stuck(parent)
+        for child in children_of(parent, facts)
+    )
 
 
-def _case(parent: Process, at: str, child: Process) -> Case:
+def _examine_pair(parent: Process, child: Process) -> Case | None:
+    waiting = [at for at in threads_at(parent) if at.position.waits is WaitKind.CHILD and at.forever]
+    writing = [at for at in threads_at(child) if writes_to_pipe(at) or may_write(at)]
+    main = main_at(child)
+    if not waiting or not writing or (main and main.position.has(Role.TEARDOWN)):
+        return None
     case = Case("subprocess-pipe-full")
-    said = f"{parent.rank} waits for a child process to end: {at}"
+    said = f"{parent.rank} waits for a child process to end: {waiting[0].where}"
     case.saw("parent-waits", said, "stacks", [parent.rank])
-    if call := _stuck_in_pipe(child):
-        case.saw("child-in-pipe", f"that child waits to write into a full pipe ({call})", "kernel", [child.rank])
+    at = writing[0]
+    call = call_of(child, at.thread.tid)
+    if sleeps_in_write(child, at.thread.tid) or (call and call.kind == "pipe"):
+        case.saw("child-in-pipe", f"that child waits to write into a full pipe: {at.where}", "kernel", [child.rank])
+        if call and parent.pid in call.others:
+            case.saw("parent-has-end", "the parent has the other end of that pipe", "open files", [parent.rank])
     else:
         case.saw("child-writes", "that child is in write()", "stacks", [child.rank])
         case.needs("whether it writes into a pipe: the child's /proc/PID/wchan (attach to both), or ls -l /proc/PID/fd")
+    look_at_stillness(case, child, [at])
     return case
-
-
-def _stuck_in_pipe(child: Process) -> str:
-    """The kernel function that its threads sleep in, at both looks; "" for another or none."""
-    calls = [{thread.wchan for thread in sample.threads if "pipe_write" in thread.wchan} for sample in child.samples]
-    always = set.intersection(*calls) if calls else set()
-    return next(iter(always), "")
-
-
-def _writes(child: Process) -> bool:
-    return bool(_stuck_in_pipe(child)) or any(
-        thread.frames and thread.frames[-1].function in _WRITES for thread in child.threads
-    )
 
 
 CAUSE = Cause(

@@ -1,45 +1,62 @@
-"""The job is at its end, and a rank waits there for ranks that do not come.
+"""A job or a process is at its end, and waits there for what does not come.
 
-What carries the cause: a rank stands in a barrier, or in what takes the process group apart, and the others have left
-the loop: they have finished, or stand still outside of any collective.
+Ranks wait at a last barrier, or while the process group is taken apart, for ranks that have left or stand
+elsewhere. Or one process waits at its own exit: for a thread that is no daemon, a child that is joined, a library's
+helper. What carries the cause: the thread that gets the work on is on its way out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.progress import is_server
-from diagnostics.analyze.thread_waits import short
 from diagnostics.causes.absent import look_at_absent
-from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import Process, State
-from diagnostics.stacks.prefix_tree import main_thread
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
+from diagnostics.causes.observe import (
+    At,
+    children_of,
+    has_ended,
+    is_python,
+    look_at_stillness,
+    main_at,
+    may_be_stuck,
+    peers,
+    threads_at,
+    together,
+)
+from diagnostics.model import Position, Process, Role, State, WaitKind
 
-_TAKES_APART = frozenset({"destroy_process_group", "_exit_function", "_shutdown", "_shutdown_backend"})
-_BARRIERS = frozenset({"barrier", "monitored_barrier"})
+_HERE = (WaitKind.JOIN, WaitKind.CHILD, WaitKind.CONDITION, WaitKind.PIPE, WaitKind.COLLECTIVE, WaitKind.RENDEZVOUS)
 
 
 def examine(facts: Facts) -> Case | None:
-    ranks = [p for p in facts.processes if not is_server(p.rank) and not p.rank.startswith("child/")]
-    inside = [process for process in ranks if collective_of(process) in _BARRIERS or _takes_apart(process)]
-    outside = [process for process in ranks if process not in inside and not collective_of(process)]
+    return likeliest((_examine_ranks(facts), *(_examine_process(p, facts) for p in facts.processes if may_be_stuck(p))))
+
+
+def _examine_ranks(facts: Facts) -> Case | None:
+    ranks = peers(facts)
+    inside = [(process, position) for process in ranks if (position := _last_wait(process))]
+    waiting = [process for process, _ in inside]
+    outside = [process for process in ranks if process not in waiting and not together(process)]
     if not inside or not outside or len(inside) + len(outside) < len(ranks):
         return None
     case = Case("teardown")
-    where = "while the process group is taken apart" if _takes_apart(inside[0]) else "at a barrier"
-    case.saw("waits", f"waits {where} for the other ranks", "stacks", names(inside))
-    if any(process.state in (State.PROGRESSING, State.SLOW) for process in inside):
-        case.saw("moves", "one of them moves", "two samples", names(inside))
+    leaves = any(position.has(Role.TEARDOWN) for _, position in inside)
+    where = "while the process group is taken apart" if leaves else "at a barrier"
+    case.saw("waits", f"waits {where} for the other ranks", "stacks", names(waiting))
+    if any(process.state in (State.PROGRESSING, State.SLOW) for process in waiting):
+        case.saw("moves", "one of them moves", "samples", names(waiting))
     look_at_absent(case, outside)
-    _look_at_ends(case, inside)
+    _look_at_ends(case, waiting)
     return case
 
 
-def _takes_apart(process: Process) -> bool:
-    main = main_thread(process)
-    return any(short(frame) in _TAKES_APART for frame in (main.frames if main else ()) if not frame.native)
+def _last_wait(process: Process) -> Position | None:
+    main = main_at(process)
+    if main and main.position.has(Role.TEARDOWN):
+        return main.position
+    position = together(process)
+    return position if position and position.has(Role.BARRIER) else None
 
 
 def _look_at_ends(case: Case, inside: Sequence[Process]) -> None:
@@ -49,14 +66,43 @@ def _look_at_ends(case: Case, inside: Sequence[Process]) -> None:
     elif any(flight.open for flight in flights):
         case.saw("not-done", "has an epoch or a step open: it was not done", "recorder", names(inside))
     else:
-        said = "every epoch that it began has ended: it was done with training"
-        case.saw("done", said, "recorder", names(inside))
+        case.saw("done", "every epoch that it began has ended: it was done with training", "recorder", names(inside))
+
+
+def _examine_process(process: Process, facts: Facts) -> Case | None:
+    main = main_at(process)
+    if main is None or not main.position.has(Role.TEARDOWN) or main.position.waits not in _HERE:
+        return None
+    case = Case("teardown")
+    where = [process.rank]
+    case.title = f"{process.rank} is on its way out, and waits there: {main.where}"
+    case.saw(
+        "tears-down", f"is on its way out, and waits for {main.position.waits.value}: {main.where}", "stacks", where
+    )
+    threads = [at for at in threads_at(process) if at is not main and is_python(at)]
+    children = [child for child in children_of(process, facts) if not has_ended(child)]
+    if main.position.waits in (WaitKind.JOIN, WaitKind.CONDITION) and threads:
+        _look_at_awaited(case, threads[0])
+    elif main.position.waits is WaitKind.CHILD and children:
+        child = main_at(children[0])
+        said = f"a child of it has not ended: {child.where if child else children[0].rank}"
+        case.saw("awaited", said, "stacks", names(children))
+    if main.position.has(Role.POOL_WAIT, Role.POOL_TASK):
+        case.saw("pool", "it may be a pool that ends in the middle of the program", "stacks", where)
+    look_at_stillness(case, process, [main])
+    return case
+
+
+def _look_at_awaited(case: Case, at: At) -> None:
+    case.saw("awaited", f"a thread of it has not ended: {at.where}", "stacks", [at.process.rank])
+    if at.position.waits is WaitKind.LOCK:
+        case.saw("awaited-locked", "that thread waits for a lock: then that is the cause", "stacks", [at.process.rank])
 
 
 CAUSE = Cause(
     id="teardown",
     family="teardown",
-    title="A rank waits at the job's last barrier for ranks that have left without it",
+    title="A job or a process is at its end, and waits there for what does not come",
     examine=examine,
     not_to_be_confused_with=(
         "A barrier before a save, or while another rank evaluates, looks the same from the rank that waits: it is what "
@@ -64,6 +110,7 @@ CAUSE = Cause(
     ),
     versions="torch.distributed of any release; any program with a barrier at its end",
     remedies=(
+        Remedy("daemon-thread", "Tell threads to end, then join them; or make helpers daemons (Thread(daemon=True))"),
         Remedy(
             "same-way-out",
             "Let every rank take the same way out: no `return` or sys.exit() before the last barrier, not in an "

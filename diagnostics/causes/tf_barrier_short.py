@@ -1,8 +1,10 @@
-"""Workers wait at a barrier of tokens, and a token is missing: a rank left without its own, or they were counted wrong.
+"""Workers wait at a barrier of tokens, and a token is missing: a rank left without its own, or they were counted
+wrong.
 
-A queue on a server makes a barrier in graph-mode TensorFlow: ranks put tokens as they arrive, and one takes as many as
-it expects. A dequeue waits without a thread, so all stacks show RunStep and idle servers. What carries the cause: the
-place says that it is a barrier (the recorder's open span or the program's own function), and nobody may still come.
+A queue on a server makes a barrier in graph-mode TensorFlow: ranks put tokens as they arrive, and one takes as many
+as it expects. A dequeue waits without a thread, so all stacks show RunStep and idle servers. What carries the
+cause: the place says that it is a barrier (the recorder's open span or the program's own function), and nobody may
+still come.
 """
 
 from __future__ import annotations
@@ -10,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, input_end, names
-from diagnostics.analyze.tf_steps import Roles, says_that_it_meets
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.causes.steps import look_at_others, look_at_sound_rest
+from diagnostics.causes.steps import Roles, look_at_others, look_at_sound_rest, says_that_it_meets
 from diagnostics.model import Process
 
 

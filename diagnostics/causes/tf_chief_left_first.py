@@ -1,22 +1,25 @@
 """The chief has left, and a worker that makes a new session waits for its answer.
 
 A session without device filters asks every rank of the cluster for its devices when it is made. A chief that has
-reached its stop condition, saved and ended does not answer. What carries the cause: a process waits in CreateSession
-although it has trained before, so the cluster was complete once. TensorFlow's log names the rank that does not answer.
+reached its stop condition, saved and ended does not answer. What carries the cause: a process waits in
+CreateSession although it has trained before, so the cluster was complete once. TensorFlow's log names the rank that
+does not answer.
 """
 
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.tf_sessions import asked_for, is_making_a_session, trained_before
+from diagnostics.analyze.tf_sessions import asked_for, trained_before
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import State
+from diagnostics.model import Process, Role, State
+from diagnostics.stacks.position import threads_with
 
+_MAKING = ("CreateSession", "wait_for_session")
 _CHIEFS = ("worker:0", "chief:0", "master:0")
 
 
 def examine(facts: Facts) -> Case | None:
-    asking = [process for process in facts.processes if is_making_a_session(process)]
+    asking = [process for process in facts.processes if _makes_session(process)]
     told = [(process, how) for process in asking if (how := trained_before(process))]
     if not told:
         return None
@@ -38,6 +41,11 @@ def examine(facts: Facts) -> Case | None:
     if dead := [process for process in facts.processes if process.state is State.DEAD]:
         case.saw("dead", "ended before it had finished", "processes", names(dead))
     return case
+
+
+def _makes_session(process: Process) -> bool:
+    making = (position for _, position in threads_with(process, Role.RENDEZVOUS))
+    return bool(asked_for(process)) or any(position.operation in _MAKING for position in making)
 
 
 CAUSE = Cause(

@@ -1,56 +1,45 @@
 """A coordinator of TensorFlow 2 waits for workers that are gone, and keeps their steps until one comes back.
 
-The coordinator has a thread for each worker. What carries the cause: its main thread waits for the scheduled steps, and
-every such thread waits for a worker that has failed, so that nobody takes a step.
+The coordinator has a thread for each worker. What carries the cause: its main thread waits for the scheduled steps,
+and every such thread waits for a worker that has failed, so that nobody takes a step.
 """
 
 from __future__ import annotations
 
-import os
-
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.thread_waits import short
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State, Thread
-from diagnostics.stacks.prefix_tree import main_thread
+from diagnostics.causes.observe import may_be_stuck
+from diagnostics.model import Process, Role, State
+from diagnostics.stacks.position import pairs
 
-_ASKS_IT = frozenset({"join", "schedule", "fetch"})
+_COORDINATOR = "ClusterCoordinator."
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes)
+    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
 
 
 def _examine_process(process: Process) -> Case | None:
-    if process.state is State.FINISHED:
-        return None
-    lost = [thread for thread in process.threads if _passes(thread, "wait_on_failure")]
+    positions = [position for _, position in pairs(process)]
+    lost = [position for position in positions if position.has(Role.POOL_TASK) and position.has(Role.PROXY)]
+    asking = [position for position in positions if position.operation.startswith(_COORDINATOR)]
     if not lost:
         return None
     case = Case("tf-coordinator-worker-lost")
     where = [process.rank]
     said = f"threads of the coordinator wait for a worker that has failed to come back: {len(lost)}"
     case.saw("waits-for-failed", said, "stacks", where)
-    main = main_thread(process)
-    if main and any(_passes(main, name) for name in _ASKS_IT):
+    if asking:
         case.saw("program-waits", "the program waits for the steps that it scheduled", "stacks", where)
-    left = [thread for thread in process.threads if _passes(thread, "_process_queue") and thread not in lost]
+    left = [position for position in positions if position.has(Role.POOL_TASK) and position not in lost]
     if left:
-        said = f"{len(left)} other workers are there, and take the steps"
-        case.saw("workers-left", said, "stacks", where)
+        case.saw("workers-left", f"{len(left)} other workers are there, and take the steps", "stacks", where)
     else:
         case.saw("no-worker-left", "no other worker is there that could take a step", "stacks", where)
     if process.state is State.HUNG:
-        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
+        case.saw("hung", process.state_why or "it hangs", "samples", where)
     case.needs("how the worker ended: its own log, or whoever started it")
     return case
-
-
-def _passes(thread: Thread, function: str) -> bool:
-    return any(
-        not frame.native and short(frame) == function and os.path.basename(frame.file) == "cluster_coordinator.py"
-        for frame in thread.frames
-    )
 
 
 CAUSE = Cause(

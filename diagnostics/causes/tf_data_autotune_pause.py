@@ -1,13 +1,13 @@
 """The end of a tf.data iterator waits for the autotuner, which missed that it shall end. It wakes within a minute.
 
-`Model::OptimizeLoop` sleeps between two looks at the pipeline: 10 ms first, twice as long each time, up to a minute.
-What wakes it early is a callback of the cancellation, and callbacks run *before* the cancellation counts. If the
-autotuner looks in between, it is not cancelled yet, and sleeps for the rest of its time, and whoever ends the iterator
-waits for it. So the pause is at most as long as the epoch was, and a minute at most.
+`Model::OptimizeLoop` sleeps between two looks at the pipeline: 10 ms first, twice as long each time, up to a
+minute. What wakes it early is a callback of the cancellation, and callbacks run *before* the cancellation counts.
+If the autotuner looks in between, it is not cancelled yet, and sleeps for the rest of its time, and whoever ends
+the iterator waits for it. So the pause is at most as long as the epoch was, and a minute at most.
 
-On one core of an idle machine 5 of 20 iterators that had lived for 3 or 8 s ended so, after 2.1 to 2.2 s, and none of
-12 with the autotuner switched off. Two workers, one of them with a CPU quota of 0.02 cores, stood still for 5 to 9 s at
-most ends of epochs.
+On one core of an idle machine 5 of 20 iterators that had lived for 3 or 8 s ended so, after 2.1 to 2.2 s, and none
+of 12 with the autotuner switched off. Two workers, one of them with a CPU quota of 0.02 cores, stood still for 5 to
+9 s at most ends of epochs.
 """
 
 from __future__ import annotations

@@ -8,56 +8,44 @@ notification inside an operation, none of the pool works, and another step has b
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, stack_has, stack_mentions
-from diagnostics.analyze.tf_steps import REMOTE_STEP
-from diagnostics.analyze.thread_waits import For, stood_still, wait_of
+from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State, Thread
+from diagnostics.causes.observe import look_at_stillness, may_be_stuck, threads_at
+from diagnostics.model import Process, Role, WaitKind
+from diagnostics.stacks.position import pairs
 
-_POOL = ("WorkerLoop",)
-_OPERATION = ("::Compute",)
-_STEPS = (*REMOTE_STEP, "DirectSession::WaitForNotification")
-_HOLD_A_THREAD = ("UnstageOp", "StageOp", "MapUnstage", "MapStage", "PyFunc", "BarrierOp")
+_HOLD_A_THREAD = (Role.QUEUE_GET, Role.QUEUE_PUT, Role.CALLBACK)
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes)
+    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
 
 
 def _examine_process(process: Process) -> Case | None:
-    if process.state in (State.PROGRESSING, State.FINISHED):
-        return None
-    inside = [t for t in process.threads if stack_mentions(t, _POOL) and stack_mentions(t, _OPERATION)]
-    waiting = [
-        thread for thread in inside if wait_of(thread).waits in (For.NOTIFY, For.LOCK) and _still(process, thread)
-    ]
+    inside = [at for at in threads_at(process) if at.position.has(Role.OPERATION) and not at.position.has(Role.STEP)]
+    waiting = [at for at in inside if at.position.waits in (WaitKind.CONDITION, WaitKind.LOCK)]
     if not waiting:
         return None
     case = Case("tf-inter-op-pool-exhausted")
     where = [process.rank]
-    at = stack_mentions(waiting[0], _HOLD_A_THREAD) or stack_mentions(waiting[0], _OPERATION)
     said = f"{len(waiting)} threads of the pool wait" if len(waiting) > 1 else "a thread of the pool waits"
-    case.saw("inside-operation", f"{said} inside an operation: {at}", "stacks", where)
-    if stack_mentions(waiting[0], _HOLD_A_THREAD):
+    key = "several-inside" if len(waiting) > 1 else "one-inside"
+    case.saw(key, f"{said} inside an operation: {waiting[0].where}", "stacks", where)
+    if waiting[0].position.has(*_HOLD_A_THREAD):
         case.saw("holds-thread", "it is one that holds its thread for as long as it waits", "stacks", where)
     if len(inside) > len(waiting):
         case.saw("pool-works", "another thread of the pool works inside an operation", "stacks", where)
     else:
         case.saw("pool-idle", "no thread of the pool is at work", "stacks", where)
-    steps = [t for t in process.threads if any(stack_has(t, [name]) for name in _STEPS)]
+    steps = [position for _, position in pairs(process) if position.has(Role.STEP)]
     if len(steps) > 1:
         case.saw("steps-begun", f"{len(steps)} steps have begun, and the pool works on none", "stacks", where)
     else:
         said = "no other step is seen that wants a thread: what is waited for may only be slow"
         case.saw("one-step", said, "stacks", where)
-    if process.state is State.HUNG:
-        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
+    look_at_stillness(case, process, waiting)
     case.needs("how many threads the pool has: inter_op_parallelism_threads, of the server where there is one")
     return case
-
-
-def _still(process: Process, thread: Thread) -> bool:
-    return not process.samples or stood_still(process, thread.tid)
 
 
 CAUSE = Cause(

@@ -2,27 +2,26 @@
 
 TensorFlow registers a receive with the step's rendezvous, then starts its RPC, which installs the cancel callback.
 `BaseRemoteRendezvous::StartAbort`, run by the thread whose op failed (end of sequence), cancels what is registered:
-a receive registered just after (window A, before 1.13), or whose callback is not there yet (window B, before 2.3), is
-missed. It does harm when its server never runs the step, because another server's error cancelled that server's
+a receive registered just after (window A, before 1.13), or whose callback is not there yet (window B, before 2.3),
+is missed. It does harm when its server never runs the step, because another server's error cancelled that server's
 RunGraph first. Measured with uprobes, see docs/last-batch.md and docs/window-b.md.
 """
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, input_end, names, stack_mentions
+from diagnostics.analyze.facts import Facts, input_end, names
 from diagnostics.analyze.progress import MAY_BE_STUCK, is_frozen, is_server, is_stopped
-from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.causes.base import Case, Cause, Remedy
+from diagnostics.causes.steps import inside_operation, remote_steps
 from diagnostics.model import Connection, Process, State
 from diagnostics.model.trace import TraceResult, TraceVerdict
 
-_WORKING = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator", "QueueBase::")
 _QUIET = 1.0  # seconds
 
 
 def examine(facts: Facts) -> Case | None:
     # One that trains on is in RunStep most of the time, and often at the end of its input.
-    clients = tuple(process for process in facts.processes if process.state in MAY_BE_STUCK and in_remote_step(process))
+    clients = tuple(process for process in facts.processes if process.state in MAY_BE_STUCK and remote_steps(process))
     trace = facts.collection.trace
     if not clients and not (trace and trace.verdict is TraceVerdict.PROVEN):
         return None
@@ -160,12 +159,11 @@ def _look_at_release(case: Case, facts: Facts) -> None:
 def _look_at_work(case: Case, facts: Facts, clients: tuple[Process, ...]) -> None:
     """Work of servers says nothing where they serve others besides."""
     looked_at = clients if _training(facts, clients) else (*clients, *facts.servers)
-    stacks = [(process, thread) for process in looked_at for thread in process.threads]
-    working = {process.rank: name for process, thread in stacks if (name := stack_mentions(thread, _WORKING))}
+    working = {process.rank: where for process in looked_at if (where := inside_operation(process))}
     if working:
-        rank, name = next(iter(working.items()))
-        case.saw("inside-operation", f"a thread is inside an op: {name}", "stacks", [rank])
-    elif any(frame.native for _, thread in stacks for frame in thread.frames):
+        rank, where = next(iter(working.items()))
+        case.saw("inside-operation", f"a thread is inside an op: {where}", "stacks", [rank])
+    elif any(frame.native for process in looked_at for thread in process.threads for frame in thread.frames):
         case.saw("no-operation", "no thread is inside an op", "native stacks", names(looked_at))
     else:
         case.needs("native stacks of all threads")

@@ -1,65 +1,75 @@
 """A step waits on a queue that nobody fills, because its queue runners were never started, or have ended.
 
-TensorFlow's queue operations wait without a thread: the step's caller waits for a notification, and no thread of the
-process is inside an operation. Only a reader that waits for a file name keeps a thread in `GetNextWorkLocked`. In a
-program that feeds its queues, Python threads run `QueueRunner._run`, or native ones `QueueRunner::Run`. What carries
-the cause: a local session waits, nothing runs, and there is no such thread.
+TensorFlow's queue operations wait without a thread: the step's caller waits for a notification, and no thread of
+the process is inside an operation. Only a reader that waits for a file name keeps a thread. In a program that feeds
+its queues, threads run queue runners. What carries the cause: a step waits, nothing runs, there is no such thread,
+and no other worker that could be waited for.
 """
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, stack_has, stack_mentions
-from diagnostics.analyze.thread_waits import short
+from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.model import Process, State, Thread
-
-_LOCAL_STEP = ("DirectSession::WaitForNotification",)
-_READER = ("ReaderBase::GetNextWorkLocked",)
-_AT_WORK = ("::Compute", "ExecutorState::Process", "IteratorGetNext", "DatasetIterator", "ReaderRead", "PyFunc")
-_NATIVE_RUNNER = ("QueueRunner::Run",)
-_DATASETS = ("DatasetBaseIterator", "PrefetchDataset", "ParallelMapDataset", "IteratorResource")
+from diagnostics.causes.observe import At, look_at_stillness, main_at, may_be_stuck, peers, threads_at
+from diagnostics.model import Process, Role, State
+from diagnostics.stacks.position import threads_with
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes)
+    return likeliest(_examine_process(process, facts) for process in peers(facts) if may_be_stuck(process))
 
 
-def _examine_process(process: Process) -> Case | None:
-    if process.state in (State.PROGRESSING, State.FINISHED):
-        return None
-    stepping = [thread for thread in process.threads if stack_has(thread, _LOCAL_STEP)]
-    if not stepping:
+def _examine_process(process: Process, facts: Facts) -> Case | None:
+    threads = threads_at(process)
+    runners = [at for at in threads if is_runner(at)]
+    stepping = [at for at in threads if at.position.has(Role.STEP) and at not in runners]
+    main = main_at(process)
+    if not stepping or main is None or main not in stepping:
         return None
     case = Case("tf-queue-not-started")
     where = [process.rank]
-    case.saw("waits", "a step in the process's own session waits to be notified of its end", "stacks", where)
-    others = [thread for thread in process.threads if thread not in stepping]
-    if readers := [thread for thread in others if stack_has(thread, _READER)]:
-        said = "a reader waits for the queue of file names to give it one"
-        case.saw("reader-waits", said, "stacks", where)
-        others = [thread for thread in others if thread not in readers]
-    if working := next((name for thread in others if (name := stack_mentions(thread, _AT_WORK))), ""):
-        case.saw("inside-operation", f"a thread is inside an operation: {working}", "stacks", where)
+    case.saw("waits", f"a step waits to be notified of its end: {stepping[0].where}", "stacks", where)
+    _look_at_ranks(case, process, facts, stepping[0])
+    others = [at for at in threads if at not in stepping]
+    if any(at.position.has(Role.QUEUE_GET) and at.position.has(Role.OPERATION) for at in others):
+        case.saw("reader-waits", "a reader waits for the queue of file names to give it one", "stacks", where)
+        others = [at for at in others if not at.position.has(Role.QUEUE_GET)]
+    if working := [at for at in others if at.position.has(Role.OPERATION, Role.CALLBACK)]:
+        case.saw("inside-operation", f"a thread is inside an operation: {working[0].where}", "stacks", where)
     else:
         case.saw("no-operation", "no thread is inside an operation: the step waits without one", "stacks", where)
-    if any(_is_runner(thread) for thread in others):
+    if runners:
         case.saw("runner", "a queue runner's thread is there", "stacks", where)
-    elif any(stack_mentions(thread, _DATASETS) for thread in others):
+    elif any(position.has(Role.INPUT_MAKE) for _, position in threads_with(process, Role.INPUT_MAKE, idle=True)):
         case.saw("dataset", "a Dataset's thread is there: its input is no queue", "stacks", where)
     else:
         case.saw("no-runner", "no thread runs a queue runner or a Dataset", "stacks", where)
-    if process.state is State.HUNG:
-        case.saw("hung", "it is silent for longer than its history allows", "recorder", where)
-    case.needs("which operation is pending: look in the graph for a dequeue or read that the step needs")
+    look_at_stillness(case, process, stepping)
+    case.needs("which operation is pending: look in the graph for a dequeue, an enqueue or a read that the step needs")
     return case
 
 
-def _is_runner(thread: Thread) -> bool:
-    python = any(
-        not frame.native and short(frame) == "_run" and frame.file.endswith("queue_runner_impl.py")
-        for frame in thread.frames
-    )
-    return python or stack_has(thread, _NATIVE_RUNNER)
+def is_runner(at: At) -> bool:
+    return at.position.has(Role.INPUT_MAKE) and at.position.has(Role.STEP)
+
+
+def _look_at_ranks(case: Case, process: Process, facts: Facts, step: At) -> None:
+    """A step in the process's own session has nobody else to wait for; one on servers may have."""
+    if step.position.operation != "RunStep":
+        return
+    workers = [other for other in peers(facts) if other is not process and not is_server(other.rank)]
+    gone = [other for other in facts.gone if other is not process]
+    if workers:
+        case.saw("other-workers", "other workers take part, for which it may wait", "processes", names(workers))
+    elif gone or facts.missing_ranks:
+        case.saw(
+            "server-gone", "a rank is gone, or was not looked at", "processes", [*names(gone), *facts.missing_ranks]
+        )
+    elif any(server.state in (State.HUNG, State.PROGRESSING) for server in facts.servers):
+        case.saw("server-busy", "a server is at work, or stands still itself", "samples", names(facts.servers))
+    if process.flight:
+        case.saw("recorded", "its recorder tells more of the step", "recorder", [process.rank])
 
 
 CAUSE = Cause(

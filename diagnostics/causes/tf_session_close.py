@@ -1,55 +1,41 @@
 """Closing a session, or resetting a cluster, waits for the answer of ranks that have left.
 
-The master of a session tells every rank that the session has seen that it ends, and waits until each has answered. A
-rank that has ended does not. What carries the cause: the stack is in Close or Reset, which take milliseconds, and
-nothing moved between two looks.
+The master of a session tells every rank that the session has seen that it ends, and waits until each has answered.
+A rank that has ended does not. What carries the cause: a thread closes a session, which takes milliseconds, and
+nothing moved between two samples.
 """
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts, names, stack_mentions
-from diagnostics.analyze.tf_steps import inside_operation
-from diagnostics.analyze.thread_waits import stood_still
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import Process, State, Thread
-
-_CLOSING = (
-    "Master::CloseSession", "GrpcSession::Close", "GrpcSession::Reset", "RemoteMaster::Reset", "Master::Reset",
-    "MasterSession::Close", "TF_CloseSession", "TF_Reset",
-)  # fmt: skip
+from diagnostics.causes.observe import At, look_at_stillness, may_be_stuck, threads_at
+from diagnostics.model import Role, WaitKind
 
 
 def examine(facts: Facts) -> Case | None:
-    closing = [(p, t, name) for p in facts.processes for t in p.threads if (name := stack_mentions(t, _CLOSING))]
-    closing = [(p, t, name) for p, t, name in closing if p.state is not State.FINISHED]
+    closing = [at for p in facts.processes if may_be_stuck(p) for at in threads_at(p) if _closes(at)]
     if not closing:
         return None
     case = Case("tf-session-close")
-    ranks = tuple(dict.fromkeys(process.rank for process, _, _ in closing))
-    case.saw("closing", f"is closing: {closing[0][2]}", "stacks", ranks)
-    if all(_still(process, thread) for process, thread, _ in closing):
-        case.saw(
-            "not-scheduled", "has not moved between two looks, and closing takes milliseconds", "two samples", ranks
-        )
-    else:
-        case.saw("moves", "moves, and may come to its end", "two samples", ranks)
+    ranks = tuple(dict.fromkeys(at.process.rank for at in closing))
+    case.saw("closing", f"is closing a session: {closing[0].where}", "stacks", ranks)
+    look_at_stillness(case, closing[0].process, closing[:1])
     left = [process for process in facts.gone if process.rank not in ranks]
     if left or facts.missing_ranks:
         who = (*names(left), *facts.missing_ranks)
-        case.saw("peer-left", "has left, and does not answer", "roll call", who)
+        case.saw("peer-left", "has left, and does not answer", "coverage", who)
     else:
         case.needs("which ranks of the cluster are still there: attach to all that its specification names")
-    busy = [(process, name) for process, _, _ in closing if (name := inside_operation(process))]
-    if busy:
-        said = f"a step is still inside an operation, which closing waits for: {busy[0][1]}"
-        case.saw("inside-operation", said, "stacks", [busy[0][0].rank])
-    if any(process.state is State.HUNG for process, _, _ in closing):
-        case.saw("hung", "it is silent for longer than its history allows", "recorder", ranks)
+    others = (one for at in closing for one in threads_at(at.process) if one not in closing)
+    if busy := next((one for one in others if one.position.has(Role.OPERATION)), None):
+        said = f"a step is still inside an operation, which closing waits for: {busy.where}"
+        case.saw("inside-operation", said, "stacks", [busy.process.rank])
     return case
 
 
-def _still(process: Process, thread: Thread) -> bool:
-    return bool(process.samples) and stood_still(process, thread.tid)
+def _closes(at: At) -> bool:
+    return at.position.has(Role.TEARDOWN) and at.position.waits is WaitKind.STEP
 
 
 CAUSE = Cause(

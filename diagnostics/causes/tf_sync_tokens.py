@@ -2,16 +2,16 @@
 
 `SyncReplicasOptimizer` has each worker give its gradient to accumulators on the servers and then take a token. The
 chief's queue runner takes as many gradients as there are replicas, applies them and puts the tokens. A worker that
-has run out of data gives none, so the runner and all other workers wait: without a thread, in RunStep. What carries the
-cause: the runner's thread, which TensorFlow calls QueueRunnerThread-dummy_queue-sync_token_q, waits in its step.
+has run out of data gives none, so the runner and all other workers wait: without a thread, in RunStep. What carries
+the cause: the runner's thread, which TensorFlow calls QueueRunnerThread-dummy_queue-sync_token_q, waits in its
+step.
 """
 
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, input_end, names
-from diagnostics.analyze.tf_steps import Roles, in_remote_step
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.causes.steps import look_at_others, look_at_sound_rest
+from diagnostics.causes.steps import Roles, look_at_others, look_at_sound_rest, remote_steps
 from diagnostics.model import Process
 
 _RUNNER = ("sync_token_q", "QueueRunnerThread-dummy_queue")
@@ -25,7 +25,7 @@ def examine(facts: Facts) -> Case | None:
     case = Case("tf-sync-tokens")
     said = "the thread that adds up the workers' gradients and hands out tokens waits in its step"
     case.saw("runner-waits", said, "thread names", names(adding_up))
-    stepping = [process for process in roles.clients if len(in_remote_step(process)) > (process in adding_up)]
+    stepping = [process for process in roles.clients if len(remote_steps(process)) > (process in adding_up)]
     if stepping:
         case.saw("waits", "waits in a step of its own", "stacks", names(stepping))
     if not look_at_others(case, [p for p in roles.others if p not in adding_up]):
@@ -36,8 +36,8 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _adds_up(process: Process) -> bool:
-    stepping = in_remote_step(process)
-    return any(t.tid in stepping and any(part in t.name for part in _RUNNER) for t in process.threads)
+    """TensorFlow 1 names the thread after the queue. Without names, it is a runner whose main thread steps as well."""
+    return any(any(part in at.thread.name for part in _RUNNER) for at in remote_steps(process))
 
 
 def _look_at_steps(case: Case, roles: Roles) -> None:

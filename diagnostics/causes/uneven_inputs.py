@@ -1,37 +1,39 @@
 """Ranks that have data left wait in a collective for ranks that have none.
 
-Every rank steps through its own share of the data, and each step has a collective. The rank with a batch more comes to
-one that the others never call. What carries the cause: some ranks stand in a collective, and others have left the
-loop: they have finished, or stand still outside of any collective, waiting for nothing that could be slow.
+Every rank steps through its own share of the data, and each step has a collective. The rank with a batch more comes
+to one that the others never call. What carries the cause: some ranks stand in a collective, and others have left
+the loop: they have finished, or stand still outside of any collective, waiting for nothing that could be slow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.collectives import collective_of
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.progress import is_server
 from diagnostics.causes.absent import look_at_absent
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import Process, State
+from diagnostics.causes.observe import peers, together
+from diagnostics.model import Process, Role, State
 
 
 def examine(facts: Facts) -> Case | None:
-    ranks = [p for p in facts.processes if not is_server(p.rank) and not p.rank.startswith("child/")]
-    inside = [process for process in ranks if collective_of(process)]
-    outside = [process for process in ranks if process not in inside]
-    if not inside or not outside or len({collective_of(process) for process in inside}) > 1:
+    inside = [(process, position) for process in peers(facts) if (position := together(process))]
+    waiting = [process for process, _ in inside]
+    outside = [process for process in peers(facts) if process not in waiting]
+    operations = {position.operation for _, position in inside}
+    if not inside or not outside or len(operations) > 1:
         return None
     case = Case("uneven-inputs")
-    said = f"waits in {collective_of(inside[0])} for the other ranks"
-    case.saw("waits", said, "stacks", names(inside))
-    if any(process.state in (State.PROGRESSING, State.SLOW) for process in inside):
-        case.saw("moves", "a rank in the collective moves", "two samples", names(inside))
-    if "barrier" in collective_of(inside[0]):
-        case.saw("barrier", "a barrier is no part of a step", "stacks", names(inside))
+    said = f"waits in {next(iter(operations)) or 'a collective'} for the other ranks"
+    case.saw("waits", said, "stacks", names(waiting))
+    if any(process.state in (State.PROGRESSING, State.SLOW) for process in waiting):
+        case.saw("moves", "a rank in the collective moves", "samples", names(waiting))
+    if any(position.has(Role.BARRIER) for _, position in inside):
+        case.saw("barrier", "a barrier is no part of a step", "stacks", names(waiting))
+    if any(position.has(Role.TEARDOWN) for _, position in inside):
+        case.saw("tears-down", "it tears down, and makes no step", "stacks", names(waiting))
     look_at_absent(case, outside)
-    _look_at_steps(case, inside, outside)
+    _look_at_steps(case, waiting, outside)
     return case
 
 

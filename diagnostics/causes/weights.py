@@ -1,7 +1,8 @@
 """Every weight of every cause, with where it comes from.
 
-Natural log odds: 1 makes a cause 2.7 times as likely against all else, -1 so many times less likely. `prior` is what is
-known when there is reason to look at all. Above zero an observation supports the cause, below it speaks against it.
+Natural log odds: 1 makes a cause 2.7 times as likely against all else, -1 so many times less likely. `prior` is
+what is known when there is reason to look at all. Above zero an observation supports the cause, below it speaks
+against it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Weight(Record, frozen=True):
 ZOO, FAULTS, REPORTS, JUDGEMENT = Origin.ZOO, Origin.FAULTS, Origin.REPORTS, Origin.JUDGEMENT
 
 _GROUPS = {
-    "stillness": {"hung", "not-scheduled", "nothing-moved", "still", "ran", "moves", "moved"},
+    "stillness": {"hung", "not-scheduled", "nothing-moved", "ran", "moves", "moved", "dumped"},
     "absent": {"absent-rests", "worker-rests", "absent-finished", "worker-finished"},
 }
 
@@ -47,112 +48,117 @@ def _of(cause: str, origin: Origin, **values: float) -> Iterator[Weight]:
 
 
 WEIGHTS = (
-    *_of(
-        "*", ZOO,
-        absent_rests=1.9, absent_dead=-2, absent_elsewhere=-2.2, absent_finished=3, worker_finished=1.3,
-        worker_rests=0.9, worker_gone=-2.5, worker_moves=-4, worker_elsewhere=-2, inside_operation=-3,
-        unsound=-5, data_on_its_way=-2.5, servers_sound=0.6,
-    ),
-    *_of(
-        "callback-deadlock", ZOO,
-        prior=-1.5, callback_waits_for_lock=1, caller_waits=0.5, not_scheduled=0.5, other_thread=-1,
-        no_other_thread=1, ran=-1.5,
-    ),
-    *_of(
-        "collective-mismatch", ZOO,
-        prior=-2, stacks_differ=3.3, behind=1.5, moves=-3, numbers_differ=4.5, nothing_moved=0.7, called_at=0,
-    ),
-    *_of(
-        "condition-lost-wakeup", ZOO,
-        prior=-2, waits=0.5, other_thread=-2, all_wait_inside=2.5, by_design=-2.5, hung=1, not_scheduled=0.3,
-    ),
-    *_of(
-        "dataloader-worker-killed", ZOO,
-        prior=-2, waits=0.5, hung=1, worker_busy=-3, worker_ended=1, workers_idle=2.5, no_worker=3,
-    ),
-    *_of("filesystem-stall", ZOO, prior=-1.5, waits=3, no_rank_hangs=-2, hung=1, state_d=0.3),
-    *_of(
-        "fork-with-threads", ZOO,
-        prior=-1.5, only_thread=1.5, other_threads=-1, not_scheduled=0.8, forked=1.5, parent_has_threads=0.7,
-        same_program=1,
-    ),
+    *_of("*", ZOO, hung=1, not_scheduled=0.6, nothing_moved=0.7, moves=-3),
+    *_of("*", JUDGEMENT, ran=-1.5, dumped=0.5),
+    *_of("*", ZOO, absent_rests=1.9, absent_dead=-2, absent_elsewhere=-2.2, absent_finished=3),
+    *_of("*", ZOO, worker_finished=1.3, worker_rests=0.9, worker_gone=-2.5, worker_moves=-4, worker_elsewhere=-2),
+    *_of("*", ZOO, inside_operation=-3, unsound=-5, data_on_its_way=-2.5, servers_sound=0.6),
+    *_of("callback-deadlock", ZOO, prior=-1.5, callback_waits_for_lock=1, caller_waits=0.5),
+    *_of("callback-deadlock", ZOO, other_thread=-1, no_other_thread=1),
+    *_of("collective-mismatch", ZOO, prior=-2, stacks_differ=3.3, behind=1.5, numbers_differ=4.5, called_at=0),
+    *_of("collective-mismatch", REPORTS, waits_apart=2.2, groups_differ=-3, tears_down=-1.5),
+    *_of("condition-lost-wakeup", ZOO, prior=-2, waits=0.5, other_thread=-2, all_wait_inside=2.5, by_design=-2.5),
+    *_of("condition-lost-wakeup", REPORTS, pool_waits_for_itself=-2, pool_elsewhere=-2, tears_down=-1),
+    *_of("dataloader-worker-killed", ZOO, prior=-2, waits=0.5, worker_busy=-3, worker_ended=1, workers_idle=2.5),
+    *_of("dataloader-worker-killed", ZOO, no_worker=3),
+    *_of("dataloader-worker-killed", JUDGEMENT, other_child=-1),
+    *_of("device-or-driver", REPORTS, prior=-1.2, waits=1.5, alone=0.5, others_in_collective=-1.5, holds_gil=-1.5),
+    *_of("device-or-driver", REPORTS, kernel_does_not_end=1.5, device_waits=1, gone=5, slowed=0, works=-3, hung=0.8),
+    *_of("event-loop-asleep", JUDGEMENT, prior=-1.5, sleeps=0.5, other_thread=-1.5, connected=-1.5, child=-1),
+    *_of("event-loop-asleep", JUDGEMENT, nobody_outside=2),
+    *_of("executor-waits-for-itself", REPORTS, prior=-1.5, tasks_wait=1.5, no_worker_free=2, worker_free=-2),
+    *_of("executor-waits-for-itself", REPORTS, task_works=-2.5),
+    *_of("file-lock-held", JUDGEMENT, prior=-0.5, waits=1.5, holder_still=0.7, holder_moves=-3),
+    *_of("filesystem-stall", ZOO, prior=-1.5, waits=3, no_rank_hangs=-2, state_d=0.3),
+    *_of("filesystem-stall", REPORTS, waits_in_kernel=2),
+    *_of("fork-with-threads", ZOO, prior=-1.5, only_thread=1.5, other_threads=-1, forked=1.5, same_program=1),
+    *_of("fork-with-threads", ZOO, parent_has_threads=0.7, not_scheduled=0.8),
+    *_of("fork-with-threads", REPORTS, owner_gone=1.5),
     *_of("frozen", FAULTS, prior=-1, frozen=4, stopped=4, unread=0.5),
-    *_of("gil-held", ZOO, prior=-1.5, starved=1, holder_waits=2, holder_elsewhere=0.3, moved=-3, nothing_moved=1),
+    *_of("gil-held", ZOO, prior=-1.5, starved=1, holder_waits=2, holder_may_wait=1.2, holder_elsewhere=0.3, moved=-3),
+    *_of("gil-held", ZOO, nothing_moved=1),
+    *_of("gil-held", REPORTS, holder_in_driver=2),
+    *_of("group-order", REPORTS, prior=-1, crossed=3.5, at=0),
+    *_of("helper-process-dead", REPORTS, prior=-1.5, waits=0.5, helper_ended=1, ended_badly=0.7, helper_left=-1),
+    *_of("helper-process-dead", REPORTS, nobody_else=1.8),
     *_of(
-        "input-stall", ZOO,
-        prior=-2, asks=0.7, source_waits=0.7, not_scheduled=0.3, hung=2, opens=2, other_thread=-0.5,
-        no_other_thread=2,
+        "input-stall", ZOO, prior=-2, asks=0.7, source_waits=0.7, opens=2, other_thread=-0.5, no_other_thread=2, hung=2
     ),
+    *_of("input-stall", REPORTS, nobody_writes=2, sleeps=-0.3, outside=0.3),
+    *_of("livelock", REPORTS, prior=-1.2, busy=1.5, polls=0.7, own_code=0.3),
+    *_of("lock-order", ZOO, prior=0, places_differ=1, one_place=-2, other_busy=-0.9, other_waits=-0.4),
+    *_of("lock-order", ZOO, no_other_thread=1, not_scheduled=0.8),
+    *_of("lock-order", REPORTS, circle=3.5, owner_gone=-4, held_elsewhere=-2),
+    *_of("lock-owner-gone", REPORTS, prior=-1, owner_gone=3, forked=-3),
     *_of(
-        "lock-order", ZOO,
-        prior=0, places_differ=1, one_place=-2, not_scheduled=0.8, other_busy=-0.9, ran=-1.5,
-        other_waits=-0.4, no_other_thread=1,
+        "lock-taken-again", REPORTS, prior=-1.5, waits=0.5, owner_itself=3.5, owner_other=-2, interrupted=2, forked=-3
     ),
-    *_of(
-        "network-partition", FAULTS,
-        prior=-1.5, lost=3, both_ways=0, others_reached=0.5, both_alive=1, gone=-4,
-    ),
+    *_of("lock-taken-again", REPORTS, other_thread=-1.5, unread=-1, no_other_thread=1.2),
+    *_of("network-partition", FAULTS, prior=-1.5, lost=3, both_ways=0, others_reached=0.5, both_alive=1, gone=-4),
     *_of("out-of-memory", FAULTS, prior=-1, ended=5, sigkill=0.5, counted=1.5),
+    *_of("outside-silent", REPORTS, prior=-1.5, reads=0.5, opens=1.5, from_outside=0.7, from_known=-2),
+    *_of("peer-dead", FAULTS, prior=-1, gone=2.5, out_of_memory=-4, others_followed=0.5, left_behind=0.3),
+    *_of("peer-dead", FAULTS, others_go_on=-3, last_words=0, lost_a_peer=-2.5, ended_by_signal=3.5),
+    *_of("peer-dead", FAULTS, ended_with_status=2),
+    *_of("peer-startup", ZOO, prior=-1.5, missing=1.5, log_names=2, asks=0.7, no_step_yet=2, connects_in_vain=0.5),
+    *_of("peer-startup", ZOO, another_missing=-1, trained_before=-3, unconnected=1),
+    *_of("peer-startup", REPORTS, all_wait=1, elsewhere=-1.5, dead=-2),
+    *_of("pipe-circle", REPORTS, prior=-1, waits=1.5, both_write=1.5, both_read=0.7, one_reads=-0.5),
     *_of(
-        "peer-dead", FAULTS,
-        prior=-1, gone=2.5, out_of_memory=-4, others_followed=0.5, left_behind=0.3, others_go_on=-3,
-        last_words=0, lost_a_peer=-2.5, ended_by_signal=3.5, ended_with_status=2,
+        "pool-task-lost",
+        REPORTS,
+        prior=-1.5,
+        waits=0.5,
+        workers_idle=2,
+        worker_busy=-4,
+        worker_ended=1,
+        worker_replaced=1,
     ),
+    *_of("queue-not-drained", REPORTS, prior=-1.5, parent_joins=0.7, child_leaves=1.5, feeder_writes=2),
     *_of(
-        "peer-startup", ZOO,
-        prior=-1.5, missing=1.5, log_names=2, asks=0.7, no_step_yet=2, connects_in_vain=0.5,
-        another_missing=-1, trained_before=-3, unconnected=1,
+        "rank-elsewhere",
+        REPORTS,
+        prior=-1.2,
+        waits=0.8,
+        absent=0.3,
+        few=0.3,
+        absent_moves=-3,
+        absent_waits=0.3,
+        hung=0.5,
     ),
     *_of("slow", FAULTS, prior=0, slow=1, gone=-3, far=0.5, lossy=0.3, backlog=0.3, shaped=0.3),
+    *_of("stale-lock-file", REPORTS, prior=-1, waits=1, nobody_has_it=2, held=-3, hung=0.7),
     *_of("subprocess-pipe-full", ZOO, prior=-2, parent_waits=1, child_in_pipe=3.5, child_writes=0.7),
-    *_of("teardown", ZOO, prior=-2, waits=1, moves=-3, not_done=-1, done=0.7, absent_finished=2.5),
-    *_of(
-        "tf-barrier-short", ZOO,
-        prior=-2.5, waits=0, all_wait=1.2, at_end=-3, in_barrier=3, called_from=1.5, waits_elsewhere=-1,
-        alone=-2,
-    ),
-    *_of(
-        "tf-chief-left-first", ZOO,
-        prior=-2, asks=1.2, trained_before=1.2, chief_silent=1.5, chief_finished=1.5, dead=-2.5,
-        other_silent=-1,
-    ),
-    *_of(
-        "tf-coordinator-worker-lost", ZOO,
-        prior=-2, waits_for_failed=2, program_waits=0.7, workers_left=-2, no_worker_left=1, hung=1,
-    ),
-    *_of(
-        "tf-data-autotune-pause", ZOO,
-        prior=-1, ends_iterator=2, autotuner_sleeps=1.5, moves=-1.5, too_long=-5, nothing_moved=0.5,
-    ),
-    *_of(
-        "tf-inter-op-pool-exhausted", ZOO,
-        prior=-2.5, inside_operation=2, holds_thread=1, pool_works=-3, pool_idle=1, steps_begun=1,
-        one_step=-1.5, hung=0.5,
-    ),
-    *_of(
-        "tf-late-recv-after-abort", ZOO,
-        prior=-5.2, waits=0, client_stopped=-6, proven=8, input_ended=3.3, input_not_ended=-2, one_server=-3,
-        server_unseen=-1, data_on_its_way=-2.5, not_connected=-3, connections_sound=1, inside_operation=-4,
-        did_not_run=0.5, refuted=-8, servers=0.3, server_gone=-4, both_windows=1, no_operation=0.5,
-        server_hangs=-4, narrow_window=-0.5, windows_closed=-2.5, servers_idle=2, servers_serve=1.5,
-        server_busy=-1,
-    ),
-    *_of(
-        "tf-queue-not-started", ZOO,
-        prior=-1.5, waits=0.7, reader_waits=1.5, inside_operation=-3, no_operation=1, runner=-1.5, hung=0.5,
-        dataset=-1.5, no_runner=1,
-    ),
-    *_of(
-        "tf-session-close", ZOO,
-        prior=-2, closing=1.5, not_scheduled=1.5, moves=-2, peer_left=1.5, inside_operation=-1.5, hung=0.5,
-    ),
-    *_of(
-        "tf-sync-tokens", ZOO,
-        prior=-2.5, runner_waits=2.2, waits=0.5, steps_alike=1, at_end=-1, worker_finished=2, worker_rests=1.4,
-    ),
+    *_of("subprocess-pipe-full", REPORTS, parent_has_end=0.7),
+    *_of("teardown", ZOO, prior=-2, waits=1, not_done=-1, done=0.7, absent_finished=2.5),
+    *_of("teardown", REPORTS, tears_down=1.9, awaited=0.3, awaited_locked=-1.5, pool=-1.5),
+    *_of("tf-barrier-short", ZOO, prior=-2.5, waits=0, all_wait=1.2, at_end=-3, in_barrier=3, called_from=1.5),
+    *_of("tf-barrier-short", ZOO, waits_elsewhere=-1, alone=-2),
+    *_of("tf-chief-left-first", ZOO, prior=-2, asks=1.2, trained_before=1.2, chief_silent=1.5, chief_finished=1.5),
+    *_of("tf-chief-left-first", ZOO, dead=-2.5, other_silent=-1),
+    *_of("tf-coordinator-worker-lost", ZOO, prior=-2, waits_for_failed=2, program_waits=0.7, workers_left=-2),
+    *_of("tf-coordinator-worker-lost", ZOO, no_worker_left=1),
+    *_of("tf-data-autotune-pause", ZOO, prior=-1, ends_iterator=2, autotuner_sleeps=1.5, moves=-1.5, too_long=-5),
+    *_of("tf-inter-op-pool-exhausted", ZOO, prior=-2.5, several_inside=2, one_inside=0.3, holds_thread=1),
+    *_of("tf-inter-op-pool-exhausted", ZOO, pool_works=-3, pool_idle=1, steps_begun=1, one_step=-1.5, hung=0.5),
+    *_of("tf-late-recv-after-abort", ZOO, prior=-5.2, waits=0, client_stopped=-6, proven=8, input_ended=3.3),
+    *_of("tf-late-recv-after-abort", ZOO, input_not_ended=-2, one_server=-3, server_unseen=-1, not_connected=-3),
+    *_of("tf-late-recv-after-abort", ZOO, connections_sound=1, inside_operation=-4, did_not_run=0.5, refuted=-8),
+    *_of("tf-late-recv-after-abort", ZOO, servers=0.3, server_gone=-4, both_windows=1, no_operation=0.5),
+    *_of("tf-late-recv-after-abort", ZOO, server_hangs=-4, narrow_window=-0.5, windows_closed=-2.5, servers_idle=2),
+    *_of("tf-late-recv-after-abort", ZOO, servers_serve=1.5, server_busy=-1),
+    *_of("tf-queue-full", REPORTS, prior=-1.5, feeder_waits=1.2, main_joins=1.2, runner=0.3),
+    *_of("tf-queue-not-started", ZOO, prior=-1.5, waits=0.7, reader_waits=1.5, no_operation=1, runner=-1.5),
+    *_of("tf-queue-not-started", ZOO, dataset=-1.5, no_runner=1, hung=0.5, not_scheduled=0.2),
+    *_of("tf-queue-not-started", REPORTS, other_workers=-3, server_gone=-4, server_busy=-3, recorded=-1.5),
+    *_of("tf-session-close", ZOO, prior=-2, closing=1.5, not_scheduled=1.5, moves=-2, peer_left=1.5, hung=1.5),
+    *_of("tf-session-close", ZOO, inside_operation=-1.5),
+    *_of("tf-sync-tokens", ZOO, prior=-2.5, runner_waits=2.2, waits=0.5, steps_alike=1, at_end=-1),
+    *_of("tf-sync-tokens", ZOO, worker_finished=2, worker_rests=1.4),
     *_of("throttled", FAULTS, prior=-1.5, throttled=2, slow=1.5, hung=-3),
-    *_of("uneven-inputs", ZOO, prior=-2, waits=0.8, moves=-3, barrier=-1.5, one_step_more=1.5),
-)  # fmt: skip
+    *_of("uneven-inputs", ZOO, prior=-2, waits=0.8, barrier=-1.5, one_step_more=1.5),
+    *_of("uneven-inputs", JUDGEMENT, tears_down=-1.5),
+)
 
 _TABLE: Mapping[tuple[str, str], Weight] = {(weight.cause, weight.observation): weight for weight in WEIGHTS}
 

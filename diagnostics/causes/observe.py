@@ -1,0 +1,179 @@
+"""What causes ask of positions, asked once and in one place. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.progress import is_server
+from diagnostics.analyze.thread_waits import stood_still
+from diagnostics.causes.base import Case
+from diagnostics.model import BlockingCall, Position, Process, Role, State, Thread, WaitKind
+from diagnostics.model import rank as identity
+from diagnostics.stacks.position import is_idle, main_position, pairs
+
+INSIDE = (WaitKind.CONDITION, WaitKind.JOIN)
+"""Waits that only another thread of the same process ends."""
+OUTSIDE = (
+    WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE, WaitKind.CHILD, WaitKind.TERMINAL, WaitKind.WORLD, WaitKind.SIGNAL,
+)  # fmt: skip
+"""Waits that something outside of the process ends."""
+TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
+"""What a rank does with others."""
+_ENDED = (State.FINISHED, State.DEAD, State.UNREACHABLE)
+_LEAVES = (State.PROGRESSING, State.IDLE, *_ENDED)
+
+
+class At(NamedTuple):
+    """A thread of a process with its position."""
+
+    process: Process
+    thread: Thread
+    position: Position
+
+    @property
+    def where(self) -> str:
+        """`step (train.py:31)`, or what it does where no place is known."""
+        return place(self.position)
+
+    @property
+    def forever(self) -> bool:
+        """It waits without a limit."""
+        return not self.position.limited and self.position.waits is not WaitKind.NOTHING
+
+
+def place(position: Position | None) -> str:
+    """`step (train.py:31), in all_reduce`, as far as it is known."""
+    if position is None:
+        return "a place that its stack does not tell"
+    known = [position.place, position.operation and f"in {position.operation}"]
+    return ", ".join(filter(None, known)) or position.waits.value
+
+
+def may_be_stuck(process: Process) -> bool:
+    return process.state not in _LEAVES
+
+
+def threads_at(process: Process) -> tuple[At, ...]:
+    """Its threads but for those that are idle by nature or have no stack."""
+    return tuple(
+        At(process, thread, position)
+        for thread, position in pairs(process)
+        if not is_idle(position) and (thread.frames or position.waits is not WaitKind.UNKNOWN)
+    )
+
+
+def unread_threads(process: Process) -> int:
+    """Threads of which no stack is known."""
+    seen = {thread.tid for thread in process.threads if thread.frames}
+    known = {thread.tid for thread in process.threads} | tids_of(process)
+    return len(known - seen)
+
+
+def tids_of(process: Process) -> set[int]:
+    return {thread.tid for thread in process.samples[-1].threads} if process.samples else set()
+
+
+def only_thread(process: Process) -> bool:
+    """Whether the process has one thread, as far as is known."""
+    return len(process.threads) == 1 and len(tids_of(process)) <= 1
+
+
+def main_at(process: Process) -> At | None:
+    """Where the process stands."""
+    position = main_position(process)
+    return next((At(process, t, p) for t, p in pairs(process) if p is position), None) if position else None
+
+
+def is_python(at: At) -> bool:
+    return any(not frame.native for frame in at.thread.frames)
+
+
+def call_of(process: Process, tid: int) -> BlockingCall | None:
+    return next((call for call in process.blocking_calls if call.tid == tid), None)
+
+
+def children_of(process: Process, facts: Facts) -> tuple[Process, ...]:
+    """Processes that it started, as far as they were looked at."""
+    return tuple(
+        other
+        for other in facts.processes
+        if other is not process
+        and (
+            (0 < process.pid == other.parent and other.host == process.host)
+            or ((who := identity.parse(other.rank)).is_child and who.parent == process.rank)
+        )
+    )
+
+
+def parent_of(process: Process, facts: Facts) -> Process | None:
+    return next((other for other in facts.processes if process in children_of(other, facts)), None)
+
+
+def has_ended(process: Process) -> bool:
+    """Whether it is no more, or only its entry is left."""
+    letters = {thread.state for thread in process.samples[-1].threads} if process.samples else set()
+    return process.exit_status is not None or process.state in _ENDED or (bool(letters) and letters <= {"Z", "X"})
+
+
+def is_forked(process: Process, facts: Facts) -> bool:
+    """Whether it goes on with a copy of its parent's memory, and did not start a program."""
+    parent = parent_of(process, facts)
+    return any(position.has(Role.FORKED) for _, position in pairs(process)) or bool(
+        parent and process.command and process.command == parent.command
+    )
+
+
+def peers(facts: Facts) -> tuple[Process, ...]:
+    """The processes that make steps together: no servers, helpers, or launchers."""
+    return tuple(process for process in facts.processes if _takes_part(process, facts))
+
+
+def _takes_part(process: Process, facts: Facts) -> bool:
+    if is_server(process.rank) or identity.parse(process.rank).is_child:
+        return False
+    main = main_position(process)
+    if main is None:
+        return True
+    launches = main.has(Role.SPAWN) and bool(children_of(process, facts))
+    return not (launches or (main.has(Role.SERVE) and not main.has(*TOGETHER)))
+
+
+def together(process: Process) -> Position | None:
+    """The position in which it waits for other ranks in a collective; None where it is in none."""
+    main = main_position(process)
+    if main and main.has(Role.COLLECTIVE):
+        return main
+    found = (at.position for at in threads_at(process) if at.position.has(Role.COLLECTIVE))
+    return next(found, None) if main is None or main.waits in (*INSIDE, WaitKind.UNKNOWN) else None
+
+
+def rests(process: Process) -> bool:
+    """Whether it stands still with nothing of its own to wait for: on an event, for a thread's end, tearing down."""
+    main = main_position(process)
+    if main is None or main.has(*TOGETHER, Role.INPUT_NEXT, Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT):
+        return False
+    still = bool(process.samples) and stood_still(process, main.tid)
+    return still and (main.has(Role.TEARDOWN) or main.waits in INSIDE)
+
+
+def look_at_stillness(case: Case, process: Process, ats: Iterable[At] = ()) -> None:
+    """Whether it hangs, or at least these threads of it did not run between two samples."""
+    ats = tuple(ats)
+    if process.state is State.HUNG:
+        case.saw("hung", process.state_why or "it hangs", "samples", [process.rank])
+    elif len(process.samples) > 1:
+        if all(stood_still(process, at.thread.tid) for at in ats):
+            case.saw("not-scheduled", "was not scheduled between two samples", "samples", [process.rank])
+        elif process.state is not State.UNKNOWN or any(at.forever for at in ats):
+            case.saw("ran", "ran between two samples", "samples", [process.rank])
+    elif process.threads:
+        case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", [process.rank])
+        case.needs("a second sample: attach to the process, or take the dump again after a minute")
+
+
+def places(ats: Sequence[At]) -> str:
+    """The first few of the places, each once."""
+    known = list(dict.fromkeys(at.where for at in ats))
+    return "; ".join(known[:4]) + (f" and {len(known) - 4} more" if len(known) > 4 else "")

@@ -1,0 +1,67 @@
+"""A parent joins a child that cannot end before somebody takes what it has put into a queue.
+
+A process that has put items into a queue of multiprocessing waits at its end until its feeder thread has written
+all of them into the pipe, which holds 64 KiB. What carries the cause: the parent waits for the child's end, and the
+child is on its way out with a thread that writes into a full pipe.
+"""
+
+from __future__ import annotations
+
+from diagnostics.analyze.facts import Facts
+from diagnostics.causes.base import Case, Cause, Remedy, likeliest
+from diagnostics.causes.observe import At, children_of, look_at_stillness, main_at, may_be_stuck, threads_at
+from diagnostics.causes.pipes import writes_to_pipe
+from diagnostics.model import Process, Role, WaitKind
+from diagnostics.stacks.position import pairs
+
+
+def examine(facts: Facts) -> Case | None:
+    return likeliest(
+        _examine_pair(parent, child)
+        for parent in facts.processes
+        if may_be_stuck(parent)
+        for child in children_of(parent, facts)
+    )
+
+
+def _examine_pair(parent: Process, child: Process) -> Case | None:
+    joining = [at for at in threads_at(parent) if at.position.waits is WaitKind.CHILD and at.forever]
+    main = main_at(child)
+    leaving = main is not None and main.position.has(Role.TEARDOWN) and main.position.waits is WaitKind.JOIN
+    if not joining or main is None or not leaving:
+        return None
+    case = Case("queue-not-drained")
+    case.saw("parent-joins", f"{parent.rank} waits for a child's end: {joining[0].where}", "stacks", [parent.rank])
+    said = f"that child is on its way out, and waits for a thread of its own: {main.where}"
+    case.saw("child-leaves", said, "stacks", [child.rank])
+    if any(writes_to_pipe(At(child, thread, position)) for thread, position in pairs(child)):
+        case.saw("feeder-writes", "a thread of it writes into a pipe that is full", "kernel, stacks", [child.rank])
+    else:
+        case.needs("whether a thread of the child waits in write(): the child's native stacks, or its /proc/PID/wchan")
+    look_at_stillness(case, child, [main])
+    return case
+
+
+CAUSE = Cause(
+    id="queue-not-drained",
+    family="pipe-full",
+    title="A parent joins a child that waits for somebody to take what it has put into a queue",
+    examine=examine,
+    not_to_be_confused_with=(
+        "A child that is still at work, and is not on its way out, only takes long. A pipe of the child's output that "
+        "nobody reads is `subprocess-pipe-full`."
+    ),
+    versions="multiprocessing.Queue and JoinableQueue of any CPython release",
+    remedies=(
+        Remedy("drain-then-join", "Take all items from the queue before join()"),
+        Remedy("cancel-join-thread", "Or give them up: queue.cancel_join_thread() in the child"),
+        Remedy("use-manager", "Or use a queue of multiprocessing.Manager(), which needs no feeder thread"),
+    ),
+    references=("https://docs.python.org/3/library/multiprocessing.html#joining-processes-that-use-queues",),
+    search_for=(
+        "    join (multiprocessing/process.py:149)",
+        "    _finalize_join (multiprocessing/queues.py:213)",
+        "    _exit_function (multiprocessing/util.py:360)",
+        "    _feed (multiprocessing/queues.py:259)",
+    ),
+)

@@ -1,0 +1,80 @@
+"""Ranks wait in a collective for a rank that stands somewhere else, for a reason that is not known.
+
+This is where to look, not why. What carries the cause: some ranks wait for others, and the rest, which should be
+with them, stand at places of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.analyze.facts import Facts, names
+from diagnostics.causes.base import Case, Cause, Remedy
+from diagnostics.causes.observe import OUTSIDE, At, main_at, peers
+from diagnostics.model import Process, Role, State, WaitKind
+
+_WITH_OTHERS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS)
+_GONE = (State.DEAD, State.UNREACHABLE, State.FINISHED)
+
+
+def examine(facts: Facts) -> Case | None:
+    standing = [(process, main) for process in peers(facts) if (main := main_at(process))]
+    inside = [(process, main) for process, main in standing if main.position.has(*_WITH_OTHERS)]
+    absent = [(p, main) for p, main in standing if not main.position.has(*_WITH_OTHERS) and p.state not in _GONE]
+    if not inside or not absent:
+        return None
+    case = Case("rank-elsewhere")
+    case.title = f"{_listed(inside)} wait for {_listed(absent[:4])}, which stands in {absent[0][1].where}"
+    said = f"waits for other ranks: {inside[0][1].where}"
+    case.saw("waits", said, "stacks", names(process for process, _ in inside))
+    for process, main in absent[:4]:
+        waits = main.position.waits_for or main.position.waits.value
+        case.saw("absent", f"has not come: it stands in {main.where}, and waits for {waits}", "stacks", [process.rank])
+    if len(absent) <= len(inside):
+        case.saw("few", f"{len(absent)} of {len(absent) + len(inside)} ranks are elsewhere", "stacks")
+    _look_at_movement(case, inside, absent)
+    return case
+
+
+def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: Sequence[tuple[Process, At]]) -> None:
+    moving = [process for process, _ in absent if process.state in (State.PROGRESSING, State.SLOW)]
+    if moving:
+        case.saw("absent-moves", "it moves, and may still come", "samples", names(moving))
+    elif all(main.position.waits in (*OUTSIDE, WaitKind.TIME, WaitKind.LOCK) for _, main in absent):
+        case.saw("absent-waits", "it waits for something of its own", "stacks", names(p for p, _ in absent))
+    if any(process.state is State.PROGRESSING for process, _ in inside):
+        case.saw("moves", "a rank that waits moves", "samples", names(p for p, _ in inside))
+    elif hung := [process for process, _ in (*inside, *absent) if process.state is State.HUNG]:
+        case.saw("hung", hung[0].state_why or "it hangs", "samples", names(hung))
+    elif not any(process.samples for process, _ in inside):
+        case.saw("dumped", "somebody took dumps of them, as is done of what hangs", "dump", names(p for p, _ in inside))
+
+
+def _listed(found: Sequence[tuple[Process, At]]) -> str:
+    shown = ", ".join(process.rank for process, _ in found[:4])
+    return shown + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+
+
+CAUSE = Cause(
+    id="rank-elsewhere",
+    family="rank-elsewhere",
+    title="Ranks wait in a collective for a rank that stands somewhere else",
+    examine=examine,
+    not_to_be_confused_with=(
+        "A rank that evaluates, saves or compiles is elsewhere for a while, and comes. Where the reason is known "
+        "(a lock, its input, a dead helper), that is the cause, and this its effect."
+    ),
+    versions="any",
+    remedies=(
+        Remedy(
+            "look-at-rank", "Look at the rank that has not come: the report says where it stands and what it waits for"
+        ),
+        Remedy(
+            "short-timeout",
+            "Give groups a timeout (init_process_group(timeout=...)): the job then ends, and says where",
+        ),
+        Remedy("same-branches", "Let every rank take the same branches between two collectives"),
+    ),
+    references=("https://pytorch.org/docs/stable/distributed.html#monitored-barrier",),
+    search_for=("    all_reduce (torch/distributed/distributed_c10d.py)", "    recv_into (ssl.py:1165)"),
+)
