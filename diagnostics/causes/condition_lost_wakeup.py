@@ -7,7 +7,7 @@ without a timeout, and none for anything outside of the process. Then only a sig
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
     INSIDE,
@@ -19,6 +19,7 @@ from diagnostics.causes.observe import (
     main_at,
     may_be_stuck,
     only_thread,
+    peers,
     threads_at,
     unread_threads,
 )
@@ -63,8 +64,17 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if process.state is not State.HUNG and _sleeps_by_design(process, threads):
         said = "the main thread waits on an event, as programs do that have done their work or end by a signal"
         case.saw("by-design", said, "stacks", where)
+    others = [other for other in peers(facts) if other is not process and _waits_for_peers(other)]
+    if others and process in peers(facts):
+        said = "other ranks wait for ranks: what holds the job up may lie between them"
+        case.saw("others-wait-for-ranks", said, "stacks", names(others))
     look_at_stillness(case, process, waiting)
     return case
+
+
+def _waits_for_peers(process: Process) -> bool:
+    main = main_at(process)
+    return main is not None and main.position.has(*TOGETHER)
 
 
 def _has_workers(process: Process) -> bool:

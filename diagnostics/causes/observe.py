@@ -83,7 +83,7 @@ def only_thread(process: Process) -> bool:
 def main_at(process: Process) -> At | None:
     """Where the process stands."""
     position = main_position(process)
-    return next((At(process, t, p) for t, p in pairs(process) if p is position), None) if position else None
+    return next((At(process, t, p) for t, p in pairs(process) if p == position), None) if position else None
 
 
 def is_python(at: At) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.job import waits_for_autotuner
 from diagnostics.causes.absent import look_at_absent
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
@@ -73,6 +74,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     main = main_at(process)
     if main is None or not main.position.has(Role.TEARDOWN) or main.position.waits not in _HERE:
         return None
+    if waits_for_autotuner(process):
+        return None  # the end of an iterator, not of the program
     case = Case("teardown")
     where = [process.rank]
     case.title = f"{process.rank} is on its way out, and waits there: {main.where}"

@@ -15,6 +15,8 @@ from diagnostics.causes.observe import At, look_at_stillness, main_at, may_be_st
 from diagnostics.model import Process, Role, State
 from diagnostics.stacks.position import threads_with
 
+_READER = "Reader.read"
+
 
 def examine(facts: Facts) -> Case | None:
     return likeliest(_examine_process(process, facts) for process in peers(facts) if may_be_stuck(process))
@@ -32,9 +34,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case.saw("waits", f"a step waits to be notified of its end: {stepping[0].where}", "stacks", where)
     _look_at_ranks(case, process, facts, stepping[0])
     others = [at for at in threads if at not in stepping]
-    if any(at.position.has(Role.QUEUE_GET) and at.position.has(Role.OPERATION) for at in others):
+    if readers := [at for at in others if at.position.operation == _READER]:
         case.saw("reader-waits", "a reader waits for the queue of file names to give it one", "stacks", where)
-        others = [at for at in others if not at.position.has(Role.QUEUE_GET)]
+        others = [at for at in others if at not in readers]
     if working := [at for at in others if at.position.has(Role.OPERATION, Role.CALLBACK)]:
         case.saw("inside-operation", f"a thread is inside an operation: {working[0].where}", "stacks", where)
     else:
@@ -68,6 +70,9 @@ def _look_at_ranks(case: Case, process: Process, facts: Facts, step: At) -> None
         )
     elif any(server.state in (State.HUNG, State.PROGRESSING) for server in facts.servers):
         case.saw("server-busy", "a server is at work, or stands still itself", "samples", names(facts.servers))
+    case.saw("on-servers", "the step is one on servers, which wait for more than queues", "stacks", [process.rank])
+    if len(facts.servers) > 1:
+        case.saw("several-servers", "of several servers one may wait for another", "roles", names(facts.servers))
     if process.flight:
         case.saw("recorded", "its recorder tells more of the step", "recorder", [process.rank])
 
