@@ -57,7 +57,7 @@ def source_of(file: str) -> Source:
     file = file.replace("\\", "/")
     name = file.rpartition("/")[2]
     if match := _INSTALLED.match(file):
-        return Source(file[match.end() :], name, False, True)
+        return Source(_RENAMED.sub("tensorflow/", file[match.end() :]), name, False, True)
     if match := _STANDARD.match(file):
         return Source(file[match.end() :], name, True, False)
     if not file or _NOT_WRITTEN.match(file) or _is_launcher(file, name):
@@ -66,7 +66,11 @@ def source_of(file: str) -> Source:
         return Source(file, name, False, False)
     first = file.partition("/")[0]
     standard = first.removesuffix(".py") in _SINGLE if "/" not in file else first in sys.stdlib_module_names
-    return Source(file, name, standard, False)
+    return Source(_RENAMED.sub("tensorflow/", file), name, standard, False)
+
+
+_RENAMED = re.compile(r"^tensorflow_core/")
+"""Where TensorFlow 1.15 and 2.0 keep what others keep in `tensorflow/`."""
 
 
 def _is_launcher(file: str, name: str) -> bool:

@@ -15,7 +15,7 @@ from diagnostics.stacks.source import source_of
 from diagnostics.stacks.symbol import Owner, Weight
 from diagnostics.stacks.symbols import Meaning, is_known, meanings, owner_of, short
 
-_LIMITED = re.compile(r"timedwait|clockwait|timedjoin|clockjoin|_timed(rd|wr)?lock|clocklock")
+_LIMITED = re.compile(r"timedwait|clockwait|(timed|clock)join_np|_timed(rd|wr)?lock|clocklock")
 _ALLOWED_IN_A_HOME = frozenset({Role.QUEUE_GET, Role.EVENT_LOOP, Role.IDLE})
 
 
@@ -53,7 +53,7 @@ def stand_of(frames: tuple[Frame, ...]) -> Stand:
     native = _below_python(stack)
     operation, waits = _operation(inner, native, any(not at.frame.native for at in stack))
     return Stand(
-        operation or _called(inner),
+        operation or (_called(native) if len(native) < len(stack) else ""),
         waits,
         any(_LIMITED.search(at.frame.function) for at in native),
         ((Role.FORKED,) if len(stack) < len(whole) else ()) + _roles(stack, own if owner <= Owner.APPLICATION else -1),
@@ -163,7 +163,7 @@ def _operation(inner: Sequence[_At], native: Sequence[_At], python: bool) -> tup
     if hard and hard.waits:
         plain = operation is None or operation.weight is Weight.PRIMITIVE
         return hard.operation if plain or operation is None else operation.operation, hard.waits
-    if not python and operation and operation.weight is Weight.PRIMITIVE and _may_be_anybodys(inner):
+    if not python and operation and _may_be_anybodys(operation):
         # Without Python's frames a lock of Python may be anybody's: conditions and queues are made of them.
         return "", WaitKind.UNKNOWN
     runs = bool(inner) and is_eval(inner[-1].frame)
@@ -182,14 +182,13 @@ def _detail(inner: Sequence[_At], waits: WaitKind, operation: str) -> str:
 _WITH_STAGES = (WaitKind.COLLECTIVE, WaitKind.STEP, WaitKind.RENDEZVOUS)
 
 
-def _may_be_anybodys(inner: Sequence[_At]) -> bool:
-    return any(meaning.table == "cpython" and meaning.waits is WaitKind.LOCK for at in inner for meaning in at.meanings)
+def _may_be_anybodys(operation: Meaning) -> bool:
+    return operation.table == "cpython" and operation.weight is Weight.PRIMITIVE and operation.waits is WaitKind.LOCK
 
 
-def _called(inner: Sequence[_At]) -> str:
-    """The compiled function that the innermost Python frame called, or that the program stands in."""
-    native = [at for at in _below_python(inner) if at.frame.native and at.owner < Owner.SYSTEM]
-    return native[0].frame.function if native and native[0] is not inner[0] else ""
+def _called(below: Sequence[_At]) -> str:
+    """The compiled function that the innermost Python frame called."""
+    return next((at.frame.function for at in below if at.owner < Owner.SYSTEM), "")
 
 
 def _roles(stack: Sequence[_At], user: int) -> tuple[Role, ...]:
@@ -204,8 +203,10 @@ def _roles(stack: Sequence[_At], user: int) -> tuple[Role, ...]:
             roles += [role for role in meaning.roles if _applies(role, meaning, index, inside, user)]
         begun = begun or any(m.operation and m.weight and not m.home for m in at.meanings)
     roles += _interruptions(stack)
-    if not _AT_WORK.isdisjoint(roles):
-        roles = [role for role in roles if role is not Role.SERVE]
+    unsaid = {Role.SERVE} if not _AT_WORK.isdisjoint(roles) else set()
+    if Role.INPUT_NEXT in roles and Role.CALLBACK not in roles and not _makes(stack, user):
+        unsaid.add(Role.INPUT_MAKE)
+    roles = [role for role in roles if role not in unsaid]
     return tuple(dict.fromkeys(roles))
 
 
@@ -216,6 +217,11 @@ _AT_WORK = frozenset(
     }
 )  # fmt: skip
 """Roles of a server's thread that does something, and does not wait to be asked."""
+
+
+def _makes(stack: Sequence[_At], user: int) -> bool:
+    """Whether the user's code that makes a batch runs in the thread that asks for it."""
+    return any(Role.INPUT_MAKE in meaning.roles for at in stack[: max(user, 0)] for meaning in at.meanings)
 
 
 def _applies(role: Role, meaning: Meaning, index: int, inside: Sequence[_At], user: int) -> bool:

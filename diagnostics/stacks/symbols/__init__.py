@@ -128,6 +128,7 @@ def meanings(frame: Frame, known: bool = False) -> tuple[Meaning, ...]:
     return tuple(found)
 
 
+_OF_A_RELEASE = re.compile(r"\b(?:lts_\d+|__1|__cxx11|__ndk1)::")
 Matches = Iterable[tuple[Symbol, re.Match[str]]]
 
 
@@ -141,8 +142,9 @@ def _native_rows(table: Table, frame: Frame) -> Matches:
 
 
 def _native_name(frame: Frame) -> str:
-    """The function alone: some tools write the place behind it."""
-    return frame.function[:_LONGEST].partition(" at ")[0].strip().removesuffix("()")
+    """The function alone: some tools write the place behind it, and some namespaces are a release's."""
+    name = frame.function[:_LONGEST].partition(" at ")[0].strip().removesuffix("()")
+    return _OF_A_RELEASE.sub("", name) if "::" in name else name
 
 
 def _python_rows(table: Table, frame: Frame, known: bool = False) -> Matches:
@@ -180,7 +182,11 @@ def short(frame: Frame) -> str:
 
 def is_known(frame: Frame) -> bool:
     """Whether a Python frame without a folder is a library's, by its own name."""
-    return not frame.native and source_of(frame.file).bare and any(any(_python_rows(t, frame)) for t in tables())
+    return not frame.native and source_of(frame.file).bare and any(_rows_of_a_file(table, frame) for table in tables())
+
+
+def _rows_of_a_file(table: Table, frame: Frame, known: bool = False) -> bool:
+    return any(symbol.file for symbol, _ in _python_rows(table, frame, known))
 
 
 @lru_cache(maxsize=_DISTINCT)
@@ -198,7 +204,7 @@ def _python_owner(frame: Frame, known: bool) -> Owner:
             if source.package in table.packages and not source.bare:
                 return table.owner
     for table in tables():
-        if any(symbol.file for symbol, _ in _python_rows(table, frame, known)):
+        if _rows_of_a_file(table, frame, known):
             return min(table.owner, Owner.STANDARD)
     return Owner.LIBRARY if known else Owner.USER
 

@@ -5,9 +5,10 @@ from diagnostics.stacks.symbol import Owner, Weight, native, python
 
 OWNER = Owner.SYSTEM
 LIBRARIES = (
-    r"^(libpython|python|pypy|libpypy)[\d.]*(\.so[\d.]*|m?\.so[\d.]*|[dmt]+\.so[\d.]*)?$|^\w+\.(cpython|abi3)-3\w*\.so$"
-    r"|^(ceval\w*|call|\w+object|abstract|pythonrun|import|main|python|\w+module|thread_pthread\w*|bltinmodule|marshal|errors|gc|gcmodule"
-    r"|pylifecycle|generated_cases|pystate|semaphore|parking_lot|lock|codecs|context|hashtable)\.(c|h|c\.h)$"
+    r"^(libpython|python|pypy|libpypy)[\d.]*(\.so[\d.]*|m?\.so[\d.]*|[dmt]+\.so[\d.]*)?$"
+    r"|^(_(?!C\.)\w+|select|fcntl|mmap|resource|termios|zlib|math|array|binascii|readline|pyexpat)\.(cpython|abi3|pypy)[\w.-]*\.so$"
+    r"|^(ceval\w*|call|\w+object|abstract|pythonrun|import|main|python|\w+module|thread_pthread\w*|bltinmodule|marshal|errors"
+    r"|gc|pylifecycle|generated_cases|pystate|semaphore|parking_lot|lock|codecs|context|hashtable|\w+io)\.(c|h|c\.h)$"
 )
 _P, _G = Weight.PRIMITIVE, Weight.GENERAL
 _W = WaitKind
@@ -90,8 +91,8 @@ PROCESSES = (
            Role.SERVE, weight=_G, home=True),
     python("multiprocessing/managers.py", "_callmethod", "Manager's answer", _W.SOCKET),
     python("subprocess.py", "communicate|_communicate", "Popen.communicate", _W.CHILD, Role.SPAWN, weight=_G),
-    python("subprocess.py", "wait|_wait|_try_wait|call|run|check_call|check_output", "Popen.wait", _W.CHILD, Role.SPAWN,
-           weight=_G),
+    python("subprocess.py", "call|run|check_call|check_output", "subprocess.run", _W.CHILD, Role.SPAWN, weight=_G),
+    python("subprocess.py", "wait|_wait|_try_wait", "Popen.wait", _W.CHILD, Role.SPAWN, weight=_G),
     python("subprocess.py", "_execute_child", "Popen", _W.PIPE, Role.SPAWN, weight=_G),
     python("os.py", "system|popen|spawn\\w+", "os.system", _W.CHILD, Role.SPAWN, weight=_G),
 )  # fmt: skip
@@ -164,7 +165,11 @@ INTERPRETER = (
     native(r"^(PyOS_AfterFork\w*|os_fork\w*|run_at_forkers|_posixsubprocess_fork_exec\w*|do_fork_exec"
            r"|subprocess_fork_exec)", "", None, Role.FORKED, weight=_P),
     native(r"^(import_find_and_load|PyImport_\w+|_?PyImport_\w+|import_name)(\.|$)", "", None, Role.IMPORT, weight=_P),
-    native(r"^_?Py\w+|^[a-z]+_vectorcall\w*|^\w+_dealloc(\.|$)", "", None, weight=_P),
+    native(r"^_?Py\w+|^\w+_vectorcall\w*|^\w+_dealloc(\.|$)|^_?buffered\w+|^_io_\w+|^(?:thread_run"
+           r"|t_bootstrap|thread_bootstrap|pythread_wrapper|run_mod|run_eval_code_obj|pyrun_\w+|pymain_\w+"
+           r"|cfunction_\w+|method_\w*call\w*|slot_\w+|type_call|object_vacall|builtin_\w+|vectorcall_\w+"
+           r"|partial_\w+|call_function|function_code_fastcall|fast_function|do_call_core"
+           r"|bounded_lru_cache_wrapper|ctypes_callproc|sock_call\w*|sock_\w+)(\.|$)", "", None, weight=_P),
 )  # fmt: skip
 
 SYMBOLS = (*THREADING, *POOLS, *PROCESSES, *WORLD, *LIFE, *INTERPRETER)

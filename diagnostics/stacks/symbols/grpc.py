@@ -14,8 +14,9 @@ SYMBOLS = (
     native(r"GrpcClientCQThread|GrpcWorkerCache::|GrpcEagerClientCache|GrpcEagerClientThread|AsyncNextInternal", "",
            None, weight=_G, home=True),
     native(r"grpc_core::Executor::ThreadMain|grpc_core::ExecCtx|grpc_event_engine::"
-           r"|grpc_core::\(anonymous namespace\)::ThreadInternals|timer_thread|wait_until|run_some_timers"
-           r"|timer_main_loop|grpc_core::Thread\w+|ThreadInternalsPosix", "", None, weight=_G, home=True),
+           r"|grpc_core::\(anonymous namespace\)::ThreadInternals|timer_thread|executor_thread"
+           r"|ThreadInternalsPosix|wait_until|run_some_timers|timer_main_loop|grpc_core::Thread\w+"
+           r"|ThreadInternalsPosix", "", None, weight=_G, home=True),
     native(r"grpc_iomgr_\w+|pollset_work|epoll1_\w+|pollable_epoll|^pollset_\w+", "", None, weight=_P),
     python("grpc/_channel.py", "_blocking|__call__|_next|result|_common_next", "gRPC call", WaitKind.SOCKET),
     python("grpc/_common.py", "wait", "gRPC call", WaitKind.SOCKET, weight=_G),

@@ -58,9 +58,11 @@ SYMBOLS = (
            r"|absl::synchronization_internal::\w+)", "condition wait", WaitKind.CONDITION, weight=_P),
     native(r"^(?:absl[: ]|Absl)\w*:*(?:\w+::)*(?:\w*SpinLock\w*)|^absl::Mutex::\w*Lock\w*|^gpr_mu_lock", "Mutex.lock",
            WaitKind.LOCK, weight=_P),
+    native(r"^AbslInternal\w*SemWait\w*", "condition wait", WaitKind.CONDITION, weight=_P),
     native(r"^nsync(?:::|_)\w*(?:cv|note|counter|sem|wait|futex)\w*|(?:^"
            r"|absl::Notification::)WaitForNotification\w*|^absl::BlockingCounter::Wait|^absl::Barrier::Block",
            "condition wait", WaitKind.CONDITION, weight=_P),
+    native(r"^AbslInternal\w*SemWait\w*", "condition wait", WaitKind.CONDITION, weight=_P),
     native(r"^nsync(?:::|_)(?:mu|once)\w*", "Mutex.lock", WaitKind.LOCK, weight=_P),
     native(r"^(?:mutex|lock|rlock)[ ._](?:wait|lock|acquire)$", "lock", WaitKind.LOCK, weight=_P),
     native(r"^(?:syscall|_*kernel_clock_gettime|_*vdso_clock_gettime|clock_gettime|_*(?:GI_+)?clock_gettime"

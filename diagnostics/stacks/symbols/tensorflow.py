@@ -66,6 +66,8 @@ QUEUES = (
 INPUT = (
     native(r"(?:Multi)?(?:Device)?Iterator(?:V2)?(?:GetNext\w*|FromStringHandle\w*)", "IteratorGetNext", _W.INPUT,
            Role.INPUT_NEXT, Role.OPERATION, not_for="Dataset iterators of the pipeline itself make the batch."),
+    native(r"StartMemoryLoggerThread", "", None, Role.IDLE, weight=_G),
+    native(r"StdThread::~StdThread|PThread::~PThread", "", _W.JOIN, weight=_P),
     native(r"Model::OptimizeLoop", "autotuner", _W.TIME, Role.IDLE, weight=_G, seen="2.4 to 2.21"),
     native(r"IteratorResource::~IteratorResource|RootDataset::Iterator::~Iterator", "end of the iterator", _W.JOIN,
            Role.TEARDOWN, seen="2.21"),

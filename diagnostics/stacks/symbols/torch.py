@@ -49,8 +49,11 @@ GROUPS = (
            "|wait_for_rendezvous", "elastic rendezvous", _W.RENDEZVOUS, Role.RENDEZVOUS),
     python("torch/distributed/rpc/", "shutdown|_wait_all_workers|_all_gather|wait_all|init_rpc|_barrier", r"rpc.\g<0>",
            _W.RENDEZVOUS, Role.RENDEZVOUS),
-    native(r"c10d::Reducer::(finalize_b\w+|prepare_for_backward|sync_bucket\w*)", "all_reduce", _W.COLLECTIVE,
-           Role.COLLECTIVE, seen="1.8 to 2.13"),
+    native(r"c10d::Reducer::(finalize_b\w+)", "all_reduce", _W.COLLECTIVE, Role.COLLECTIVE, seen="1.8 to 2.13"),
+    native(r"c10d::Reducer::(rebuild_buckets|sync_bucket_indices)", "broadcast", _W.COLLECTIVE, Role.COLLECTIVE),
+    python("torch/nn/parallel/distributed.py",
+           "_pre_forward|_sync_buffers|_sync_module_buffers|_sync_final_model|__init__", "broadcast of the model",
+           _W.COLLECTIVE, Role.COLLECTIVE, callee="^$", weight=_G),
     native(r"c10d::verify_params_across_processes|c10d::broadcast_coalesced|c10d::\w*::sync_module_states", "broadcast",
            _W.COLLECTIVE, Role.COLLECTIVE),
     native(r"c10d::ops?::(?:\(anonymous namespace\)::)?(allreduce|allgather|broadcast|barrier|reduce"
