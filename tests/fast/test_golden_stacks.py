@@ -39,11 +39,12 @@ def test_positions_are_as_recorded(path: Path, record: ModuleType) -> None:
     assert record.positions(found) == [row["position"] for row in found["threads"]]
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+WITH_PYTHON = [path for path in RECORDINGS if not (path.stem.endswith(("gdb", "eu-stack")) and ".c." not in path.name)]
+
+
+@pytest.mark.parametrize("path", WITH_PYTHON, ids=lambda path: path.stem)
 def test_every_program_stands_in_code_of_its_own_unless_idle(path: Path, record: ModuleType) -> None:
     found = read(path)
-    if found["tool"] in ("gdb", "eu-stack") and found["runtime"] != "c":
-        pytest.skip("this tool shows no Python frames")
     position = main_position(record.process_in(found))
     assert position
     assert position.own or position.has(Role.IDLE)
@@ -90,4 +91,4 @@ def test_each_way_of_waiting_is_told_on_every_release_of_python(python: str, rec
 
 def test_a_file_has_been_recorded_for_every_program(record: ModuleType) -> None:
     programs = {path.name.split(".")[0] for path in RECORDINGS}
-    assert programs == set(record.PROGRAMS)
+    assert set(record.PROGRAMS) <= programs

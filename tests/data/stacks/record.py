@@ -1,6 +1,8 @@
 """Records stacks of tiny programs that wait, with every tool that can read them, and the positions they come to.
 
     python tests/data/stacks/record.py [PROGRAM...]            record anew
+    python tests/data/stacks/record.py --from BUNDLE NAME RUNTIME
+                                                               keep the stacks of a bundle, of alike threads one
     python tests/data/stacks/record.py --accept                take what the tables say today for the recorded stacks
     python tests/data/stacks/record.py --check [PROGRAM...]    say where positions differ from those that are recorded
 
@@ -25,6 +27,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2]))
@@ -125,7 +129,7 @@ def _children_until_ready(process: subprocess.Popen[str]) -> list[int]:
             children += map(int, line.split()[1:])
         if line.strip() == "ready":
             return children
-    raise SystemExit(f"{process.args} ended before it was ready")
+    raise SystemExit(f"{process.args!r} ended before it was ready")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -212,6 +216,8 @@ def positions(found: dict[str, Any]) -> list[dict[str, Any]]:
 def main(words: list[str]) -> int:
     if "--accept" in words:
         return _accept()
+    if words[:1] == ["--from"]:
+        return _keep(*words[1:])
     check = "--check" in words
     chosen = [word for word in words if not word.startswith("-")] or list(PROGRAMS)
     differ = 0
@@ -233,6 +239,14 @@ def main(words: list[str]) -> int:
 
 def _write(path: Path, found: dict[str, Any]) -> None:
     path.write_text(json.dumps(found, separators=(",", ":")) + "\n")
+
+
+def _keep(path: str, name: str, runtime: str) -> int:
+    for number, process in enumerate(bundle.read(Path(path)).collection.processes):
+        threads = {thread.frames: thread for thread in reversed(process.threads)}
+        process = msgspec.structs.replace(process, threads=tuple(threads.values()))
+        _write(HERE / f"{name}.{number}.{runtime}.attach.json", recording(name, runtime, "attach", process))
+    return 0
 
 
 def _accept() -> int:
