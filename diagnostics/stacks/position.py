@@ -16,12 +16,25 @@ stack could be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from diagnostics.model import BlockingCall, Collection, Collective, Frame, Position, Process, Role, Thread, WaitKind
+from diagnostics.model import (
+    BlockingCall,
+    Collection,
+    Collective,
+    Frame,
+    Position,
+    Process,
+    Role,
+    Thread,
+    ThreadSample,
+    WaitKind,
+)
 from diagnostics.stacks.blocked import KINDS, Names, name_of, names_of, words
+from diagnostics.stacks.spoken import spoken
 from diagnostics.stacks.stand import Stand, stand_of
 from diagnostics.stacks.symbol import Owner
 
@@ -31,6 +44,7 @@ KERNEL = "[kernel]"
 QUIET = frozenset({Role.IDLE, Role.PROXY})
 """Roles of threads that support nothing."""
 
+OVER_ALL_WORKERS = "a step over all workers"
 _REFINED = (WaitKind.WORLD, WaitKind.UNKNOWN, WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE)
 """Kinds that the kernel knows better."""
 _OBJECTS = frozenset(KINDS.values())
@@ -40,18 +54,39 @@ _OBJECTS = frozenset(KINDS.values())
 def classify(process: Process, names: Names = NO_NAMES) -> Process:
     """With a position for each thread, in the same order. `names`: ranks of the host's processes, for the words."""
     calls = {call.tid: call for call in process.blocking_calls}
-    last = {thread.tid: thread for thread in process.samples[-1].threads} if process.samples else {}
-    holder = next((thread.tid for thread in process.threads if thread.holds_gil), 0)
-    positions = []
-    for thread in process.threads:
-        sample = last.get(thread.tid)
-        frames = thread.frames or ((Frame(sample.wchan, KERNEL, native=True),) if sample and sample.wchan else ())
-        stand = stand_of(frames)
-        call = calls.get(thread.tid)
-        if stand.waits is WaitKind.UNKNOWN and call is None and sample and sample.state == "R":
-            stand = stand._replace(waits=WaitKind.NOTHING)
-        positions.append(_position(thread, stand, call, process, names, holder))
-    return msgspec.structs.replace(process, positions=tuple(positions))
+    samples = {thread.tid: thread for thread in process.samples[-1].threads} if process.samples else {}
+    stands = [_stand(thread, samples.get(thread.tid), thread.tid in calls) for thread in process.threads]
+    if any(stand.serves_many for stand in stands):
+        stands = [_over_all_workers(stand) if stand.shared else stand for stand in stands]
+    holder = next((index for index, thread in enumerate(process.threads) if thread.holds_gil), -1)
+    gil = _Holder(process.threads[holder].tid, stands[holder].operation) if holder >= 0 else _Holder()
+    positions = tuple(
+        _position(thread, stand, calls.get(thread.tid), process, names, gil)
+        for thread, stand in zip(process.threads, stands, strict=True)
+    )
+    return msgspec.structs.replace(process, positions=positions)
+
+
+class _Holder(NamedTuple):
+    """The thread that holds the interpreter lock, and what it does."""
+
+    tid: int = 0
+    operation: str = ""
+
+
+def _stand(thread: Thread, sample: ThreadSample | None, blocked: bool) -> Stand:
+    frames = thread.frames or ((Frame(sample.wchan, KERNEL, native=True),) if sample and sample.wchan else ())
+    stand = stand_of(frames)
+    runs = stand.waits is WaitKind.UNKNOWN and not blocked and sample is not None and sample.state == "R"
+    return stand._replace(waits=WaitKind.NOTHING) if runs else stand
+
+
+def _over_all_workers(stand: Stand) -> Stand:
+    """A step that a framework shares out among workers: it waits in no thread of the caller's."""
+    if stand.waits not in (WaitKind.CONDITION, WaitKind.UNKNOWN):
+        return stand
+    roles = tuple(dict.fromkeys((*stand.roles, Role.COLLECTIVE)))
+    return stand._replace(operation=OVER_ALL_WORKERS, waits=WaitKind.COLLECTIVE, roles=roles)
 
 
 def classify_all(collection: Collection) -> Collection:
@@ -63,12 +98,12 @@ def classify_all(collection: Collection) -> Collection:
 
 
 def _position(
-    thread: Thread, stand: Stand, call: BlockingCall | None, process: Process, names: Names, gil_holder: int
+    thread: Thread, stand: Stand, call: BlockingCall | None, process: Process, names: Names, gil: _Holder
 ) -> Position:
     waits = stand.waits
     if call and call.kind in KINDS and (waits in _REFINED or (call.kind == "mutex" and waits is not WaitKind.GIL)):
         waits = KINDS[call.kind]
-    holder = call.holder if call and call.kind == "mutex" else gil_holder if waits is WaitKind.GIL else 0
+    holder = call.holder if call and call.kind == "mutex" else gil.tid if waits is WaitKind.GIL else 0
     collective = _collective(process, stand) if Role.COLLECTIVE in stand.roles else None
     frame = stand.frame
     return Position(
@@ -79,7 +114,7 @@ def _position(
         line=frame.line if frame else 0,
         own=stand.owner is Owner.USER,
         waits=waits,
-        waits_for=_waits_for(waits, stand, call, process, names, holder),
+        waits_for=_waits_for(waits, stand, call, process, names, gil),
         limited=stand.limited,
         roles=stand.roles,
         group=collective.group if collective else "",
@@ -89,14 +124,14 @@ def _position(
 
 
 def _waits_for(
-    waits: WaitKind, stand: Stand, call: BlockingCall | None, process: Process, names: Names, holder: int
+    waits: WaitKind, stand: Stand, call: BlockingCall | None, process: Process, names: Names, gil: _Holder
 ) -> str:
     if waits is WaitKind.NOTHING:
         return ""
     said = words(call, process, names) if call else ""
     if waits is WaitKind.GIL:
-        by = f", which thread {holder}{name_of(process, holder)} holds" if holder else ""
-        return f"{waits.value}{by}"
+        by = f", which thread {gil.tid}{name_of(process, gil.tid)} holds" if gil.tid else ""
+        return f"{waits.value}{by}" + (f" in {gil.operation}" if by and gil.operation else "")
     if waits is WaitKind.UNKNOWN:
         return said or ("a lock or a notification" if call and call.kind == "futex" else "")
     if waits in _OBJECTS:
@@ -105,18 +140,43 @@ def _waits_for(
     return f"{waits.value}{within}" + (f": {said}" if said else "")
 
 
+def recorded_position(process: Process) -> Position | None:
+    """Where a rank stands by what its framework recorded or logged: in the newest collective that is not completed."""
+    newest = _newest([one for one in process.collectives if one.state != "completed"])
+    if newest is None:
+        return None
+    stand = stand_of(newest.frames) if newest.frames else None
+    frame = stand.frame if stand and stand.owner is Owner.USER else None
+    return Position(
+        operation=spoken(newest.op),
+        function=frame.function if frame else "",
+        file=frame.file if frame else "",
+        line=frame.line if frame else 0,
+        own=frame is not None,
+        waits=WaitKind.COLLECTIVE,
+        waits_for=WaitKind.COLLECTIVE.value,
+        roles=(Role.COLLECTIVE,),
+        group=newest.group,
+        number=newest.seq,
+    )
+
+
 def _collective(process: Process, stand: Stand) -> Collective | None:
     """The one that a rank stands in, where its framework recorded it: the newest that has not completed."""
-    open_ = [one for one in process.collectives if one.state != "completed"]
-    groups = {one.group for one in open_}
-    if len(groups) > 1:
-        open_ = [one for one in open_ if _same(one.op, stand.operation)]
-    newest = max(open_, key=lambda one: one.seq, default=None)
-    return newest if newest and len({one.group for one in open_}) == 1 else None
+    unfinished = [one for one in process.collectives if one.state != "completed"]
+    if len({one.group for one in unfinished}) > 1:
+        unfinished = [one for one in unfinished if _same(one.op, stand.operation)]
+    return _newest(unfinished)
+
+
+def _newest(collectives: Sequence[Collective]) -> Collective | None:
+    """The last of a group; None where several groups have one, which cannot be compared."""
+    of_one_group = len({one.group for one in collectives}) == 1
+    return max(collectives, key=lambda one: one.seq) if of_one_group else None
 
 
 def _same(recorded: str, operation: str) -> bool:
-    plain = [name.lower().rpartition(":")[2].replace("_", "") for name in (recorded, operation)]
+    plain = [spoken(name).replace("_", "") for name in (recorded, operation)]
     return bool(plain[1]) and (plain[0].startswith(plain[1]) or plain[1].startswith(plain[0]))
 
 
@@ -159,7 +219,7 @@ def main_position(process: Process) -> Position | None:
     """Where the process stands: its main thread, unless that is idle, or only waits for a thread that tells more."""
     positions = _positions(process)
     if not positions:
-        return None
+        return recorded_position(process)
     main = next((p for p in positions if p.tid == process.pid), None) or _named_main(process, positions)
     others = [position for position in positions if position is not main and not is_idle(position)]
     if main and not is_idle(main):

@@ -32,6 +32,8 @@ class Stand(NamedTuple):
     frame: Frame | None
     owner: Owner
     detail: str
+    shared: bool = False
+    serves_many: bool = False
 
 
 class _At(NamedTuple):
@@ -60,6 +62,8 @@ def stand_of(frames: tuple[Frame, ...]) -> Stand:
         stack[own].frame if own >= 0 else None,
         owner,
         _detail(inner, waits, operation),
+        any(meaning.shared for at in stack for meaning in at.meanings),
+        any(meaning.serves_many for at in stack for meaning in at.meanings),
     )
 
 

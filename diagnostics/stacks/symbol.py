@@ -43,7 +43,8 @@ class Symbol(NamedTuple):
     library's name; "": any. `operation` may quote groups of the match (`\\1`). `callee`: the next Python function
     inside. `home`: the loop of a helper thread, which is idle by nature while nothing but a wait lies inside of it.
     `hard`: it is what the thread waits for, whatever the frames around it say. `seen`: releases. `not_for`: what a
-    match must not be taken to mean.
+    match must not be taken to mean. `shared`: what runs here is shared out among the workers of a process that has a
+    thread with `serves_many`.
     """
 
     function: str
@@ -58,6 +59,8 @@ class Symbol(NamedTuple):
     hard: bool = False
     seen: str = ""
     not_for: str = ""
+    shared: bool = False
+    serves_many: bool = False
 
 
 def python(
@@ -87,6 +90,10 @@ def native(
     hard: bool = False,
     seen: str = "",
     not_for: str = "",
+    shared: bool = False,
+    serves_many: bool = False,
 ) -> Symbol:
     """A row for functions of compiled code. `library`: pattern of its base name."""
-    return Symbol(function, library, True, operation, waits, roles, weight, "", home, hard, seen, not_for)
+    return Symbol(
+        function, library, True, operation, waits, roles, weight, "", home, hard, seen, not_for, shared, serves_many
+    )

@@ -34,6 +34,8 @@ class Meaning(NamedTuple):
     callee: str
     home: bool
     hard: bool
+    shared: bool
+    serves_many: bool
 
 
 class _Row(NamedTuple):
@@ -121,6 +123,8 @@ def meanings(frame: Frame, known: bool = False) -> tuple[Meaning, ...]:
                     symbol.callee,
                     symbol.home,
                     symbol.hard,
+                    symbol.shared,
+                    symbol.serves_many,
                 )
             )
             if not symbol.callee:

@@ -34,7 +34,7 @@ SESSIONS = (
            weight=_G),
     native(r"Grpc(Master|Worker|Eager|Coordination)\w*::HandleRPCsLoop|GrpcWorkerServiceThread::\w+", "", None,
            Role.SERVE, weight=_G, home=True),
-    native(r"EagerServiceImpl::|GrpcWorkerEnv", "", None, Role.SERVE, weight=_G, home=True),
+    native(r"EagerServiceImpl::|GrpcWorkerEnv", "", None, Role.SERVE, weight=_G, home=True, serves_many=True),
     python(f"{_PY}client/session.py", "_run_fn", "CreateSession", _W.RENDEZVOUS, Role.RENDEZVOUS,
            callee="_extend_graph"),
     python(f"{_PY}client/session.py", "_run_fn|_call_tf_sessionp?run|_prun_fn", "Session.run", _W.STEP, Role.STEP,
@@ -96,7 +96,8 @@ OPERATIONS = (
     native(r"::Compute(?:Async)?(?:\(|$)|ExecutorState(?:<.*>)?::(?:Process|RunTask|ProcessSync|ProcessInline)", "",
            None, Role.OPERATION, weight=_P,
            not_for="ComputeAsync returns: an operation that waits without a thread is not seen."),
-    native(r"ProcessFunctionLibraryRuntime::RunSync|KernelAndDeviceFunc::Run", "tf.function", None, weight=_G),
+    native(r"ProcessFunctionLibraryRuntime::RunSync", "tf.function", None, weight=_G, shared=True),
+    native(r"KernelAndDeviceFunc::Run", "tf.function", None, weight=_G),
     native(r"EagerContext::(SyncExecutors|ClearCaches|WaitForAndCloseRemoteContexts)"
            r"|EagerExecutor::WaitForAllPendingNodes", "Context.sync_executors", _W.STEP, Role.STEP, weight=_G),
     native(r"EagerExecutor::Run(Item)?", "", None, weight=_G, home=True),
