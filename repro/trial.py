@@ -15,11 +15,11 @@ from diagnostics import bundle, pipeline
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
 from diagnostics.collector import procfs
-from diagnostics.discover.jobs import child_name
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.model import Collection, Diagnosis, Finding, Process, State
+from diagnostics.model.rank import child
 from diagnostics.model.trace import TraceResult
 from diagnostics.report.html import render_html
 from diagnostics.transport import Options, Target, add_stacks, flight, observe
@@ -378,7 +378,7 @@ def targets_of(cluster: Cluster) -> list[Target]:
     return [
         Target(member.pid, member.rank, recorder_of(member), member.directory / "log", member.address)
         for member in cluster.members
-    ] + [Target(pid, child_name(ranks[above], pid)) for pid, above in descendants_of(ranks).items()]
+    ] + [Target(pid, str(child(ranks[above], pid))) for pid, above in descendants_of(ranks).items()]
 
 
 def epoch_ends_of(members: tuple[Member, ...]) -> int:

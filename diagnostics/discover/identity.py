@@ -1,41 +1,55 @@
 """What a process says of its place in a job, by its environment, its command line and its control group. Pure.
 
 Sources, each documented by who sets it: TensorFlow's `TF_CONFIG`; `CLUSTER_SPEC`, `JOB_NAME`, `TASK_INDEX` and the
-flags `--job_name --task_index --ps_hosts --worker_hosts` of TensorFlow 1 programs; torchrun's `RANK`, `WORLD_SIZE`,
-`MASTER_ADDR`, `MASTER_PORT`; Slurm's `SLURM_JOB_ID`, `SLURM_PROCID`; YARN's `CONTAINER_ID`; Kubernetes' and Docker's
-control groups.
+flags `--job_name --task_index --ps_hosts --worker_hosts` of TensorFlow 1 programs; `RANK`, `WORLD_SIZE`, `MASTER_ADDR`,
+`MASTER_PORT` of torchrun, accelerate, DeepSpeed and Ray Train; `NODE_RANK`, `LOCAL_RANK` of Lightning's own launcher;
+Open MPI, MPICH and Intel MPI, MVAPICH2, Horovod; `JAX_PROCESS_ID`; Slurm's `SLURM_JOB_ID`, `SLURM_PROCID`; YARN's
+`CONTAINER_ID`; Kubernetes' and Docker's control groups; titles that vLLM and SGLang give to their processes.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
+from diagnostics.discover import cluster_spec
+from diagnostics.discover.cluster_spec import MAX_RANKS, index_of
 from diagnostics.model import Record
 
-KEYS = (
-    "TF_CONFIG", "CLUSTER_SPEC", "JOB_NAME", "TASK_INDEX", "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR",
-    "MASTER_PORT", "TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_PROCID", "SLURM_NTASKS", "CONTAINER_ID", "HOSTNAME",
-    "LASTBATCH_RANK", "LASTBATCH_EXPECTED",
+_RANKED = (
+    ("RANK", "WORLD_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
+    ("PMI_RANK", "PMI_SIZE"),
+    ("HOROVOD_RANK", "HOROVOD_SIZE"),
+    ("JAX_PROCESS_ID", "JAX_NUM_PROCESSES"),
+)
+"""Variables with the rank and with the number of all ranks, the most telling first: mpirun may start torchrun."""
+
+_MEETING = (
+    "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "JAX_COORDINATOR_ADDRESS", "PMIX_NAMESPACE", "SLURM_JOB_ID",
 )  # fmt: skip
+
+KEYS = frozenset({
+    "TF_CONFIG", "CLUSTER_SPEC", "JOB_NAME", "TASK_INDEX", "LOCAL_RANK", "NODE_RANK", "LOCAL_WORLD_SIZE",
+    "SLURM_PROCID", "SLURM_NTASKS", "CONTAINER_ID", "HOSTNAME", "LASTBATCH_RANK", "LASTBATCH_EXPECTED",
+    *_MEETING, *(name for pair in _RANKED for name in pair),
+})  # fmt: skip
 """The only variables that are ever taken out of a process's environment; none of them holds a secret."""
 
-_HOST_FLAGS = re.compile(r"(\w+)_hosts$")
 _DOCKER = re.compile(r"(?:/docker/|docker-|/containerd/|libpod-)([0-9a-f]{64})")
 _POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
 _YARN = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_\d+_(\d+)$")
 _POD_RANK = re.compile(r"-(chief|master|worker|ps|evaluator|launcher)-(\d+)$")
-MAX_SPEC = 1 << 20
-MAX_RANKS = 200_000
+_TITLE = re.compile(r"^(?:VLLM::(Worker)|sglang::(scheduler))((?:_(?:DP|PP|TP|EP)\d+)+)")
 
 
 class Identity(Record, frozen=True):
     """What one process says. `job` names the job among all of this machine's; "" where nothing names it.
 
-    `addresses` are `(rank, host:port)` of every rank that the process knows of.
+    `addresses` are `(rank, host:port)` of every rank that the process knows of. `meets_at`: the address where all
+    ranks meet, which the first one serves. `here`: whether all ranks are on this machine, as far as it is told.
     """
 
     job: str
@@ -43,15 +57,17 @@ class Identity(Record, frozen=True):
     source: str
     expected: tuple[str, ...] = ()
     addresses: tuple[tuple[str, str], ...] = ()
+    meets_at: str = ""
+    here: bool = False
 
 
 def identity_of(environ: Mapping[str, str], command: Sequence[str], cgroup: str = "") -> Identity | None:
     """The strongest of what the process says; None where it says nothing."""
-    flags = flags_of(command)
-    for identity in (_tf_config(environ), _cluster_spec(environ), _tf_flags(flags), _torch(environ)):
-        if identity:
-            return identity
-    return _slurm(environ) or _yarn(environ) or _own(environ) or _container(environ, cgroup)
+    by_cluster = cluster_spec.told_by(environ, flags_of(command))
+    if by_cluster:
+        return _of_cluster(*by_cluster)
+    ways = (_ranked(environ), _lightning(environ), _slurm(environ), _yarn(environ), _own(environ), _titled(command))
+    return next(filter(None, ways), None) or _container(environ, cgroup)
 
 
 def flags_of(command: Sequence[str]) -> dict[str, str]:
@@ -66,82 +82,64 @@ def flags_of(command: Sequence[str]) -> dict[str, str]:
     return flags
 
 
-def _json(text: str) -> object:
-    if not text or len(text) > MAX_SPEC:
+def _of_cluster(addresses: cluster_spec.Addresses, rank: str, source: str) -> Identity:
+    return Identity(cluster_spec.job_name(addresses), rank, source, tuple(name for name, _ in addresses), addresses)
+
+
+def _world(size: int | None) -> tuple[str, ...]:
+    return tuple(f"worker:{number}" for number in range(min(size or 0, MAX_RANKS)))
+
+
+def _meets_at(environ: Mapping[str, str]) -> str:
+    port = environ.get("MASTER_PORT", "")
+    return f"{environ.get('MASTER_ADDR', '')}:{port}" if port else environ.get("JAX_COORDINATOR_ADDRESS", "")
+
+
+def is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _ranked(environ: Mapping[str, str]) -> Identity | None:
+    for name, size_name in _RANKED:
+        rank, size = index_of(environ.get(name, "")), index_of(environ.get(size_name, ""))
+        if rank is not None and size is not None and rank < size <= MAX_RANKS:
+            return _of_world(environ, rank, size, name)
+    return None
+
+
+def _of_world(environ: Mapping[str, str], rank: int, size: int, source: str) -> Identity:
+    meets_at = _meets_at(environ)
+    where = meets_at or next(filter(None, (environ.get(name, "") for name in _MEETING)), "local")
+    kind = "jax" if source.startswith("JAX") else "torch" if source in ("RANK", "LOCAL_RANK") else "mpi"
+    here = is_loopback(meets_at) or environ.get("LOCAL_WORLD_SIZE") == str(size)
+    return Identity(f"{kind}-{where}", f"worker:{rank}", source, _world(size), meets_at=meets_at, here=here)
+
+
+def _lightning(environ: Mapping[str, str]) -> Identity | None:
+    """Its launcher sets no `RANK`. On the first host the local one is it; a host's share is not told."""
+    local, node = index_of(environ.get("LOCAL_RANK", "")), environ.get("NODE_RANK", "")
+    size = index_of(environ.get("WORLD_SIZE", ""))
+    if local is None or node != "0" or size is None or not local < size <= MAX_RANKS:
         return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+    return _of_world(environ, local, size, "LOCAL_RANK")
+
+
+def _titled(command: Sequence[str]) -> Identity | None:
+    """`VLLM::Worker_TP3`: with one dimension it is the rank's number; with several the title itself is the name."""
+    match = _TITLE.match(command[0]) if command else None
+    if not match:
         return None
-
-
-def _index(value: object) -> int | None:
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
-
-
-def addresses_in(cluster: object) -> tuple[tuple[str, str], ...]:
-    """`{"ps": ["h:1"], "worker": {"3": "h:2"}}` -> (("ps:0", "h:1"), ("worker:3", "h:2")); () for nonsense."""
-    if not isinstance(cluster, dict):
-        return ()
-    found: list[tuple[str, str]] = []
-    for role, hosts in sorted(cluster.items(), key=lambda item: str(item[0])):
-        pairs = enumerate(hosts) if isinstance(hosts, list) else hosts.items() if isinstance(hosts, dict) else ()
-        found += [
-            (f"{role}:{index}", address)
-            for key, address in pairs
-            if (index := _index(key)) is not None and isinstance(address, str)
-        ]
-    return tuple(found[:MAX_RANKS])
-
-
-def _by_cluster(kind: str, addresses: tuple[tuple[str, str], ...], rank: str, source: str) -> Identity:
-    digest = hashlib.sha256(repr(sorted(addresses)).encode()).hexdigest()[:6]
-    return Identity(f"{kind}-{digest}", rank, source, tuple(name for name, _ in addresses), addresses)
-
-
-def _tf_config(environ: Mapping[str, str]) -> Identity | None:
-    config = _json(environ.get("TF_CONFIG", ""))
-    if not isinstance(config, dict):
-        return None
-    task, addresses = config.get("task"), addresses_in(config.get("cluster"))
-    index = _index(task.get("index", 0)) if isinstance(task, dict) else None
-    if not isinstance(task, dict) or not isinstance(task.get("type"), str) or index is None:
-        return None
-    return _by_cluster("tf", addresses, f"{task['type']}:{index}", "TF_CONFIG")
-
-
-def _cluster_spec(environ: Mapping[str, str]) -> Identity | None:
-    addresses = addresses_in(_json(environ.get("CLUSTER_SPEC", "")))
-    role, index = environ.get("JOB_NAME", ""), _index(environ.get("TASK_INDEX", "0"))
-    if not role or index is None or not (addresses or "TASK_INDEX" in environ):
-        return None
-    return _by_cluster("tf", addresses, f"{role}:{index}", "CLUSTER_SPEC" if addresses else "JOB_NAME")
-
-
-def _tf_flags(flags: Mapping[str, str]) -> Identity | None:
-    role, index = flags.get("job_name", ""), _index(flags.get("task_index", flags.get("task_id", "0")))
-    lists = {match[1]: flags[name].split(",") for name in flags if (match := _HOST_FLAGS.match(name)) and flags[name]}
-    if not role or index is None or not lists:
-        return None
-    return _by_cluster("tf", addresses_in(lists), f"{role}:{index}", "--job_name")
-
-
-def _torch(environ: Mapping[str, str]) -> Identity | None:
-    rank, size = _index(environ.get("RANK", "")), _index(environ.get("WORLD_SIZE", ""))
-    if rank is None or size is None or size > MAX_RANKS:
-        return None
-    where = ":".join(part for part in (environ.get("MASTER_ADDR", ""), environ.get("MASTER_PORT", "")) if part)
-    name = where or environ.get("TORCHELASTIC_RUN_ID") or environ.get("SLURM_JOB_ID") or "local"
-    return Identity(f"torch-{name}", f"worker:{rank}", "RANK", tuple(f"worker:{number}" for number in range(size)))
+    dimensions = re.findall(r"_([A-Z]P)(\d+)", match[3])
+    named = f"worker:{dimensions[0][1]}" if len(dimensions) == 1 else f"{match[1] or match[2]}{match[3]}"
+    return Identity("", named, "its title")
 
 
 def _slurm(environ: Mapping[str, str]) -> Identity | None:
-    job, rank = environ.get("SLURM_JOB_ID", ""), _index(environ.get("SLURM_PROCID", ""))
+    job, rank = environ.get("SLURM_JOB_ID", ""), index_of(environ.get("SLURM_PROCID", ""))
     if not job or rank is None:
         return None
-    size = min(_index(environ.get("SLURM_NTASKS", "")) or 0, MAX_RANKS)
-    return Identity(f"slurm-{job}", f"worker:{rank}", "SLURM_PROCID", tuple(f"worker:{n}" for n in range(size)))
+    return Identity(f"slurm-{job}", f"worker:{rank}", "SLURM_PROCID", _world(index_of(environ.get("SLURM_NTASKS", ""))))
 
 
 def _yarn(environ: Mapping[str, str]) -> Identity | None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterable
 
 from diagnostics.collector import procfs
+from diagnostics.collector.environment import environ_of
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.sockets import Sockets, sockets_of
 from diagnostics.collector.sources import mounts, recorder
@@ -27,6 +28,9 @@ class Seen(Record, frozen=True):
     recorder_rank: str = ""
     listens: tuple[str, ...] = ()
     links: tuple[tuple[str, str], ...] = ()  # (local, remote) of its established connections
+    asks: tuple[str, ...] = ()  # remote addresses that it tries to reach
+    started: int = 0  # clock ticks since boot; 0 where it is not known
+    ended: bool = False  # and its parent has not noticed yet
 
 
 def scan(pids: Iterable[int] | None = None) -> tuple[Seen, ...]:
@@ -35,7 +39,11 @@ def scan(pids: Iterable[int] | None = None) -> tuple[Seen, ...]:
     wanted = [pid for pid in (pids if pids is not None else all_pids()) if pid not in ours]
     commands = {pid: command for pid in wanted if (command := procfs.command_of(pid))}
     sockets = sockets_of(commands)
-    return tuple(_seen(pid, command, sockets[pid]) for pid, command in commands.items())
+    ended = (pid for pid in wanted if pid not in commands and procfs.state_of(pid) == "Z")
+    return (
+        *(_seen(pid, command, sockets[pid]) for pid, command in commands.items()),
+        *(Seen(pid, procfs.parent_of(pid), -1, (), started=procfs.start_time(pid), ended=True) for pid in ended),
+    )
 
 
 def all_pids() -> list[int]:
@@ -73,15 +81,11 @@ def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
         parent=procfs.parent_of(pid),
         uid=procfs.uid_of(pid),
         command=command,
-        identity=identity_of(environ_of(pid), command, text_of(f"/proc/{pid}/cgroup")),
+        identity=identity_of(environ_of(pid, KEYS), command, text_of(f"/proc/{pid}/cgroup")),
         framework=next((name.strip("/") for name in _FRAMEWORKS if any(name in path for path in mapped)), ""),
         recorder_rank=recording.rank if recording else "",
         listens=sockets.listens,
         links=tuple((link.local, link.remote) for link in sockets.connections if link.state == "ESTABLISHED"),
+        asks=tuple(link.remote for link in sockets.connections if link.state == "SYN_SENT"),
+        started=procfs.start_time(pid),
     )
-
-
-def environ_of(pid: int) -> dict[str, str]:
-    """The variables that say where a process belongs, and no others."""
-    pairs = (item.partition("=") for item in text_of(f"/proc/{pid}/environ", 4 << 20).split("\0"))
-    return {name: value for name, _, value in pairs if name in KEYS}

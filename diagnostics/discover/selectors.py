@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
+import msgspec
 import psutil
 
 from diagnostics.collector import procfs
-from diagnostics.discover.jobs import Job, Member, child_name, find_jobs
+from diagnostics.discover.jobs import Job, Member, find_jobs
+from diagnostics.discover.kinship import ancestors, is_launcher
 from diagnostics.discover.scan import Seen, scan
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Record
+from diagnostics.model.rank import RankKind, child, launcher, parse, process
 
 KINDS = ("job:", "port:", "cmd:")
 
@@ -69,25 +72,39 @@ def choose(
     if not words:
         only = _only(jobs)
         return Selection(_kept(only.members, (), with_children), only.expected, only.jobs)
-    members = [member for word in words for member in _named(word, seen, jobs)]
+    seen = [process for process in seen if not process.ended]
+    members = [_as_launcher(member, seen, jobs) for word in words for member in _named(word, seen, jobs)]
     chosen = {member.pid: member for member in _kept(members, words, with_children)}
     touched = tuple(job for job in jobs if any(member.pid in chosen for member in job.members))
     if with_children:
         chosen |= _children(chosen, seen, touched)
     if with_peers:
-        chosen |= {p.pid: Member(p.pid, f"pid:{p.pid}", "peer", p.command) for j in touched for p in j.peers if p.pid}
-    # Who names processes one by one has not said that the whole job is to be there.
+        chosen |= {
+            p.pid: Member(p.pid, str(process(p.pid)), "peer", p.command) for j in touched for p in j.peers if p.pid
+        }
+    # Who names processes one by one has not asked for the whole job; what ought to be here is missed.
     whole = [job for job in touched if any(word == f"job:{job.id}" for word in words)]
-    expected = tuple(dict.fromkeys(rank for job in whole for rank in job.expected))
-    return Selection(tuple(chosen.values()), expected, touched)
+    missed = [rank for job in touched for rank in (job.expected if job in whole else job.absent)]
+    return Selection(tuple(chosen.values()), tuple(dict.fromkeys(missed)), touched)
+
+
+def _as_launcher(member: Member, seen: Sequence[Seen], jobs: Sequence[Job]) -> Member:
+    """A process that has no rank itself and has started ranks. Its tree is the job."""
+    if parse(member.rank).kind in (RankKind.RANK, RankKind.CHILD, RankKind.LAUNCHER):
+        return member
+    by_pid = {one.pid: one for one in seen}
+    ranks = {m.pid for job in jobs for m in job.members if parse(m.rank).kind is RankKind.RANK}
+    own = by_pid.get(member.pid)
+    works = ranks if own is None or not is_launcher(own) else ranks | {one.pid for one in seen if one.framework}
+    if any(member.pid in {above.pid for above in ancestors(by_pid[pid], by_pid)} for pid in works if pid in by_pid):
+        return msgspec.structs.replace(member, rank=str(launcher(member.pid)), why="started the ranks")
+    return member
 
 
 def _kept(members: Sequence[Member], words: Sequence[str], with_children: bool) -> tuple[Member, ...]:
     """Without children, where none are wanted, but for those that were named by their process id."""
     return tuple(
-        member
-        for member in members
-        if with_children or str(member.pid) in words or not member.rank.startswith("child/")
+        member for member in members if with_children or str(member.pid) in words or not parse(member.rank).is_child
     )
 
 
@@ -135,17 +152,16 @@ def _of_job(text: str, jobs: Sequence[Job]) -> list[Member]:
 
 
 def _children(chosen: dict[int, Member], seen: Sequence[Seen], jobs: Sequence[Job]) -> dict[int, Member]:
-    """Whatever the chosen processes started, also where no job is known."""
+    """Whatever the chosen processes started, also where no job is known. What a launcher started is nobody's child."""
     known = {member.pid: member for job in jobs for member in job.members}
-    parents = {process.pid: process.parent for process in seen}
+    by_pid = {one.pid: one for one in seen}
+    names = {pid: member.rank or str(process(pid)) for pid, member in (known | chosen).items()}
     found: dict[int, Member] = {}
-    for process in seen:
-        above = parents.get(process.pid, 0)
-        while above > 1 and above not in chosen:
-            above = parents.get(above, 0)
-        if above > 1 and process.pid not in chosen:
-            name = child_name(chosen[above].rank or f"pid:{above}", process.pid)
-            found[process.pid] = known.get(process.pid) or Member(
-                process.pid, name, "child", process.command, process.uid
-            )
+    for one in sorted(seen, key=lambda one: one.started):
+        line = [above.pid for above in ancestors(one, by_pid)]
+        if one.pid in chosen or not any(pid in chosen for pid in line):
+            continue
+        above = next(pid for pid in line if pid in names)
+        name = process(one.pid) if parse(names[above]).is_launcher else child(names[above], one.pid)
+        found[one.pid] = known.get(one.pid) or Member(one.pid, str(name), "child", one.command, one.uid)
     return found

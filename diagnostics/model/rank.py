@@ -1,7 +1,8 @@
 """Who a process of a job is, as one tagged value with one parser.
 
 Spelled, as in bundles and on the command line: `worker:3` (role and index), `child/worker:3/4711` (a process that a
-rank started), `pid:4711` (no rank is known), `host/node7` (a host of which nothing else is known). Else it is a name.
+rank started), `pid:4711` (no rank is known), `launcher/4711` (it started ranks), `host/node7` (a host of which nothing
+else is known). Else it is a name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ class RankKind(str, enum.Enum):
     CHILD = "child"  # started by a rank
     PROCESS = "process"  # known by its process id alone
     HOST = "host"  # a host that did not answer
-    NAME = "name"  # a name that has no number: a dump's file, a launcher
+    LAUNCHER = "launcher"  # started ranks and is none itself
+    NAME = "name"  # a name that has no number: a dump's file
 
 
 SERVER_ROLES = frozenset({"ps"})
@@ -39,6 +41,8 @@ class RankId(Record, frozen=True):
             return f"child/{self.parent}/{self.pid}"
         if self.kind is RankKind.PROCESS:
             return f"pid:{self.pid}"
+        if self.kind is RankKind.LAUNCHER:
+            return f"launcher/{self.pid}"
         return f"host/{self.name}" if self.kind is RankKind.HOST else self.name
 
     @property
@@ -48,6 +52,14 @@ class RankId(Record, frozen=True):
     @property
     def is_child(self) -> bool:
         return self.kind is RankKind.CHILD
+
+    @property
+    def is_launcher(self) -> bool:
+        return self.kind is RankKind.LAUNCHER
+
+    def is_child_of(self, other: str | RankId) -> bool:
+        """Whether that one has started it, directly or not."""
+        return self.kind is RankKind.CHILD and self.parent == str(other)
 
 
 def rank(role: str, index: int) -> RankId:
@@ -63,6 +75,11 @@ def process(pid: int) -> RankId:
     return RankId(RankKind.PROCESS, pid=pid)
 
 
+def launcher(pid: int) -> RankId:
+    """It started ranks and waits for them: never one of those that are compared."""
+    return RankId(RankKind.LAUNCHER, pid=pid)
+
+
 def host(name: str) -> RankId:
     return RankId(RankKind.HOST, name=name)
 
@@ -73,6 +90,10 @@ def parse(text: str) -> RankId:
         parent, _, number = text[len("child/") :].rpartition("/")
         if parent and number.isascii() and number.isdigit():
             return child(parent, int(number))
+    elif text.startswith("launcher/"):
+        number = text[len("launcher/") :]
+        if number.isascii() and number.isdigit():
+            return launcher(int(number))
     elif text.startswith("host/"):
         return host(text[len("host/") :])
     role, sign, number = text.rpartition(":")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.discover.identity import addresses_in, identity_of
+from diagnostics.discover.cluster_spec import addresses_in
+from diagnostics.discover.identity import identity_of
 from diagnostics.discover.jobs import find_jobs
 from diagnostics.discover.scan import Seen
 

@@ -18,7 +18,7 @@ def rows(ids):
 
 def main(name, rank, port):
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = "127.0.0.1", port
-    rpc.init_rpc(name, rank=rank, world_size=2, rpc_backend_options=rpc.TensorPipeRpcBackendOptions(rpc_timeout=0))
+    rpc.init_rpc(name, rank=rank, world_size=2, rpc_backend_options=rpc.TensorPipeRpcBackendOptions(rpc_timeout=100000))
     if name == "trainer":
         for start in (0, 50, 90, 120):
             rpc.rpc_sync("table", rows, args=(list(range(start, start + 10)),))

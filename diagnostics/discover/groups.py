@@ -1,0 +1,167 @@
+"""Jobs whose processes do not say their rank: joined by their connections, named by what tells them apart. Pure.
+
+In this order: a recorder or a title; the shape of the command lines; the order in which one parent started them; who
+serves the address at which the others meet. What contradicts what the sockets show is dropped: a wrong name costs more
+than none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from diagnostics.discover.cluster_spec import Addresses, job_name
+from diagnostics.discover.identity import is_loopback
+from diagnostics.discover.kinship import is_launcher
+from diagnostics.discover.scan import Seen
+from diagnostics.discover.shapes import Shaped, cluster_of, shaped
+from diagnostics.model import Record
+from diagnostics.model.rank import RankKind, launcher, parse, process, rank
+
+_TRACKER = re.compile(r"multiprocessing\.(?:resource_tracker|semaphore_tracker|forkserver) import (?:main|_main)")
+
+Named = dict[int, tuple[str, str]]
+"""pid -> (rank, how it is known)."""
+
+
+class Group(Record, frozen=True):
+    """A job without a name of its own."""
+
+    job: str
+    named: Named
+    expected: tuple[str, ...] = ()
+    addresses: Addresses = ()
+    here: bool = False
+
+
+def connected(processes: Sequence[Seen]) -> list[list[Seen]]:
+    """Groups of processes that are connected to each other, by address of either end, or parent and child."""
+    group_of = {one.pid: {one.pid} for one in processes}
+    owner = {local: one.pid for one in processes for local, _ in one.links}
+    serves = {_port(local): one.pid for one in processes for local in one.listens}
+    for one in processes:
+        joined = [owner[remote] for _, remote in one.links if remote in owner]
+        joined += [serves[_port(a)] for a in one.asks if is_loopback(a) and _port(a) in serves]
+        joined += [one.parent] if one.parent in group_of else []
+        for other in joined:
+            merged = group_of[one.pid] | group_of[other]
+            for pid in merged:
+                group_of[pid] = merged
+    by_pid = {one.pid: one for one in processes}
+    groups = {min(group): group for group in group_of.values()}
+    return [[by_pid[pid] for pid in sorted(group)] for _, group in sorted(groups.items())]
+
+
+def named_group(members: Sequence[Seen], ended: Sequence[Seen] = ()) -> Group:
+    """The group with a rank for each member, `pid:N` where nothing tells it.
+
+    Args:
+        ended: children of members that have ended and wait for their parent to notice.
+    """
+    by_shape = shaped({member.pid: member.command for member in members})
+    cluster = cluster_of([s for s in by_shape.values() if s.rank], {m.pid: m.listens for m in members})
+    named = _by_shape(members, by_shape, cluster)
+    gone: tuple[str, ...] = ()
+    if not named:
+        named, gone = _by_order(members, ended)
+    named |= _of_launchers(members, named)
+    if not any(parse(name).index == 0 for name, _ in named.values()):
+        named |= _first(members, named)
+    said = {m.pid: (m.recorder_rank, "recorder") for m in members if m.recorder_rank}
+    said |= {m.pid: (m.identity.rank, m.identity.source) for m in members if m.identity and m.identity.rank}
+    rest = {member.pid: (str(process(member.pid)), "connections") for member in members}
+    size = max((s.size for s in by_shape.values()), default=0)
+    expected = [name for name, _ in cluster] or ([str(rank("worker", n)) for n in range(size)] if named else [])
+    return Group(
+        job_name(cluster) if cluster else f"pids-{members[0].pid}",
+        rest | named | said,
+        tuple(dict.fromkeys((*expected, *gone))),
+        cluster,
+        bool(gone) or any(is_loopback(s.address) for s in by_shape.values() if s.address),
+    )
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]
+
+
+def _unique(named: Named) -> bool:
+    return all(count == 1 for count in Counter(name for name, _ in named.values()).values())
+
+
+def _by_shape(members: Sequence[Seen], by_shape: Mapping[int, Shaped], cluster: Addresses) -> Named:
+    named = {pid: (one.rank, "its command line") for pid, one in by_shape.items() if one.rank}
+    if not _unique(named):
+        return {}
+    where = dict(cluster)
+    for member in members:
+        name = named.get(member.pid, ("", ""))[0]
+        one = by_shape.get(member.pid)
+        if not name or not one:
+            continue
+        served = {_port(address) for address in member.listens}
+        others = {_port(where[other]) for other in where if other != name}
+        meets = not cluster and one.address and _port(one.address) in served
+        if (name in where and served & others and _port(where[name]) not in served) or (meets and one.index != 0):
+            return {}
+    return named
+
+
+def _by_order(members: Sequence[Seen], ended: Sequence[Seen]) -> tuple[Named, tuple[str, ...]]:
+    """Ranks that one parent has started, in the order of their start, and those of them that have ended.
+
+    `torch.multiprocessing.spawn` and loops over `Process` number them so. Only where each has a connection of its own,
+    and the one that serves the address at which they meet, if one of them does, is the first.
+    """
+    pids = {member.pid for member in members}
+    parents = Counter(m.parent for m in members if m.parent in pids and not _is_tracker(m))
+    if len(parents) != 1:
+        return {}, ()
+    parent = next(iter(parents))
+    started = sorted(
+        (m for m in (*members, *ended) if m.parent == parent and not _is_tracker(m)), key=lambda m: (m.started, m.pid)
+    )
+    alive = [m for m in started if not m.ended]
+    if len(started) < 2 or len(alive) + 1 < len(pids) or not all(m.links or m.listens or m.asks for m in alive):
+        return {}, ()
+    meeting = _meeting(members)
+    if meeting and meeting != parent and meeting != started[0].pid:
+        return {}, ()
+    names = {m.pid: str(rank("worker", number)) for number, m in enumerate(started)}
+    named = {m.pid: (names[m.pid], "the order in which it was started") for m in alive}
+    return named, tuple(names[m.pid] for m in started if m.ended)
+
+
+def _is_tracker(member: Seen) -> bool:
+    return any(_TRACKER.search(word) for word in member.command)
+
+
+def _of_launchers(members: Sequence[Seen], named: Named) -> Named:
+    """Parents of ranks that are none themselves, and multiprocessing's own helpers."""
+    parents = {member.parent for member in members if member.pid in named}
+    return {
+        m.pid: (str(launcher(m.pid)), "started the ranks")
+        for m in members
+        if m.pid not in named and (m.pid in parents or is_launcher(m))
+    }
+
+
+def _meeting(members: Sequence[Seen]) -> int:
+    """Who serves the one address that all the others are connected to; 0 where that is nobody, or several."""
+    serving = {_port(address): member.pid for member in members for address in member.listens}
+    asks = {m.pid: {_port(address) for address in (*m.asks, *(remote for _, remote in m.links))} for m in members}
+    found = {
+        pid
+        for port, pid in serving.items()
+        if all(port in asks[m.pid] for m in members if m.pid != pid and (m.links or m.asks)) and len(members) > 1
+    }
+    return found.pop() if len(found) == 1 else 0
+
+
+def _first(members: Sequence[Seen], named: Named) -> Named:
+    """In PyTorch, who serves the address at which all meet is the first rank, unless it is a launcher."""
+    pid = _meeting([m for m in members if m.framework == "torch"])
+    if not pid or pid in named or any(parse(name).kind is RankKind.RANK for name, _ in named.values()):
+        return {}
+    return {pid: ("worker:0", "serves the address at which all meet")}

@@ -1,0 +1,45 @@
+"""Who started whom, and which of those only start others. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from diagnostics.discover.scan import Seen
+
+_SHELLS = re.compile(
+    r"(?:^|/)(?:(?:ba|da|z|k)?sh|env|sudo|timeout|nohup|tini|dumb-init|srun|mpirun|mpiexec|orterun|horovodrun|setsid"
+    r"|stdbuf|flock|time|strace|script)$"
+)
+_LAUNCHERS = re.compile(
+    r"(?:^|/)(?:torchrun|deepspeed|accelerate|ray|horovodrun)$"
+    r"|^torch\.distributed\.(?:run|launch|elastic\.\S+)$|^deepspeed\.launcher\.\w+$|^accelerate\.commands\.launch$"
+)
+_FIRST_WORDS = 5
+
+
+def is_launcher(process: Seen) -> bool:
+    """Whether by its command it does nothing itself but start others."""
+    words = process.command[:_FIRST_WORDS]
+    return bool(words) and (bool(_SHELLS.search(words[0])) or any(_LAUNCHERS.search(word) for word in words))
+
+
+def ancestors(process: Seen, by_pid: Mapping[int, Seen]) -> Iterator[Seen]:
+    walked: set[int] = set()
+    parent = by_pid.get(process.parent)
+    while parent and parent.pid not in walked:
+        walked.add(parent.pid)
+        yield parent
+        parent = by_pid.get(parent.parent)
+
+
+def is_helper(process: Seen, by_pid: Mapping[int, Seen]) -> bool:
+    """A data loader's worker: it has its parent's recorder and sockets by the fork, and no connection of its own.
+
+    A rank that a program starts for itself has.
+    """
+    parent = by_pid.get(process.parent)
+    if parent is None or not parent.framework:
+        return False
+    inherited = {*parent.links, *parent.listens}
+    return process.recorder_rank in ("", parent.recorder_rank) and {*process.links, *process.listens} <= inherited
