@@ -7,19 +7,16 @@ than none.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from diagnostics.discover.cluster_spec import Addresses, job_name
+from diagnostics.discover.cluster_spec import MAX_RANKS, Addresses, job_name
 from diagnostics.discover.identity import is_loopback
-from diagnostics.discover.kinship import is_launcher
+from diagnostics.discover.kinship import is_launcher, is_tracker
 from diagnostics.discover.scan import Seen
 from diagnostics.discover.shapes import Shaped, cluster_of, shaped
 from diagnostics.model import Record
 from diagnostics.model.rank import RankKind, launcher, parse, process, rank
-
-_TRACKER = re.compile(r"multiprocessing\.(?:resource_tracker|semaphore_tracker|forkserver) import (?:main|_main)")
 
 Named = dict[int, tuple[str, str]]
 """pid -> (rank, how it is known)."""
@@ -72,14 +69,25 @@ def named_group(members: Sequence[Seen], ended: Sequence[Seen] = ()) -> Group:
     said |= {m.pid: (m.identity.rank, m.identity.source) for m in members if m.identity and m.identity.rank}
     rest = {member.pid: (str(process(member.pid)), "connections") for member in members}
     size = max((s.size for s in by_shape.values()), default=0)
-    expected = [name for name, _ in cluster] or ([str(rank("worker", n)) for n in range(size)] if named else [])
+    expected = [name for name, _ in cluster] or _world(named, size)
     return Group(
         job_name(cluster) if cluster else f"pids-{members[0].pid}",
         rest | named | said,
         tuple(dict.fromkeys((*expected, *gone))),
         cluster,
-        bool(gone) or any(is_loopback(s.address) for s in by_shape.values() if s.address),
+        bool(gone) or all(is_loopback(remote) for member in members for _, remote in member.links),
     )
+
+
+def _world(named: Named, size: int) -> list[str]:
+    """All ranks up to the last that is seen, or up to the size that a command line tells."""
+    last: dict[str, int] = {}
+    for one in (parse(name) for name, _ in named.values()):
+        if one.kind is RankKind.RANK:
+            last[one.role] = max(last.get(one.role, -1), one.index)
+    if set(last) == {"worker"} and size > last["worker"]:
+        last["worker"] = min(size, MAX_RANKS) - 1
+    return [str(rank(role, number)) for role in sorted(last) for number in range(last[role] + 1)]
 
 
 def _port(address: str) -> str:
@@ -115,12 +123,12 @@ def _by_order(members: Sequence[Seen], ended: Sequence[Seen]) -> tuple[Named, tu
     and the one that serves the address at which they meet, if one of them does, is the first.
     """
     pids = {member.pid for member in members}
-    parents = Counter(m.parent for m in members if m.parent in pids and not _is_tracker(m))
+    parents = Counter(m.parent for m in members if m.parent in pids and not is_tracker(m))
     if len(parents) != 1:
         return {}, ()
     parent = next(iter(parents))
     started = sorted(
-        (m for m in (*members, *ended) if m.parent == parent and not _is_tracker(m)), key=lambda m: (m.started, m.pid)
+        (m for m in (*members, *ended) if m.parent == parent and not is_tracker(m)), key=lambda m: (m.started, m.pid)
     )
     alive = [m for m in started if not m.ended]
     if len(started) < 2 or len(alive) + 1 < len(pids) or not all(m.links or m.listens or m.asks for m in alive):
@@ -131,10 +139,6 @@ def _by_order(members: Sequence[Seen], ended: Sequence[Seen]) -> tuple[Named, tu
     names = {m.pid: str(rank("worker", number)) for number, m in enumerate(started)}
     named = {m.pid: (names[m.pid], "the order in which it was started") for m in alive}
     return named, tuple(names[m.pid] for m in started if m.ended)
-
-
-def _is_tracker(member: Seen) -> bool:
-    return any(_TRACKER.search(word) for word in member.command)
 
 
 def _of_launchers(members: Sequence[Seen], named: Named) -> Named:
@@ -161,7 +165,8 @@ def _meeting(members: Sequence[Seen]) -> int:
 
 def _first(members: Sequence[Seen], named: Named) -> Named:
     """In PyTorch, who serves the address at which all meet is the first rank, unless it is a launcher."""
-    pid = _meeting([m for m in members if m.framework == "torch"])
+    family = any(member.parent in {m.pid for m in members} for member in members)
+    pid = 0 if family else _meeting([m for m in members if m.framework == "torch"])
     if not pid or pid in named or any(parse(name).kind is RankKind.RANK for name, _ in named.values()):
         return {}
     return {pid: ("worker:0", "serves the address at which all meet")}

@@ -15,6 +15,7 @@ _LAUNCHERS = re.compile(
     r"(?:^|/)(?:torchrun|deepspeed|accelerate|ray|horovodrun)$"
     r"|^torch\.distributed\.(?:run|launch|elastic\.\S+)$|^deepspeed\.launcher\.\w+$|^accelerate\.commands\.launch$"
 )
+_TRACKER = re.compile(r"multiprocessing\.(?:resource_tracker|semaphore_tracker|forkserver) import (?:main|_main)")
 _FIRST_WORDS = 5
 
 
@@ -22,6 +23,11 @@ def is_launcher(process: Seen) -> bool:
     """Whether by its command it does nothing itself but start others."""
     words = process.command[:_FIRST_WORDS]
     return bool(words) and (bool(_SHELLS.search(words[0])) or any(_LAUNCHERS.search(word) for word in words))
+
+
+def is_tracker(process: Seen) -> bool:
+    """Whether it is one of multiprocessing's own helpers."""
+    return any(_TRACKER.search(word) for word in process.command)
 
 
 def ancestors(process: Seen, by_pid: Mapping[int, Seen]) -> Iterator[Seen]:

@@ -10,7 +10,7 @@ import psutil
 
 from diagnostics.collector import procfs
 from diagnostics.discover.jobs import Job, Member, find_jobs
-from diagnostics.discover.kinship import ancestors, is_launcher
+from diagnostics.discover.kinship import ancestors, is_launcher, is_tracker
 from diagnostics.discover.scan import Seen, scan
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Record
@@ -75,9 +75,9 @@ def choose(
     seen = [process for process in seen if not process.ended]
     members = [_as_launcher(member, seen, jobs) for word in words for member in _named(word, seen, jobs)]
     chosen = {member.pid: member for member in _kept(members, words, with_children)}
-    touched = tuple(job for job in jobs if any(member.pid in chosen for member in job.members))
     if with_children:
-        chosen |= _children(chosen, seen, touched)
+        chosen |= _children(chosen, seen, jobs)
+    touched = tuple(job for job in jobs if any(member.pid in chosen for member in job.members))
     if with_peers:
         chosen |= {
             p.pid: Member(p.pid, str(process(p.pid)), "peer", p.command) for j in touched for p in j.peers if p.pid
@@ -162,6 +162,7 @@ def _children(chosen: dict[int, Member], seen: Sequence[Seen], jobs: Sequence[Jo
         if one.pid in chosen or not any(pid in chosen for pid in line):
             continue
         above = next(pid for pid in line if pid in names)
-        name = process(one.pid) if parse(names[above]).is_launcher else child(names[above], one.pid)
+        works = parse(names[above]).is_launcher and not is_tracker(one)
+        name = process(one.pid) if works else child(names[above], one.pid)
         found[one.pid] = known.get(one.pid) or Member(one.pid, str(name), "child", one.command, one.uid)
     return found

@@ -20,7 +20,7 @@ class Node:
     def validate(self):
         def fn():
             ctx = self.tf.distribute.get_replica_context()
-            return ctx.all_reduce("mean", self.w)
+            return ctx.all_reduce("mean", self.w * 1.0)
         return self.strategy.run(self.tf.function(fn))
 
     def publish(self):
