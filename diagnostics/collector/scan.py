@@ -2,37 +2,54 @@
 
 import os
 import re
-from typing import Any, Dict, Iterable, List, Set
+from typing import Any, Dict, Iterable, List, Optional, Set
 
 from diagnostics.collector import procfs
+from diagnostics.collector.environment import environ_of
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.sockets import Sockets, sockets_of
 
 
-def scan(keys: Iterable[str]) -> List[Dict[str, Any]]:
-    """All processes but ourselves, our ancestors and the kernel's own threads. `keys`: variables that may be told."""
-    ours, pid = set(), os.getpid()
+def own_family() -> Set[int]:
+    """This process and those that started it: a tool never looks at itself."""
+    family, pid = set(), os.getpid()
     while pid > 1:
-        ours.add(pid)
+        family.add(pid)
         pid = procfs.parent_of(pid)
-    pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in ours]
+    return family
+
+
+def all_pids() -> List[int]:
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def scan(keys: Iterable[str], pids: Optional[Iterable[int]] = None) -> List[Dict[str, Any]]:
+    """All processes (or these) but ourselves, our ancestors and the kernel's own threads.
+
+    `keys`: variables that may be told.
+    """
+    ours, wanted = own_family(), frozenset(keys)
+    pids = [pid for pid in (all_pids() if pids is None else pids) if pid not in ours]
     commands = {pid: command for pid, command in ((pid, procfs.command_of(pid)) for pid in pids) if command}
     sockets = sockets_of(commands)
-    wanted = set(keys)
-    return [_seen(pid, list(command), sockets[pid], wanted) for pid, command in sorted(commands.items())]
+    ended = [pid for pid in pids if pid not in commands and procfs.state_of(pid) == "Z"]
+    return [_seen(pid, list(command), sockets[pid], wanted) for pid, command in commands.items()] + [
+        {"pid": pid, "parent": procfs.parent_of(pid), "started": procfs.start_time(pid), "ended": True} for pid in ended
+    ]
 
 
-def _seen(pid: int, command: List[str], sockets: Sockets, keys: Set[str]) -> Dict[str, Any]:
-    pairs = (item.partition("=") for item in text_of("/proc/%d/environ" % pid, 4 << 20).split("\0"))
+def _seen(pid: int, command: List[str], sockets: Sockets, keys: Iterable[str]) -> Dict[str, Any]:
     frameworks = [path for path in procfs.mapped_files(pid) if re.search("/(tensorflow|torch|jaxlib)/", path)]
     return {
         "pid": pid,
         "parent": procfs.parent_of(pid),
         "uid": procfs.uid_of(pid),
         "command": command,
-        "environ": {name: value for name, _, value in pairs if name in keys},
+        "environ": environ_of(pid, frozenset(keys)),
         "cgroup": text_of("/proc/%d/cgroup" % pid, 4096),
         "frameworks": frameworks[:1],
         "listens": list(sockets.listens),
         "links": [[one.local, one.remote] for one in sockets.connections if one.state == "ESTABLISHED"],
+        "asks": [one.remote for one in sockets.connections if one.state == "SYN_SENT"],
+        "started": procfs.start_time(pid),
     }

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Collection, Iterable
 
+import msgspec
+
 from diagnostics.collector import procfs
-from diagnostics.collector.environment import environ_of
-from diagnostics.collector.kernel import text_of
-from diagnostics.collector.sockets import Sockets, sockets_of
+from diagnostics.collector import scan as collector
+from diagnostics.collector.scan import all_pids as all_pids
 from diagnostics.collector.sources import mounts, recorder
 from diagnostics.discover.identity import KEYS, Identity, identity_of
 from diagnostics.model import Record
 
-_FRAMEWORKS = ("/tensorflow/", "/torch/", "/jaxlib/")
+_FRAMEWORK = re.compile("/(tensorflow|torch|jaxlib)/")
+
+
+class Told(msgspec.Struct, forbid_unknown_fields=True):
+    """What a collector's scan tells of one process, here or on another host."""
+
+    pid: int
+    parent: int
+    uid: int = -1
+    command: tuple[str, ...] = ()
+    environ: dict[str, str] = {}
+    cgroup: str = ""
+    frameworks: tuple[str, ...] = ()
+    listens: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    asks: tuple[str, ...] = ()
+    started: int = 0
+    ended: bool = False
 
 
 class Seen(Record, frozen=True):
@@ -35,19 +53,24 @@ class Seen(Record, frozen=True):
 
 def scan(pids: Iterable[int] | None = None) -> tuple[Seen, ...]:
     """All processes (or these) but ourselves, our ancestors and the kernel's own threads."""
-    ours = own_family()
-    wanted = [pid for pid in (pids if pids is not None else all_pids()) if pid not in ours]
-    commands = {pid: command for pid in wanted if (command := procfs.command_of(pid))}
-    sockets = sockets_of(commands)
-    ended = (pid for pid in wanted if pid not in commands and procfs.state_of(pid) == "Z")
-    return (
-        *(_seen(pid, command, sockets[pid]) for pid, command in commands.items()),
-        *(Seen(pid, procfs.parent_of(pid), -1, (), started=procfs.start_time(pid), ended=True) for pid in ended),
-    )
+    told = msgspec.convert(collector.scan(KEYS, pids), type=list[Told])
+    return tuple(seen_of(one, _recorder_rank(one.pid)) for one in told)
 
 
-def all_pids() -> list[int]:
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+def seen_of(told: Told, recorder_rank: str = "") -> Seen:
+    return Seen(
+        pid=told.pid, parent=told.parent, uid=told.uid, command=told.command,
+        identity=identity_of(told.environ, told.command, told.cgroup),
+        framework=next(iter(_FRAMEWORK.findall(" ".join(told.frameworks))), ""),
+        recorder_rank=recorder_rank, listens=told.listens, links=told.links, asks=told.asks,
+        started=told.started, ended=told.ended,
+    )  # fmt: skip
+
+
+def _recorder_rank(pid: int) -> str:
+    file = recorder.find(mounts.answering(pid, procfs.mapped_files(pid, shared=True)))
+    recording = recorder.counts_of(file) if file else None
+    return recording.rank if recording else ""
 
 
 def descendants_of(pids: Collection[int]) -> dict[int, int]:
@@ -61,31 +84,3 @@ def descendants_of(pids: Collection[int]) -> dict[int, int]:
         if above > 1 and pid not in pids:
             found[pid] = above
     return found
-
-
-def own_family() -> set[int]:
-    """This process and those that started it: a tool never looks at itself."""
-    family, pid = set(), os.getpid()
-    while pid > 1:
-        family.add(pid)
-        pid = procfs.parent_of(pid)
-    return family
-
-
-def _seen(pid: int, command: tuple[str, ...], sockets: Sockets) -> Seen:
-    mapped = procfs.mapped_files(pid)
-    file = recorder.find(mounts.answering(pid, procfs.mapped_files(pid, shared=True)))
-    recording = recorder.counts_of(file) if file else None
-    return Seen(
-        pid=pid,
-        parent=procfs.parent_of(pid),
-        uid=procfs.uid_of(pid),
-        command=command,
-        identity=identity_of(environ_of(pid, KEYS), command, text_of(f"/proc/{pid}/cgroup")),
-        framework=next((name.strip("/") for name in _FRAMEWORKS if any(name in path for path in mapped)), ""),
-        recorder_rank=recording.rank if recording else "",
-        listens=sockets.listens,
-        links=tuple((link.local, link.remote) for link in sockets.connections if link.state == "ESTABLISHED"),
-        asks=tuple(link.remote for link in sockets.connections if link.state == "SYN_SENT"),
-        started=procfs.start_time(pid),
-    )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from diagnostics.discover.identity import identity_of
-from diagnostics.discover.scan import Seen
+from diagnostics.discover.scan import Seen, Told, seen_of
 from diagnostics.errors import EvidenceError
 from diagnostics.model import (
     Attempt,
@@ -41,18 +39,6 @@ class About(msgspec.Struct, forbid_unknown_fields=True):
     host: str
     machine: str = ""
     kernel: str = ""
-
-
-class SeenThere(msgspec.Struct, forbid_unknown_fields=True):
-    pid: int
-    parent: int
-    uid: int = -1
-    command: tuple[str, ...] = ()
-    environ: dict[str, str] = {}
-    cgroup: str = ""
-    frameworks: tuple[str, ...] = ()
-    listens: tuple[str, ...] = ()
-    links: tuple[tuple[str, str], ...] = ()
 
 
 class EvidenceThere(msgspec.Struct, forbid_unknown_fields=True):
@@ -106,7 +92,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
     """One line of an answer."""
 
     about: About | None = None
-    seen: tuple[SeenThere, ...] | None = None
+    seen: tuple[Told, ...] | None = None
     evidence: EvidenceThere | None = None
     beside: BesideThere | None = None
     stacks: StacksThere | None = None
@@ -118,7 +104,7 @@ class Answer(msgspec.Struct):
     """All that a collector said. Not `done`: it was cut short."""
 
     about: About = msgspec.field(default_factory=lambda: About(""))
-    seen: tuple[SeenThere, ...] = ()
+    seen: tuple[Told, ...] = ()
     evidence: dict[int, EvidenceThere] = {}
     stacks: dict[int, StacksThere] = {}
     later: dict[int, LaterThere] = {}
@@ -172,15 +158,7 @@ def gathered(lines: Iterable[Line]) -> Answer:
 
 
 def seen_there(answer: Answer) -> tuple[Seen, ...]:
-    return tuple(
-        Seen(
-            pid=one.pid, parent=one.parent, uid=one.uid, command=one.command,
-            identity=identity_of(one.environ, one.command, one.cgroup),
-            framework=next(iter(re.findall("/(tensorflow|torch|jaxlib)/", " ".join(one.frameworks))), ""),
-            listens=one.listens, links=one.links,
-        )
-        for one in answer.seen
-    )  # fmt: skip
+    return tuple(map(seen_of, answer.seen))
 
 
 def process_of(answer: Answer, pid: int, rank: str, host: str, address: str = "") -> Process:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from diagnostics.discover.scan import Told
 from diagnostics.model import Attempt, Sample, ThreadSample
-from diagnostics.transport.answers import About, EvidenceThere, Line, OutputThere, SeenThere, StacksThere
+from diagnostics.transport.answers import About, EvidenceThere, Line, OutputThere, StacksThere
 
 MARK = b"@@lastbatch no-python"
 _PART = re.compile(r"^@@lastbatch (.*)$", re.MULTILINE)
@@ -20,7 +21,7 @@ def parse(text: str) -> list[Line]:
         if match := re.fullmatch(r"scan/(\d+)/cmdline", name):
             stat = _fields(files.get(f"scan/{match[1]}/stat", ""))
             command = tuple(files[name].split("\n"))
-            seen.append(SeenThere(int(match[1]), _number(stat[1:2]), command=command))
+            seen.append(Told(int(match[1]), _number(stat[1:2]), command=command))
         elif match := re.fullmatch(r"second/(\d+)/cmdline", name):
             found += _process(match[1], files)
     return [*found, Line(seen=tuple(seen), done=True)]
