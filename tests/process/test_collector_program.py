@@ -1,0 +1,146 @@
+"""The collector runs where the processes are: on any CPython from 3.6 on, with the standard library alone, and it tells
+the same here and through a command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import wait_for
+
+from diagnostics.collector import procfs
+from diagnostics.model import Collection, Process
+from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect, program, resample
+from repro.runtimes import discover
+
+HOME = Path(program.HOME)
+INTERPRETERS = {found.minor: str(found.python) for found in discover()}
+ORDERED = sorted(INTERPRETERS, key=lambda minor: int(minor.partition(".")[2]))
+WAITS_FOR_A_LOCK = """
+import threading
+lock = threading.Lock()
+def enters():
+    with lock:
+        enters()
+threading.Thread(target=enters, name="second").start()
+print("ready", flush=True)
+enters()
+"""
+WAITS_FOR_A_PIPE = """
+import subprocess, sys
+talks = "import os; talk = lambda: [os.write(1, b'x' * 4096) for _ in range(1000)]; talk()"
+child = subprocess.Popen([sys.executable, "-c", talks], stdout=subprocess.PIPE)
+print("ready", flush=True)
+def ends():
+    child.wait()
+ends()
+"""
+WAITS_FOR_A_FORKED_CHILD = """
+import os, threading
+lock = threading.Lock()
+lock.acquire()
+def enters():
+    with lock:
+        pass
+child = os.fork()
+if not child:
+    enters()
+print("ready", flush=True)
+os.waitpid(child, 0)
+"""
+PROGRAMS = {"lock": WAITS_FOR_A_LOCK, "pipe": WAITS_FOR_A_PIPE, "fork": WAITS_FOR_A_FORKED_CHILD}
+
+
+@contextmanager
+def hung(text: str, python: str = sys.executable) -> Iterator[int]:
+    """A program that has said that it is ready and of which nothing moves any more, ended with its children."""
+    with subprocess.Popen([python, "-c", text], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+            family = lambda: (process.pid, *procfs.children_of(process.pid))  # noqa: E731
+            wait_for(lambda: all(t.state == "S" for pid in family() for t in procfs.sample_threads(pid)), 30)
+            yield process.pid
+        finally:
+            for pid in (*procfs.children_of(process.pid), process.pid):
+                subprocess.run(["kill", "-9", str(pid)], check=False)
+
+
+def answered(python: str, pid: int, **more: Any) -> dict[str, list[Any]]:
+    """What the collector says when this interpreter runs it, by kinds of lines."""
+    order = program.order(["observe", "stacks"], [{"pid": pid}], Options(gap=0.1), 60.0)
+    argv = [python, *program.argv_here()[1:]]
+    means = {**program.means_here(), "site": []}
+    done = subprocess.run(
+        argv, input=json.dumps({**order, **means, **more}), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    found: dict[str, list[Any]] = {}
+    for line in done.stdout.splitlines():
+        for kind, value in json.loads(line).items():
+            found.setdefault(kind, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("minor", ORDERED)
+def test_what_travels_compiles_everywhere(minor: str) -> None:
+    files = [str(path) for pattern in program.CARRIED for path in HOME.glob(pattern)]
+    assert len(files) > 30
+    check = "import sys\nfor path in sys.argv[1:]: compile(open(path, encoding='utf-8').read(), path, 'exec')"
+    travel = str(HOME / "transport" / "travel.py")
+    subprocess.run([INTERPRETERS[minor], "-c", check, travel, *files], check=True)
+
+
+@pytest.mark.parametrize("minor", [*ORDERED[:1], *ORDERED[-1:]])
+def test_the_oldest_and_the_newest_interpreter_collect_all(minor: str) -> None:
+    """GIVEN a hung process, THEN any interpreter tells its samples, calls, versions and stacks."""
+    with hung(WAITS_FOR_A_LOCK) as pid:
+        found = answered(INTERPRETERS[minor], pid)
+        (evidence,), (stacks,) = found["evidence"], found["stacks"]
+        assert len(evidence["samples"]) == 2 and len(evidence["samples"][0]["threads"]) == 2
+        assert [call["kind"] for call in evidence["blocking_calls"]] == ["futex", "futex"]
+        assert evidence["versions"]["libc"] and evidence["versions"]["kernel"]
+        assert set(stacks["outputs"]) == {"py-spy", "unwind"}, stacks["attempts"]
+        assert not [why for beside in found["beside"] for why in beside["left_out"] if "kernel log" not in why]
+        assert found["done"] == [True]
+        assert all(thread.state == "S" for thread in procfs.sample_threads(pid))
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_here_and_through_a_command_the_same_is_told(name: str) -> None:
+    with hung(PROGRAMS[name]) as pid:
+        pids = (pid, *procfs.children_of(pid))
+        here = collect([Target(one) for one in pids], Options(gap=0.2))
+        there = attach_hosts(Fleet(("here",), "env X={host}"), [str(one) for one in pids], Options(gap=0.2))
+        assert told(here) == told(there)
+        assert all(process.threads for process in here.processes)
+
+
+def told(collection: Collection) -> dict[int, Any]:
+    """What does not change with time."""
+    return {process.pid: _told(process) for process in collection.processes}
+
+
+def _told(process: Process) -> Any:
+    return (
+        process.stacks_from, process.command, process.parent, process.versions, process.blocking_calls, process.listens,
+        process.locks, process.threads,
+        [[(t.tid, t.name, t.state, t.wchan, t.syscall) for t in sample.threads] for sample in process.samples],
+        [(attempt.collector, attempt.ok, attempt.why_not) for attempt in process.attempts],
+    )  # fmt: skip
+
+
+def test_one_more_sample_is_cheap_and_tells_where_python_stands() -> None:
+    """GIVEN a collection, WHEN one more sample is taken, THEN it is added, with the frames of now."""
+    with hung(WAITS_FOR_A_LOCK) as pid:
+        before = collect([Target(pid)], Options(gap=0.1))
+        after, threads = resample(before)
+        (process,) = after.processes
+        assert len(process.samples) == 3 and process.samples[2].at > process.samples[1].at
+        assert {frame.function for frame in threads[pid][0].frames} == {"<module>", "enters"}
+        assert all(thread.state == "S" for thread in procfs.sample_threads(pid))
