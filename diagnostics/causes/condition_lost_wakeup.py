@@ -27,8 +27,8 @@ from diagnostics.model import Process, Role, State, WaitKind
 from diagnostics.stacks.position import pairs
 
 _NOT_ALONE = (
-    *TOGETHER, Role.SERVE, Role.INPUT_NEXT, Role.INPUT_MAKE, Role.DEVICE, Role.DEVICE_LAUNCH, Role.EVENT_LOOP,
-    Role.OPERATION, Role.CALLBACK,
+    Role.COLLECTIVE, Role.RENDEZVOUS, Role.STEP, Role.SERVE, Role.INPUT_NEXT, Role.INPUT_MAKE, Role.DEVICE,
+    Role.DEVICE_LAUNCH, Role.EVENT_LOOP, Role.OPERATION, Role.CALLBACK,
 )  # fmt: skip
 """Who has one of these waits for more than another thread of its own."""
 

@@ -38,7 +38,10 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("other-thread", f"another thread may wake it: {others[0].where}", "stacks", where)
     open_ = [connection for connection in process.connections if connection.state == "ESTABLISHED"]
     children = [child for child in children_of(process, facts) if not has_ended(child)]
-    if open_ or process.listens:
+    own = {connection.local for connection in process.connections}
+    if open_ and all(connection.remote in own for connection in open_):
+        case.saw("connected-to-itself", "its connections have both ends in itself", "connections", where)
+    elif open_ or process.listens:
         case.saw("connected", "it has a socket, by which others may still wake it", "connections", where)
     elif children:
         case.saw("child", "it has a child, which may still wake it", "processes", where)

@@ -45,7 +45,7 @@ def _in_dump(process: Process) -> list[At]:
         if position.waits is WaitKind.FILE
         and not position.has(Role.FILE_LOCK)
         and (
-            any(_waits_for_file(frame.function) for frame in thread.frames if frame.native)
+            any(frame.file == KERNEL and _waits_for_file(frame.function) for frame in thread.frames)
             or (letters.get(thread.tid) == "D" and (call := call_of(process, thread.tid)) and call.kind == "file")
         )
     ]

@@ -13,6 +13,7 @@ from diagnostics.causes.observe import (
     At,
     call_of,
     is_forked,
+    is_shared_lock,
     look_at_stillness,
     may_be_stuck,
     only_thread,
@@ -36,7 +37,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         return None
     threads = threads_at(process)
     alone = only_thread(process)
-    stuck = [at for at in threads if at.forever and not at.position.has(*_SHARED) and _copied(at, alone)]
+    stuck = [at for at in threads if at.forever and _copied(at, alone)]
     if len(stuck) != 1:
         return None
     (at,) = stuck
@@ -60,6 +61,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
 def _copied(at: At, alone: bool) -> bool:
     """What a fork copies and does not keep alive: locks; and where it is the only thread, whatever a thread wakes."""
     waits = at.position.waits
+    if at.position.has(*_SHARED) or is_shared_lock(at):
+        return False
     return waits is WaitKind.LOCK or (alone and waits in (WaitKind.CONDITION, WaitKind.JOIN))
 
 

@@ -20,6 +20,7 @@ from diagnostics.causes.observe import (
     is_python,
     look_at_stillness,
     may_be_stuck,
+    reads_silent_file,
     threads_at,
 )
 from diagnostics.model import Process, Role, WaitKind
@@ -65,7 +66,7 @@ def _makes(at: At) -> bool:
 def _waits_for_others(at: At) -> bool:
     """Python code waits for what its stack says; a pipeline's native thread only for something outside counts."""
     waits = (*_FOR_OTHERS, WaitKind.TIME) if is_python(at) else OUTSIDE
-    return at.position.waits in waits and not at.position.limited
+    return (at.position.waits in waits or reads_silent_file(at)) and not at.position.limited
 
 
 def _look_at_source(case: Case, source: At, threads: tuple[At, ...]) -> None:

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import INSIDE, At, call_of, look_at_stillness, may_be_stuck, places, threads_at, tids_of
+from diagnostics.causes.observe import (
+    INSIDE,
+    At,
+    call_of,
+    is_shared_lock,
+    look_at_stillness,
+    may_be_stuck,
+    places,
+    threads_at,
+    tids_of,
+)
 from diagnostics.model import Process, WaitKind
 
 
@@ -21,7 +31,7 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_process(process: Process) -> Case | None:
     threads = threads_at(process)
-    lockers = [at for at in threads if at.position.waits is WaitKind.LOCK and at.forever]
+    lockers = [at for at in threads if at.position.waits is WaitKind.LOCK and at.forever and not is_shared_lock(at)]
     if len(lockers) < 2:
         return None
     case = Case("lock-order")
@@ -34,6 +44,8 @@ def _examine_process(process: Process) -> Case | None:
         lockers = [at for at in lockers if at.thread.tid in circle]
     elif len({at.where for at in lockers}) > 1:
         case.saw("places-differ", said, "stacks", where)
+    elif len(locks := {lock for at in lockers if (lock := lock_of(at))}) > 1:
+        case.saw("locks-differ", f"{said}: at one place, for {len(locks)} different locks", "stacks, kernel", where)
     else:
         case.saw("one-place", f"{said}: all at one place, so whoever holds it is elsewhere", "stacks", where)
     if not circle:
@@ -47,6 +59,12 @@ def holder_of(at: At) -> int:
     """The thread that holds what it waits for; 0 where that is not known."""
     call = call_of(at.process, at.thread.tid)
     return at.position.holder or (call.holder or call.owner if call else 0)
+
+
+def lock_of(at: At) -> str:
+    """The lock's address, "" where the kernel does not tell."""
+    call = call_of(at.process, at.thread.tid)
+    return call.what.partition(" ")[0] if call and call.kind in ("futex", "mutex") else ""
 
 
 def circle_of(holders: dict[int, int]) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from diagnostics.causes.observe import (
     At,
     call_of,
     is_forked,
+    is_shared_lock,
     look_at_stillness,
     may_be_stuck,
     threads_at,
@@ -33,7 +34,7 @@ def examine(facts: Facts) -> Case | None:
         if may_be_stuck(process)
         for threads in [threads_at(process)]
         for at in threads
-        if at.position.waits is WaitKind.LOCK and at.forever
+        if at.position.waits is WaitKind.LOCK and at.forever and not is_shared_lock(at)
     )
 
 

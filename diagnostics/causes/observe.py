@@ -25,6 +25,10 @@ _ENDED = (State.FINISHED, State.DEAD, State.UNREACHABLE)
 _LEAVES = (State.PROGRESSING, State.IDLE, *_ENDED)
 
 
+_BEGINS = ("<module>", "_run_module_as_main", "_run_code", "_bootstrap", "<frozen>")
+"""What the outermost Python frame of a main thread is called while the program runs."""
+
+
 class At(NamedTuple):
     """A thread of a process with its position."""
 
@@ -90,8 +94,29 @@ def is_python(at: At) -> bool:
     return any(not frame.native for frame in at.thread.frames)
 
 
+def leaves_interpreter(at: At) -> bool:
+    """Whether the interpreter called it on its way out (atexit): its stack does not begin with the program's module."""
+    process = at.process
+    first = next((frame.function for frame in at.thread.frames if not frame.native), "")
+    runs_python = bool(process.command) and "python" in process.command[0].rpartition("/")[2]
+    return runs_python and at.thread.tid == process.pid and bool(first) and first not in _BEGINS
+
+
+def reads_silent_file(at: At) -> bool:
+    """Whether it waits in a read of a FIFO or a device: waits for a disk are in state D."""
+    call = call_of(at.process, at.thread.tid)
+    letters = {t.state for sample in at.process.samples for t in sample.threads if t.tid == at.thread.tid}
+    return bool(call and call.kind == "file" and call.call.startswith("read") and letters == {"S"})
+
+
 def call_of(process: Process, tid: int) -> BlockingCall | None:
     return next((call for call in process.blocking_calls if call.tid == tid), None)
+
+
+def is_shared_lock(at: At) -> bool:
+    """Whether the lock that it waits for lies in memory that other processes have as well."""
+    call = call_of(at.process, at.thread.tid)
+    return bool(call and call.kind in ("futex", "mutex") and (call.others or " in /dev/shm/" in call.what))
 
 
 def children_of(process: Process, facts: Facts) -> tuple[Process, ...]:

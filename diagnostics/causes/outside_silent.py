@@ -9,7 +9,16 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.input_stall import opens
-from diagnostics.causes.observe import TOGETHER, At, call_of, children_of, look_at_stillness, main_at, may_be_stuck
+from diagnostics.causes.observe import (
+    TOGETHER,
+    At,
+    call_of,
+    children_of,
+    look_at_stillness,
+    main_at,
+    may_be_stuck,
+    reads_silent_file,
+)
 from diagnostics.model import Process, Role, WaitKind
 
 _FROM_OUTSIDE = (WaitKind.PIPE, WaitKind.SOCKET, WaitKind.WORLD, WaitKind.TERMINAL)
@@ -25,7 +34,9 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:
     main = main_at(process)
-    if main is None or not main.forever or main.position.waits not in _FROM_OUTSIDE or main.position.has(*_OTHER):
+    if main is None or not main.forever or main.position.has(*_OTHER):
+        return None
+    if main.position.waits not in _FROM_OUTSIDE and not reads_silent_file(main):
         return None
     call = call_of(process, main.thread.tid)
     if call and not (call.call.startswith(("read", "recv", "open", "pread")) or opens(main)):

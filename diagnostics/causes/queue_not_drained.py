@@ -27,8 +27,7 @@ def examine(facts: Facts) -> Case | None:
 def _examine_pair(parent: Process, child: Process) -> Case | None:
     joining = [at for at in threads_at(parent) if at.position.waits is WaitKind.CHILD and at.forever]
     main = main_at(child)
-    leaving = main is not None and main.position.has(Role.TEARDOWN) and main.position.waits is WaitKind.JOIN
-    if not joining or main is None or not leaving:
+    if not joining or main is None or not main.position.has(Role.TEARDOWN):
         return None
     case = Case("queue-not-drained")
     case.saw("parent-joins", f"{parent.rank} waits for a child's end: {joining[0].where}", "stacks", [parent.rank])

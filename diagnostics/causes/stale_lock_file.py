@@ -7,22 +7,23 @@ file, again and again, and no process has that file open.
 
 from __future__ import annotations
 
-from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.facts import Facts, names
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import may_be_stuck, threads_at
 from diagnostics.model import FileLock, Process, Role, State
 from diagnostics.redact import redact_text
+from diagnostics.stacks.position import threads_with
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
+    return likeliest(_examine_process(process, facts) for process in facts.processes if may_be_stuck(process))
 
 
 def waited_for(process: Process) -> tuple[FileLock, ...]:
     return tuple(lock for lock in process.locks if lock.waits)
 
 
-def _examine_process(process: Process) -> Case | None:
+def _examine_process(process: Process, facts: Facts) -> Case | None:
     waiting = [at for at in threads_at(process) if at.position.has(Role.FILE_LOCK)]
     locks = waited_for(process)
     free = [lock for lock in locks if not set(lock.holders) - {process.pid}]
@@ -41,6 +42,8 @@ def _examine_process(process: Process) -> Case | None:
         case.saw("held", said, "open files", where)
     else:
         case.needs("who made the lock file, and whether that process still runs: ls -l, fuser or lsof of the file")
+    if builders := [other for other in facts.processes if threads_with(other, Role.COMPILE)]:
+        case.saw("builder", "a process is at work that may have made it", "stacks", names(builders))
     if process.state is State.HUNG:
         case.saw("hung", process.state_why or "it hangs", "samples", where)
     elif not process.samples:

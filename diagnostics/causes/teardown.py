@@ -18,6 +18,7 @@ from diagnostics.causes.observe import (
     children_of,
     has_ended,
     is_python,
+    leaves_interpreter,
     look_at_stillness,
     main_at,
     may_be_stuck,
@@ -72,7 +73,9 @@ def _look_at_ends(case: Case, inside: Sequence[Process]) -> None:
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:
     main = main_at(process)
-    if main is None or not main.position.has(Role.TEARDOWN) or main.position.waits not in _HERE:
+    if main is None or main.position.waits not in _HERE:
+        return None
+    if not main.position.has(Role.TEARDOWN) and not leaves_interpreter(main):
         return None
     if waits_for_autotuner(process):
         return None  # the end of an iterator, not of the program

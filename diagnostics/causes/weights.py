@@ -66,6 +66,7 @@ WEIGHTS = (
     *_of("device-or-driver", REPORTS, prior=-1.2, waits=1.5, alone=0.5, others_in_collective=-1.5, holds_gil=-1.5),
     *_of("device-or-driver", REPORTS, kernel_does_not_end=1.5, device_waits=1, gone=5, slowed=0, works=-3, hung=0.8),
     *_of("event-loop-asleep", JUDGEMENT, prior=-1.5, sleeps=0.5, other_thread=-1.5, connected=-1.5, child=-1),
+    *_of("event-loop-asleep", JUDGEMENT, connected_to_itself=1),
     *_of("event-loop-asleep", JUDGEMENT, nobody_outside=2),
     *_of("executor-waits-for-itself", REPORTS, prior=-1.5, tasks_wait=1.5, no_worker_free=2, worker_free=-2),
     *_of("executor-waits-for-itself", REPORTS, task_works=-2.5),
@@ -89,7 +90,7 @@ WEIGHTS = (
     *_of("livelock", REPORTS, prior=-1.2, busy=1.5, polls=0.7, own_code=0.3),
     *_of("lock-order", ZOO, prior=0, places_differ=1, one_place=-2, other_busy=-0.9, other_waits=-0.4),
     *_of("lock-order", ZOO, no_other_thread=1, not_scheduled=0.8),
-    *_of("lock-order", REPORTS, circle=3.5, owner_gone=-4, held_elsewhere=-2),
+    *_of("lock-order", REPORTS, circle=3.5, locks_differ=1, owner_gone=-4, held_elsewhere=-2),
     *_of("lock-owner-gone", REPORTS, prior=-1, owner_gone=3, forked=-3),
     *_of(
         "lock-taken-again", REPORTS, prior=-1.5, waits=0.5, owner_itself=3.5, owner_other=-2, interrupted=2, forked=-3
@@ -127,8 +128,9 @@ WEIGHTS = (
         absent_waits=0.3,
         hung=0.5,
     ),
+    *_of("shared-lock-left", REPORTS, prior=-1.5, waits=0.7, nobody_holds=1.5, helper_ended=0.7, others_work=-2),
     *_of("slow", FAULTS, prior=0, slow=1, gone=-3, far=0.5, lossy=0.3, backlog=0.3, shaped=0.3),
-    *_of("stale-lock-file", REPORTS, prior=-1, waits=1, nobody_has_it=2, held=-3, hung=0.7),
+    *_of("stale-lock-file", REPORTS, prior=-1, waits=1.2, nobody_has_it=2, held=-3, hung=0.7, builder=-3),
     *_of("subprocess-pipe-full", ZOO, prior=-2, parent_waits=1, child_in_pipe=3.5, child_writes=0.7),
     *_of("subprocess-pipe-full", REPORTS, parent_has_end=0.7),
     *_of("teardown", ZOO, prior=-2, waits=1, not_done=-1, done=0.7, absent_finished=2.5),
