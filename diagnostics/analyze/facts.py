@@ -8,6 +8,7 @@ from functools import cached_property
 
 from diagnostics.analyze.progress import is_server
 from diagnostics.model import Collection, Evidence, Flight, Process, State, Thread
+from diagnostics.model.rank import parse
 
 _GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
 
@@ -45,7 +46,7 @@ class Facts:
     def expected_count(self, role: str) -> int:
         """How many ranks of a role the job has, as far as is known."""
         names = {*self.collection.expected, *(process.rank for process in self.processes)}
-        return sum(name.split(":")[0] == role for name in names)
+        return sum(parse(name).role == role for name in names)
 
 
 def stack_has(thread: Thread, functions: Iterable[str]) -> bool:

@@ -11,8 +11,7 @@ import statistics
 from collections.abc import Sequence
 
 from diagnostics.model import Event, Flight, Process, Record, Sample, State
-
-SERVER_ROLES = frozenset({"ps"})
+from diagnostics.model.rank import RankKind, parse
 
 
 class Limits(Record, frozen=True):
@@ -147,7 +146,7 @@ MAY_BE_STUCK = (State.HUNG, State.SLOW, State.UNKNOWN)
 
 
 def is_server(rank: str) -> bool:
-    return rank.split(":")[0] in SERVER_ROLES
+    return parse(rank).is_server
 
 
 def is_stopped(process: Process) -> bool:
@@ -159,7 +158,8 @@ def is_stopped(process: Process) -> bool:
 def _comes_and_goes(process: Process) -> bool:
     """A rank's child, or a process without a name that had ended before it was looked at."""
     seen = process.flight or any(sample.threads for sample in process.samples)
-    return process.rank.startswith("child/") or (process.rank.startswith("pid:") and not seen)
+    rank = parse(process.rank)
+    return rank.is_child or (rank.kind is RankKind.PROCESS and not seen)
 
 
 def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:

@@ -7,6 +7,7 @@ import re
 from diagnostics.analyze.facts import Facts, stack_has, stack_mentions
 from diagnostics.analyze.progress import MAY_BE_STUCK, is_server
 from diagnostics.model import Process
+from diagnostics.model.rank import parse
 from diagnostics.stacks.prefix_tree import main_thread
 
 REMOTE_STEP = ("LocalMaster::RunStep", "GrpcRemoteMaster::RunStep")
@@ -20,7 +21,7 @@ class Roles:
     """The processes of a job by what they do: `clients` wait in a step, `servers` serve, `others` do neither."""
 
     def __init__(self, facts: Facts) -> None:
-        processes = [p for p in facts.processes if "child/" not in p.rank]
+        processes = [p for p in facts.processes if not parse(p.rank).helps]
         self.servers = tuple(p for p in processes if serves(p))
         workers = [p for p in processes if p not in self.servers]
         self.in_step = tuple(p for p in workers if any(in_remote_step(p)))

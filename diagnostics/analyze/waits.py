@@ -13,6 +13,7 @@ from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.analyze.thread_waits import For, stood_still, waits_of
 from diagnostics.model import BlockingCall, Collection, Process, State, Wait
+from diagnostics.model.rank import parse
 
 _MOST = 8
 """Of one kind for one rank: what is behind a pipe that many have open is not to be found that way."""
@@ -101,7 +102,8 @@ def _for_collectives(collection: Collection) -> Iterator[Wait]:
 
 
 def _role(rank: str) -> str:
-    return rank.split(":")[0]
+    one = parse(rank)
+    return one.role or one.kind.value
 
 
 def _thread(process: Process, tid: int) -> str:

@@ -14,6 +14,7 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import peers, together
 from diagnostics.model import Collective, Role, State
+from diagnostics.model.rank import RankKind, parse
 
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
 
@@ -130,8 +131,9 @@ def _own_frames(collective: Collective) -> Iterable[str]:
 def _ranks(ranks: Iterable[str]) -> str:
     """`worker:0-3, worker:7`"""
     parts = []
-    for role, named in groupby(sorted(ranks), key=lambda rank: rank.rpartition(":")[0]):
-        numbers = sorted(int(rank.rpartition(":")[2]) for rank in named if rank.rpartition(":")[2].isdigit())
+    known = sorted((one.role, one.index) for one in map(parse, ranks) if one.kind is RankKind.RANK)
+    for role, named in groupby(known, key=lambda one: one[0]):
+        numbers = [number for _, number in named]
         parts += [f"{role}:{number}" for number in numbers[:6]] + ([f"{len(numbers) - 6} more"] if numbers[6:] else [])
     return ", ".join(parts) or ", ".join(sorted(ranks))
 

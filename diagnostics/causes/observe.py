@@ -156,7 +156,7 @@ def peers(facts: Facts) -> tuple[Process, ...]:
 
 
 def _takes_part(process: Process, facts: Facts) -> bool:
-    if is_server(process.rank) or identity.parse(process.rank).is_child:
+    if is_server(process.rank) or identity.parse(process.rank).helps:
         return False
     main = main_position(process)
     if main is None:

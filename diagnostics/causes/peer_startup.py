@@ -13,6 +13,7 @@ from diagnostics.analyze.tf_sessions import asked_for, trained_before
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import main_at, may_be_stuck, peers
 from diagnostics.model import Process, Role, State
+from diagnostics.model.rank import parse
 from diagnostics.stacks.position import threads_with
 
 
@@ -76,7 +77,7 @@ def _look_at_rest(case: Case, facts: Facts, asking: Sequence[Process]) -> None:
         said = f"is there, and stands elsewhere: {main.where if main else ''}"
         case.saw("elsewhere", said, "stacks", names(elsewhere))
     linked = {link.peer for process in asking for link in process.connections} | set(names(asking))
-    apart = [p for p in facts.processes if p.rank not in linked and "child/" not in p.rank and p.pid > 0]
+    apart = [p for p in facts.processes if p.rank not in linked and not parse(p.rank).helps and p.pid > 0]
     if apart and any(process.connections for process in asking):
         case.saw("unconnected", "runs, and has no connection to those that ask", "TCP_INFO", names(apart))
 

@@ -14,6 +14,8 @@ from diagnostics.importers.lines import lines_of
 from diagnostics.importers.ranks import rank_in, rank_of_command
 from diagnostics.importers.scan import Open, Seen, scan
 from diagnostics.model import Collection, Collective, Process, Thread
+from diagnostics.model.rank import RankKind, child, parse
+from diagnostics.model.rank import process as unnamed
 from diagnostics.stacks.merge import weave_threads
 from diagnostics.stacks.tools import Unreadable, pyspy
 from diagnostics.version import __version__
@@ -113,13 +115,13 @@ def _of_source(found: list[Seen], rank: str) -> list[Process]:
         if not (seen.takes or seen.known):
             continue
         own, pid = rank_of_command(seen.command) or rank, seen.pid or _main_tid(seen)
-        name = own if own and not (index and own == rank) else f"child/{rank}/{pid}" if rank else _by_pid(pid)
+        name = own if own and not (index and own == rank) else str(child(rank, pid)) if rank else _by_pid(pid)
         made.append(_process(seen, name, pid))
     return made
 
 
 def _by_pid(pid: int) -> str:
-    return f"pid:{pid}" if pid else UNNAMED
+    return str(unnamed(pid)) if pid else UNNAMED
 
 
 def _process(seen: Seen, rank: str, pid: int) -> Process:
@@ -197,7 +199,7 @@ def _name_among(ranks: dict[str, Process], process: Process, stem: str) -> str:
 
     The same tool and pid in two files are two processes: in containers many ranks have the same pid.
     """
-    if not process.rank.startswith("pid:"):
+    if parse(process.rank).kind is not RankKind.PROCESS:
         return process.rank
     same = [known for known in ranks.values() if known.pid == process.pid and known.dump != process.dump]
     if same:

@@ -57,6 +57,11 @@ class RankId(Record, frozen=True):
     def is_launcher(self) -> bool:
         return self.kind is RankKind.LAUNCHER
 
+    @property
+    def helps(self) -> bool:
+        """Whether it is no rank, but what ranks have started or what has started ranks."""
+        return self.is_child or self.is_launcher
+
     def is_child_of(self, other: str | RankId) -> bool:
         """Whether that one has started it, directly or not."""
         return self.kind is RankKind.CHILD and self.parent == str(other)

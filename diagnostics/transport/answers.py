@@ -25,6 +25,7 @@ from diagnostics.model import (
     Thread,
     Versions,
 )
+from diagnostics.model.rank import process as unnamed
 from diagnostics.stacks.demangle import native_frame
 from diagnostics.stacks.merge import weave_threads
 from diagnostics.stacks.tools import Unreadable, eustack, gdb, pyspy
@@ -167,10 +168,10 @@ def process_of(answer: Answer, pid: int, rank: str, host: str, address: str = ""
     `address`: where it serves, if that is known beforehand.
     """
     if (found := answer.evidence.get(pid)) is None:
-        return Process(rank or f"pid:{pid}", pid, host, why_not="nothing was told of it before the deadline")
+        return Process(rank or str(unnamed(pid)), pid, host, why_not="nothing was told of it before the deadline")
     seen = {name: getattr(found, name) for name in EvidenceThere.__struct_fields__ if name != "pid"}
     process = Process(
-        rank=rank or (found.flight.rank if found.flight else "") or f"pid:{pid}",
+        rank=rank or (found.flight.rank if found.flight else "") or str(unnamed(pid)),
         pid=pid,
         host=host,
         **seen,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from diagnostics.frameworks.tensorflow1.events import Event
 from diagnostics.frameworks.tensorflow1.probes import Scope
+from diagnostics.model.rank import process
 from diagnostics.model.trace import Count
 
 STATUS_WORDS = {
@@ -203,4 +204,4 @@ def gaps(receives: Iterable[Receive]) -> tuple[Count, ...]:
 
 
 def rank_in(scope: Scope, pid: int) -> str:
-    return scope.ranks.get(pid, f"pid:{pid}")
+    return scope.ranks.get(pid, str(process(pid)))
