@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,12 @@ import pytest
 from conftest import wait_for
 
 from diagnostics.collector import procfs
-from diagnostics.collector.stacks.unwind.stop import is_supported
+from diagnostics.collector.stacks.unwind import stop
+from diagnostics.collector.stacks.unwind.libdw import Library
 from diagnostics.collector.stacks.unwinders import Unwinders, Worker
 from diagnostics.transport.program import libraries
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="unwinds x86-64 only")
+pytestmark = pytest.mark.skipif(not stop.is_supported(), reason="unwinds x86-64 only")
 
 NESTED = """
 #include <pthread.h>
@@ -91,6 +93,38 @@ def test_every_thread_shows_where_it_is(unwinders: Unwinders, tmp_path: Path) ->
             assert all(s.index("outermost") < s.index("middle") < s.index("innermost") for s in stacks[1:])
             assert "main" in stacks[0]
             assert all(t.state == "S" for t in procfs.sample_threads(process.pid))
+        finally:
+            process.kill()
+
+
+def test_threads_that_sleep_are_read_without_a_stop_and_show_the_same(unwinders: Unwinders, tmp_path: Path) -> None:
+    """GIVEN threads that sleep, THEN nobody is stopped, when they last ran stays known, and frames are as of a stop."""
+    with started(build(NESTED, tmp_path)) as process:
+        try:
+            wait_for(lambda: all(t.state == "S" for t in procfs.sample_threads(process.pid)), 10)
+            switches = [t.voluntary + t.involuntary for t in procfs.sample_threads(process.pid)]
+            reading = unwinders.read(process.pid, 20)
+            assert (reading.pause, reading.stopped) == (0.0, 0)
+            assert [t.voluntary + t.involuntary for t in procfs.sample_threads(process.pid)] == switches
+            mappings = stop.read_mappings(process.pid)
+            with Library(libraries()).open(process.pid, mappings) as unwinding:
+                asleep = unwinding.unwind(stop.quiet(process.pid, mappings).values())
+                assert len(asleep) == 41
+                assert asleep == unwinding.unwind(stop.take(process.pid, mappings).threads)
+        finally:
+            process.kill()
+
+
+def test_a_thread_that_runs_is_stopped_alone(unwinders: Unwinders) -> None:
+    """GIVEN one thread that computes and one that sleeps, THEN only the first is stopped."""
+    sleeps = "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()"
+    argv = [sys.executable, "-c", f"{sleeps}; print('ready', flush=True)\nwhile True: pass"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+            wait_for(lambda: {t.state for t in procfs.sample_threads(process.pid)} == {"R", "S"}, 30)
+            reading = wait_for(lambda: (found := unwinders.read(process.pid, 20)).stopped == 1 and found, 10)
+            assert len(reading.threads or ()) == 2 and reading.pause > 0
         finally:
             process.kill()
 

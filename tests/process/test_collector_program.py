@@ -142,5 +142,6 @@ def test_one_more_sample_is_cheap_and_tells_where_python_stands() -> None:
         after, threads = resample(before)
         (process,) = after.processes
         assert len(process.samples) == 3 and process.samples[2].at > process.samples[1].at
-        assert {frame.function for frame in threads[pid][0].frames} == {"<module>", "enters"}
+        (main,) = (thread for thread in threads[pid] if thread.tid == pid)
+        assert {frame.function for frame in main.frames} == {"<module>", "enters"}
         assert all(thread.state == "S" for thread in procfs.sample_threads(pid))

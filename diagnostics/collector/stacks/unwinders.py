@@ -36,13 +36,14 @@ class Unwinders(object):
         for worker in self._idle:
             worker.end()
 
-    def read(self, pid: int, budget: float) -> Reading:
+    def read(self, pid: int, budget: float, gently: bool = False) -> Reading:
+        """`gently`: nobody is stopped, and a thread of which too little is known is left out or shorter."""
         if not stop.is_supported():
             raise CollectorError("unwinds x86-64 only")
         with self._lock:
             worker = self._idle.pop() if self._idle else self._begun()
         try:
-            said = json.loads(worker.ask(b"%d" % pid, budget).decode())
+            said = json.loads(worker.ask(b"%d%s" % (pid, b" gently" if gently else b""), budget).decode())
         except forked.Failed as error:
             worker.end()
             raise CollectorError("the unwinder %s" % error) from None
@@ -54,13 +55,9 @@ class Unwinders(object):
             [tid, "", False, [[function, file, 0, True] for function, file in frames]]
             for tid, frames in said["threads"]
         ]
-        return Reading(threads=threads, pause=said["pause"])
-
-    def read_stopped(self, pid: int, budget: float) -> Reading:
-        """A stopped process may be seized without setting it running, so it is read in the same way."""
-        if procfs.settled_state(pid) != "T":
-            raise CollectorError("in uninterruptible sleep (D) or under another debugger: never ptraced")
-        return self.read(pid, budget)
+        if not threads:
+            raise CollectorError("its threads could not be read without stopping them")
+        return Reading(threads=threads, pause=said["pause"], stopped=said["stopped"])
 
 
 class Worker(forked.Child):
@@ -83,8 +80,9 @@ def _read(pid: int, budget: float) -> Reading:
     return workers[0].read(pid, budget)
 
 
-def _read_stopped(pid: int, budget: float) -> Reading:
-    return workers[0].read_stopped(pid, budget)
+def _read_gently(pid: int, budget: float) -> Reading:
+    # A process that is stopped by a signal may be seized without setting it running.
+    return workers[0].read(pid, budget, gently=procfs.settled_state(pid) != "T")
 
 
-COLLECTOR = StackCollector("unwind", 20, _read, native=True, gentle=_read_stopped)
+COLLECTOR = StackCollector("unwind", 20, _read, native=True, gentle=_read_gently)

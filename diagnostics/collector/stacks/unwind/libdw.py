@@ -1,4 +1,4 @@
-"""Unwinds a snapshot with elfutils' libdw, by its C interface (libdwfl.h). Touches no process.
+"""Unwinds copies of threads with elfutils' libdw, by its C interface (libdwfl.h). Touches no process.
 
 libdw asks for memory word by word; it gets the copied stacks, and nothing else.
 """
@@ -7,10 +7,10 @@ import bisect
 import ctypes
 import os
 from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_bool, c_char_p, c_int, c_uint, c_uint64, c_void_p
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from diagnostics.collector.kernel import in_memory
-from diagnostics.collector.stacks.unwind.stop import Mapping, Snapshot, Thread, read_memory
+from diagnostics.collector.stacks.unwind.stop import Mapping, Thread, read_memory
 
 MAX_FRAMES = 512
 MAX_VDSO = 1 << 16
@@ -91,17 +91,16 @@ class Library(object):
             function = getattr(self._dw, name)
             function.restype, function.argtypes = result, arguments
 
-    def unwind(self, snapshot: Snapshot, root: str = "") -> Dict[int, List[Place]]:
-        """tid -> frames, innermost first. `root` is put before the paths of mapped files (another mount namespace)."""
-        return _Unwinding(self._dw, snapshot, root).run()
+    def open(self, pid: int, mappings: List[Mapping], root: str = "") -> "Unwinding":
+        """Makes a process's files known. `root` is put before their paths (another mount namespace)."""
+        return Unwinding(self._dw, pid, mappings, root)
 
 
-class _Unwinding(object):
-    """One snapshot being unwound. Keeps what C holds pointers to alive."""
+class Unwinding(object):
+    """A process whose copied threads are unwound. Keeps what C holds pointers to alive. A context manager."""
 
-    def __init__(self, dw: ctypes.CDLL, snapshot: Snapshot, root: str) -> None:
-        self._dw, self._snapshot, self._root = dw, snapshot, root
-        self._threads = {thread.tid: thread for thread in snapshot.threads if thread.registers}
+    def __init__(self, dw: ctypes.CDLL, pid: int, mappings: List[Mapping], root: str) -> None:
+        self._dw, self._pid, self._mappings, self._root = dw, pid, mappings, root
         self._current = Thread(0, (), 0, b"")
         self._find_debuginfo = _FindDebuginfo(lambda *_: -1)
         self._callbacks = _Callbacks(None, ctypes.cast(self._find_debuginfo, c_void_p).value, None, None)
@@ -112,19 +111,25 @@ class _Unwinding(object):
         self._modules: List[Tuple[int, int, str]] = []
         self._biases: Dict[str, int] = {}
 
-    def run(self) -> Dict[int, List[Place]]:
-        dwfl = self._dw.dwfl_begin(byref(self._callbacks))
-        try:
-            self._report(dwfl)
-            if not self._dw.dwfl_attach_state(dwfl, None, self._snapshot.pid, byref(self._thread_callbacks), None):
-                raise Missing((self._dw.dwfl_errmsg(self._dw.dwfl_errno()) or b"cannot unwind").decode())
-            return {tid: self._frames(dwfl, thread) for tid, thread in self._threads.items()}
-        finally:
-            self._dw.dwfl_end(dwfl)
+    def __enter__(self) -> "Unwinding":
+        self._dwfl = self._dw.dwfl_begin(byref(self._callbacks))
+        self._report(self._dwfl)
+        if not self._dw.dwfl_attach_state(self._dwfl, None, self._pid, byref(self._thread_callbacks), None):
+            why = (self._dw.dwfl_errmsg(self._dw.dwfl_errno()) or b"cannot unwind").decode()
+            self._dw.dwfl_end(self._dwfl)
+            raise Missing(why)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._dw.dwfl_end(self._dwfl)
+
+    def unwind(self, threads: Iterable[Thread]) -> Dict[int, List[Place]]:
+        """Frames by the threads' ids, innermost first."""
+        return {thread.tid: self._frames(thread) for thread in threads if thread.registers}
 
     def _report(self, dwfl: int) -> None:
         self._dw.dwfl_report_begin(dwfl)
-        for path, parts in _files(self._snapshot.mappings).items():
+        for path, parts in _files(self._mappings).items():
             base = parts[0].begin - parts[0].offset
             if path == "[vdso]":
                 module = self._report_vdso(dwfl, parts[0])
@@ -138,7 +143,7 @@ class _Unwinding(object):
         self._modules.sort()
 
     def _report_vdso(self, dwfl: int, part: Mapping) -> int:
-        image = read_memory(self._snapshot.pid, part.begin, min(part.end - part.begin, MAX_VDSO))
+        image = read_memory(self._pid, part.begin, min(part.end - part.begin, MAX_VDSO))
         try:
             handle = in_memory("vdso", image) if image else -1
         except OSError:
@@ -153,7 +158,7 @@ class _Unwinding(object):
         self._dw.dwfl_module_getelf(module, byref(bias))
         return bias.value
 
-    def _frames(self, dwfl: int, thread: Thread) -> List[Place]:
+    def _frames(self, thread: Thread) -> List[Place]:
         self._current = thread
         places: List[Place] = []
 
@@ -165,7 +170,7 @@ class _Unwinding(object):
             places.append(self._place(address.value - (0 if is_exact.value else 1)))
             return 1 if len(places) >= MAX_FRAMES else 0
 
-        self._dw.dwfl_getthread_frames(dwfl, thread.tid, _OnFrame(on_frame), None)
+        self._dw.dwfl_getthread_frames(self._dwfl, thread.tid, _OnFrame(on_frame), None)
         return places
 
     def _place(self, address: int) -> Place:

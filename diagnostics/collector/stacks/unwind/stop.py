@@ -1,16 +1,24 @@
-"""Stops a process for as long as it takes to copy its registers and stacks (man 2 ptrace). x86-64.
+"""Copies registers and stacks of threads (x86-64): without a stop where they sleep, else for as long as it takes.
 
-Threads are seized, not attached to: no signal is sent, a process that is stopped already stays so, and the kernel
-sets every thread running again if this program dies.
+A thread that sleeps tells its stack pointer and program counter in /proc/PID/task/TID/syscall (man 5 proc). With
+these two its frames are found, since what the other registers held lies on the stack, or is not needed: an unwinder
+that misses one of them ends early, and says so.
+
+The others are stopped (man 2 ptrace). Threads are seized, not attached to: no signal is sent, a process that is stopped
+already stays so, and the kernel sets every thread running again if this program dies. All of it needs the right to
+trace the process (man 2 ptrace, "Ptrace access mode checking"), reading without a stop, too.
 """
 
+import bisect
 import ctypes
 import os
 import signal
 import struct
 import time
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from diagnostics.collector.kernel import text_of
 
 PTRACE_GETREGS, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 12, 17, 0x4206, 0x4207
 WALL = 0x40000000
@@ -55,10 +63,8 @@ class Mapping(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A process as it stood at one moment. `pause` is the time in seconds that it stood for."""
+    """Threads as they stood at one moment. `pause` is the time in seconds that they stood for."""
 
-    pid: int
-    mappings: List[Mapping]
     threads: List[Thread]
     pause: float
 
@@ -87,25 +93,60 @@ def read_mappings(pid: int) -> List[Mapping]:
     return found
 
 
-def take(pid: int, patience: float = 1.0) -> Snapshot:
-    """Copy a process; whatever happens, it runs again afterwards.
+def quiet(pid: int, mappings: List[Mapping]) -> Dict[int, Thread]:
+    """Copies of the threads that sleep, by their ids; nobody is stopped. Of their registers two are known.
+
+    What is told has not moved while it was copied: the thread did not run in between.
+    """
+    ends = _ends(mappings)
+    found = {}
+    for tid in sorted(tasks(pid)):
+        before = _where(pid, tid)
+        if before is None:
+            continue
+        _, pointer, counter = before
+        registers = [0] * 17
+        registers[7], registers[16] = pointer, counter
+        copy = _copied(pid, tid, tuple(registers), pointer, ends)
+        if copy.stack and _where(pid, tid) == before:
+            found[tid] = copy
+    return found
+
+
+def _where(pid: int, tid: int) -> Optional[Tuple[str, int, int]]:
+    """What the scheduler and the kernel's entry say of a thread that sleeps: the same as long as it does not run."""
+    home = "/proc/%d/task/%d/" % (pid, tid)
+    words = text_of(home + "syscall").split()
+    runs = text_of(home + "schedstat") or "".join(
+        line for line in text_of(home + "status").splitlines() if "ctxt_switches" in line
+    )
+    if len(words) < 3 or not runs:
+        return None
+    return "%s %s" % (runs, words), int(words[-2], 16), int(words[-1], 16)
+
+
+def take(pid: int, mappings: List[Mapping], only: Optional[Set[int]] = None, patience: float = 1.0) -> Snapshot:
+    """Copy the threads of a process, or `only` these, while they are stopped; whatever happens, they run again.
 
     A thread that does not stop within `patience` seconds (it has entered uninterruptible sleep) is left out.
 
     Raises:
         CannotStop: it is gone, or may not be traced.
     """
-    mappings = read_mappings(pid)
-    ends = sorted((mapping.begin, mapping.end) for mapping in mappings)
+    ends = _ends(mappings)
     seized: Set[int] = set()
     stopped: Dict[int, int] = {}
     with _going_first():
         began = time.monotonic()
-        copies = _take(pid, ends, seized, stopped, began + patience)
+        copies = _take(pid, only, ends, seized, stopped, began + patience)
         pause = time.monotonic() - began
     if not copies:
         raise CannotStop("no thread of it could be stopped")
-    return Snapshot(pid, mappings, copies, pause)
+    return Snapshot(copies, pause)
+
+
+def _ends(mappings: List[Mapping]) -> List[Tuple[int, int]]:
+    return sorted((mapping.begin, mapping.end) for mapping in mappings)
 
 
 @contextmanager
@@ -123,11 +164,16 @@ def _going_first() -> Iterator[None]:
 
 
 def _take(
-    pid: int, ends: List[Tuple[int, int]], seized: Set[int], stopped: Dict[int, int], deadline: float
+    pid: int,
+    only: Optional[Set[int]],
+    ends: List[Tuple[int, int]],
+    seized: Set[int],
+    stopped: Dict[int, int],
+    deadline: float,
 ) -> List[Thread]:
     try:
         while True:
-            new = _tasks(pid) - seized
+            new = (tasks(pid) if only is None else only & tasks(pid)) - seized
             if not new:
                 break
             _seize(new, seized)
@@ -138,7 +184,7 @@ def _take(
             _libc.ptrace(PTRACE_DETACH, tid, None, signal_number)
 
 
-def _tasks(pid: int) -> Set[int]:
+def tasks(pid: int) -> Set[int]:
     try:
         return {int(name) for name in os.listdir("/proc/%d/task" % pid)}
     except OSError:
@@ -184,10 +230,14 @@ def _copy(pid: int, tid: int, ends: List[Tuple[int, int]]) -> Thread:
     if _libc.ptrace(PTRACE_GETREGS, tid, None, ctypes.addressof(buffer)) != 0:
         return Thread(tid, (), 0, b"")
     registers = _REGISTERS.unpack(buffer.raw)
-    pointer = registers[_SP] - 128  # with the red zone
-    end = next((end for begin, end in ends if begin <= registers[_SP] < end), registers[_SP] + 65536)
-    stack = read_memory(pid, pointer, min(end - pointer, MAX_STACK))
-    return Thread(tid, tuple(registers[index] for index in _IN_DWARF_ORDER), pointer, stack)
+    return _copied(pid, tid, tuple(registers[index] for index in _IN_DWARF_ORDER), registers[_SP], ends)
+
+
+def _copied(pid: int, tid: int, registers: Tuple[int, ...], pointer: int, ends: List[Tuple[int, int]]) -> Thread:
+    begin = pointer - 128  # with the red zone
+    index = bisect.bisect_right(ends, (pointer, 1 << 64)) - 1
+    end = ends[index][1] if index >= 0 and pointer < ends[index][1] else pointer + 65536
+    return Thread(tid, registers, begin, read_memory(pid, begin, min(end - begin, MAX_STACK)))
 
 
 def is_supported() -> bool:

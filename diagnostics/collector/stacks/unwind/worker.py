@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from typing import Any, Callable, Dict, List
 
 from diagnostics.collector.stacks.unwind import libdw, stop
@@ -15,11 +16,13 @@ class Unwinder(object):
         self._library = libdw.Library(libraries)
         self._symbols, self._demangle = Symbols(cache), Demangler()
 
-    def read(self, pid: int) -> Dict[str, Any]:
-        """`{"pid", "pause", "threads": [[tid, [[function, file], ...]], ...]}`, frames outermost first."""
-        snapshot = stop.take(pid)
-        root = root_of(pid)
-        stacks = self._library.unwind(snapshot, root)
+    def read(self, pid: int, may_stop: bool = True) -> Dict[str, Any]:
+        """`{"pid", "pause", "stopped", "threads": [[tid, [[function, file], ...]], ...]}`, frames outermost first.
+
+        Only threads that run, or whose stack does not unwind without all their registers, are stopped; `stopped` of
+        them. Unless it `may_stop` them: then what is known of them is told.
+        """
+        mappings, root = stop.read_mappings(pid), root_of(pid)
         names: Dict[libdw.Place, List[str]] = {}
 
         def named(place: libdw.Place) -> List[str]:
@@ -28,8 +31,25 @@ class Unwinder(object):
                 names[place] = [self._demangle(function) or "???", place.path]
             return names[place]
 
+        with self._library.open(pid, mappings, root) as unwinding:
+            stacks = unwinding.unwind(stop.quiet(pid, mappings).values())
+            whole = {tid for tid, places in stacks.items() if places and is_outermost(named(places[-1])[0])}
+            rest, pause, stopped = stop.tasks(pid) - whole, 0.0, 0
+            if rest and may_stop:
+                snapshot = stop.take(pid, mappings, rest)
+                pause, stopped = snapshot.pause, len(snapshot.threads)
+                stacks.update(unwinding.unwind(snapshot.threads))
         threads = [[tid, [named(place) for place in reversed(places)]] for tid, places in sorted(stacks.items())]
-        return {"pid": pid, "pause": snapshot.pause, "threads": threads}
+        return {"pid": pid, "pause": pause, "stopped": stopped, "threads": threads}
+
+
+_OUTERMOST = re.compile(r"^(_start|_*(GI_+)?clone3?)(@.*)?$")
+
+
+def is_outermost(function: str) -> bool:
+    """Whether a stack that ends there is known whole: where the kernel starts programs and threads. An unwinder that
+    lacks a register may end anywhere, and does not always notice."""
+    return bool(_OUTERMOST.match(function))
 
 
 def root_of(pid: int) -> str:
@@ -42,16 +62,17 @@ def root_of(pid: int) -> str:
 
 
 def answer_with(libraries: List[List[str]], cache: str) -> Callable[[bytes], bytes]:
-    """Answers process ids with `Unwinder.read`'s values as JSON, or with `{"pid", "error"}`. libdw is loaded when it is
-    first needed."""
+    """Answers process ids (with ` gently`: nobody is stopped) with `Unwinder.read`'s values as JSON, or with
+    `{"pid", "error"}`. libdw is loaded when it is first needed."""
     ready: List[Unwinder] = []
 
     def answer(request: bytes) -> bytes:
-        pid = int(request)
+        words = request.split()
+        pid, may_stop = int(words[0]), words[1:] != [b"gently"]
         try:
             if not ready:
                 ready.append(Unwinder(libraries, cache))
-            return json.dumps(ready[0].read(pid)).encode()
+            return json.dumps(ready[0].read(pid, may_stop)).encode()
         except (stop.CannotStop, libdw.Missing, OSError, ValueError) as error:
             return json.dumps({"pid": pid, "error": str(error)}).encode()
 
