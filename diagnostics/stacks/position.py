@@ -210,7 +210,8 @@ def is_idle(position: Position) -> bool:
 
 
 _TELLING = (
-    Role.COLLECTIVE, Role.STEP, Role.BARRIER, Role.RENDEZVOUS, Role.DEVICE, Role.INPUT_NEXT, Role.TEARDOWN, Role.SAVE,
+    Role.COLLECTIVE, Role.STEP, Role.BARRIER, Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH,
+    Role.INPUT_NEXT, Role.TEARDOWN, Role.SAVE,
 )  # fmt: skip
 _ATTENDS = (WaitKind.JOIN, WaitKind.CONDITION)
 

@@ -42,9 +42,11 @@ class Source(NamedTuple):
     installed: bool
 
     @property
-    def bare(self) -> bool:
-        """Whether its folder is not told: a tool or a person cut it off, or it is a script in the current folder."""
-        return self.path == self.name and not self.standard
+    def relative(self) -> bool:
+        """Whether its root is not told: a tool or a person cut it off, or it lies below the current folder."""
+        return not (
+            self.standard or self.installed or self.path.startswith(("/", "./", "../")) or self.path[1:2] == ":"
+        )
 
     @property
     def package(self) -> str:

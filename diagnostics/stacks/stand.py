@@ -92,8 +92,9 @@ def _files_of_libraries(frames: tuple[Frame, ...]) -> frozenset[str]:
     """Files without a folder that are a library's: known by one function of theirs, or by what they call."""
     python = [frame for frame in frames if not frame.native]
     known = {frame.file for frame in python if is_known(frame)}
-    for outer, inside in pairwise(python):
-        if source_of(outer.file).bare and source_of(inside.file).standard and _calls_its_own(outer):
+    for inside, outer in pairwise(reversed(python)):
+        of_a_library = source_of(inside.file).standard or inside.file in known
+        if of_a_library and source_of(outer.file).relative and _calls_its_own(outer):
             known.add(outer.file)
     return frozenset(known)
 
@@ -204,12 +205,14 @@ def _roles(stack: Sequence[_At], user: int) -> tuple[Role, ...]:
         for meaning in at.meanings:
             if meaning.home and user < 0 and not begun and all(map(_only_waits, inside)):
                 roles.append(Role.IDLE)
-            roles += [role for role in meaning.roles if _applies(role, meaning, index, inside, user)]
+            roles += [role for role in meaning.roles if _applies(role, meaning, stack, index, user)]
         begun = begun or any(m.operation and m.weight and not m.home for m in at.meanings)
     roles += _interruptions(stack)
     unsaid = {Role.SERVE} if not _AT_WORK.isdisjoint(roles) else set()
     if Role.INPUT_NEXT in roles and Role.CALLBACK not in roles and not _makes(stack, user):
         unsaid.add(Role.INPUT_MAKE)
+    if any(meaning.weight is Weight.FINAL for at in stack for meaning in at.meanings):
+        unsaid.add(Role.INPUT_NEXT)
     roles = [role for role in roles if role not in unsaid]
     return tuple(dict.fromkeys(roles))
 
@@ -228,12 +231,12 @@ def _makes(stack: Sequence[_At], user: int) -> bool:
     return any(Role.INPUT_MAKE in meaning.roles for at in stack[: max(user, 0)] for meaning in at.meanings)
 
 
-def _applies(role: Role, meaning: Meaning, index: int, inside: Sequence[_At], user: int) -> bool:
+def _applies(role: Role, meaning: Meaning, stack: Sequence[_At], index: int, user: int) -> bool:
     if role is Role.FORKED:
-        return _is_fork(meaning, inside)
+        return _is_fork(meaning, stack[index + 1 :])
     if role is Role.IDLE:
-        return user < 0
-    return role is not Role.SERVE or user <= index
+        return user < 0 or (stack[user].owner is Owner.APPLICATION and not stack[index].frame.native)
+    return role is not Role.SERVE or user <= index or stack[user].owner is Owner.APPLICATION
 
 
 def _only_waits(at: _At) -> bool:

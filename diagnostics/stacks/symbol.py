@@ -32,6 +32,7 @@ class Weight(enum.IntEnum):
     PRIMITIVE = 0  # a system call, a lock, a sleep: what others are made of
     GENERAL = 1  # a queue, an event, a future; what contains other operations, as `backward`
     NAMED = 2  # all_reduce, RunStep, DataLoader.__next__
+    FINAL = 3  # what a named operation comes to that is another by now: it ends its workers
 
 
 class Symbol(NamedTuple):

@@ -167,8 +167,8 @@ def _is_in(source: Source, wanted: str, known: bool) -> bool:
         return source.path.startswith(wanted) or f"/{wanted}" in source.path
     if source.path == wanted:
         return True
-    if source.bare and "/" in wanted:
-        return known
+    if source.relative and wanted.endswith(f"/{source.path}"):
+        return known  # a tool or a person cut the outer folders off
     # A library may have been built or installed in a place of its own.
     return source.path.endswith(f"/{wanted}") if "/" in wanted else source.standard and source.name == wanted
 
@@ -176,7 +176,7 @@ def _is_in(source: Source, wanted: str, known: bool) -> bool:
 def _is_distinct(function: str, source: Source) -> bool:
     """Whether a function of a file whose folder is not told is hardly anybody else's of the same name."""
     private = function.startswith("_") and not function.startswith("__")
-    return private or "_" in source.name.removesuffix(".py").strip("_")
+    return private or function.count("_") > 1 or "_" in source.name.removesuffix(".py").strip("_")
 
 
 def short(frame: Frame) -> str:
@@ -186,7 +186,9 @@ def short(frame: Frame) -> str:
 
 def is_known(frame: Frame) -> bool:
     """Whether a Python frame without a folder is a library's, by its own name."""
-    return not frame.native and source_of(frame.file).bare and any(_rows_of_a_file(table, frame) for table in tables())
+    return (
+        not frame.native and source_of(frame.file).relative and any(_rows_of_a_file(table, frame) for table in tables())
+    )
 
 
 def _rows_of_a_file(table: Table, frame: Frame, known: bool = False) -> bool:
@@ -205,7 +207,7 @@ def _python_owner(frame: Frame, known: bool) -> Owner:
         return Owner.STANDARD
     if source.package:
         for table in tables():
-            if source.package in table.packages and not source.bare:
+            if source.package in table.packages and source.path != source.name:
                 return table.owner
     for table in tables():
         if _rows_of_a_file(table, frame, known):

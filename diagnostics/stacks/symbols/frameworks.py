@@ -18,6 +18,9 @@ _OPERATIONS = (
 )
 
 SYMBOLS = (
+    python("deepspeed/runtime/zero/",
+           "all_gather_coalesced|__all_gather_params_?|fetch_sub_module|allreduce_bucket|_?all_gather\\w*"
+           "|_?reduce_scatter\\w*", "collective of ZeRO", _W.COLLECTIVE, Role.COLLECTIVE, weight=_G),
     python("deepspeed/comm/comm.py", "barrier|monitored_barrier", r"\g<0>", _W.COLLECTIVE, Role.COLLECTIVE,
            Role.BARRIER),
     python("deepspeed/comm/comm.py", _OPERATIONS, r"\g<0>", _W.COLLECTIVE, Role.COLLECTIVE),

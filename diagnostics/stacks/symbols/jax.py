@@ -25,7 +25,8 @@ SYMBOLS = (
            weight=_G),
     python("jax/_src/array.py", "block_until_ready|_value|__array__|__float__|__int__|__index__|__bool__|item|tolist"
            "|_single_device_array_to_np_array\\w*", "block_until_ready", _W.DEVICE, Role.DEVICE),
-    python("jax/_src/api.py", "block_until_ready|device_get|effects_barrier", r"\g<0>", _W.DEVICE, Role.DEVICE),
+    python("jax/_src/api.py", "block_until_ready|try_to_block|device_get|effects_barrier", r"\g<0>", _W.DEVICE,
+           Role.DEVICE),
     python("jax/_src/pjit.py|jax/_src/interpreters/pxla.py|jax/_src/profiler.py",
            "cache_miss|_python_pjit_helper|__call__|_pjit_call_impl\\w*|call_impl_cache_miss|wrapper",
            "jitted function", None, Role.OPERATION, weight=_P),

@@ -54,7 +54,7 @@ SYMBOLS = (
            hard=True),
     native(r"^_*psynch_cvwait|^_pthread_cond_wait|^_*semwait_signal|^semaphore_wait_trap|^_*ulock_wait",
            "pthread_cond_wait", WaitKind.CONDITION, weight=_P),
-    native(r"^(?:gpr_cv_wait|absl::CondVar::\w*Wait\w*|absl::\w*::Waiter::Wait\w*"
+    native(r"^(?:gpr_cv_wait|absl::Mutex::Await\w*|absl::CondVar::\w*Wait\w*|absl::\w*::Waiter::Wait\w*"
            r"|absl::synchronization_internal::\w+)", "condition wait", WaitKind.CONDITION, weight=_P),
     native(r"^(?:absl[: ]|Absl)\w*:*(?:\w+::)*(?:\w*SpinLock\w*)|^absl::Mutex::\w*Lock\w*|^gpr_mu_lock", "Mutex.lock",
            WaitKind.LOCK, weight=_P),

@@ -10,6 +10,7 @@ LIBRARIES = (
 _G = Weight.GENERAL
 
 SYMBOLS = (
+    native(r"^event_base_loop|^pmix_\w+|^orte_\w+", "", None, Role.PROXY, weight=_G),
     native(r"^P?MPI_(?:I?)(Barrier)$", r"MPI_\1", WaitKind.COLLECTIVE, Role.COLLECTIVE, Role.BARRIER),
     native(r"^P?MPI_I?(Allreduce|Reduce|Bcast|Allgatherv?|Gatherv?|Scatterv?|Alltoall\w?|Reduce_scatter\w*"
            r"|Scan|Exscan|Neighbor_\w+)(?:_init|_c)?$", r"MPI_\1", WaitKind.COLLECTIVE, Role.COLLECTIVE),

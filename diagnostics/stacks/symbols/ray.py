@@ -8,6 +8,9 @@ LIBRARIES = r"^(_raylet|libray\w*|core_worker_library\w*)[\w.-]*$"
 _G, _P = Weight.GENERAL, Weight.PRIMITIVE
 
 SYMBOLS = (
+    python("ray/profiling.py|ray/_private/profiling.py|ray/import_thread.py", ".*", "", None, Role.PROXY, weight=_G),
+    python("ray/worker.py", "_get_next_task_from_local_scheduler|_get_next_task_from_raylet", "next task",
+           WaitKind.SOCKET, Role.SERVE, Role.IDLE),
     python("ray/_private/worker.py|ray/worker.py", "get|get_objects|wait", r"ray.\g<0>", WaitKind.WORLD, Role.POOL_WAIT,
            seen="1.0 to 2.50",
            not_for="It does not say which actor owes the result: its task's name does, or `ray list tasks`."),

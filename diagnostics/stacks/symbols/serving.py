@@ -4,14 +4,34 @@ from diagnostics.model import Role, WaitKind
 from diagnostics.stacks.symbol import Owner, Weight, python
 
 OWNER = Owner.APPLICATION
-PACKAGES = ("vllm", "sglang", "sgl_kernel", "vllm_ascend", "lmdeploy", "tensorrt_llm", "flashinfer", "tritonserver")
+PACKAGES = (
+    "lmcache",
+    "vllm",
+    "sglang",
+    "sgl_kernel",
+    "vllm_ascend",
+    "lmdeploy",
+    "tensorrt_llm",
+    "flashinfer",
+    "tritonserver",
+)
 _G, _P = Weight.GENERAL, Weight.PRIMITIVE
 _W = WaitKind
 _COMMUNICATORS = "distributed/device_communicators"
 _SHM = f"vllm/{_COMMUNICATORS}/shm_broadcast.py|sglang/srt/{_COMMUNICATORS}/shm_broadcast.py"
 
 SYMBOLS = (
-    python(_SHM, "dequeue|acquire_read|recv", "MessageQueue.dequeue", _W.CONDITION, Role.QUEUE_GET,
+    python("vllm/v1/engine/core.py", "process_input_sockets|process_output_sockets", "", None, Role.PROXY, weight=_G),
+    python("vllm/v1/engine/core.py", "_process_input_queue", "next request", _W.CONDITION, Role.SERVE, Role.IDLE,
+           callee="get"),
+    python("vllm/v1/executor/multiproc_executor.py|vllm/executor/multiproc_worker_utils.py", "worker_busy_loop",
+           "next request", _W.CONDITION, Role.SERVE, Role.IDLE, callee="dequeue|acquire_read",
+           not_for="It also waits so for an engine that is itself stuck."),
+    python("vllm/v1/executor/multiproc_executor.py", "_wait_for_response", "collective_rpc", _W.CHILD, Role.POOL_WAIT,
+           weight=_G),
+    python("vllm/v1/engine/utils.py", "_run", "", None, Role.PROXY, weight=_G),
+    python("lmcache/", "_main_loop|_heartbeat\\w*|_worker_loop", "", None, Role.PROXY, weight=_G),
+    python(_SHM, "dequeue|acquire_read|recv|wait", "MessageQueue.dequeue", _W.CONDITION, Role.QUEUE_GET,
            seen="vLLM 0.4 to 0.21", not_for="A worker between two requests waits here as well."),
     python(_SHM, "enqueue|acquire_write|send", "MessageQueue.enqueue", _W.CONDITION, Role.QUEUE_PUT,
            seen="vLLM 0.4 to 0.21", not_for="The ring is full: a reader does not read."),

@@ -67,6 +67,10 @@ GROUPS = (
            "init of the communicator", _W.RENDEZVOUS, Role.COLLECTIVE, weight=_G),
     native(r"ProcessGroup\w*::(?:abort\w*|shutdown|waitForPendingWorks|~ProcessGroup\w*)|NCCLComm::(?:abort"
            r"|ncclCommAbort|finalize)", "abort of the communicator", _W.COLLECTIVE, Role.TEARDOWN),
+    native(r"broadcastUniqueNCCLID", "exchange of the communicator's id", _W.RENDEZVOUS, Role.RENDEZVOUS, weight=_G),
+    native(r"ProcessGroup\w+::(?:waitForFutureOrTimeout)", "abort of the communicator", _W.COLLECTIVE, Role.TEARDOWN),
+    native(r"ProcessGroup\w+::RecvWork::wait", "recv", _W.COLLECTIVE, Role.COLLECTIVE),
+    native(r"ProcessGroup\w+::SendWork::wait", "send", _W.COLLECTIVE, Role.COLLECTIVE),
     native(r"c10d::(?:\w+::)*\w*Work\w*::(?:wait|synchronize\w*)|ProcessGroup\w+::\w*Work\w*::(?:wait"
            r"|synchronize\w*)|c10d::wait_tensor|c10d::Work::wait", "Work.wait", _W.COLLECTIVE, Role.COLLECTIVE),
     native(r"(?:ncclCommWatchdog\w*|ProcessGroupNCCL::(?:watchdogHandler|heartbeatMonitor|workCleanupLoop"
@@ -108,7 +112,7 @@ LOADER = (
     python("torch/utils/data/dataloader.py", "__next__|_next_data|_get_data|_try_get_data|_process_data",
            "DataLoader.__next__", _W.INPUT, Role.INPUT_NEXT),
     python("torch/utils/data/dataloader.py", "_shutdown_workers|_clean_up_worker", "DataLoader's shutdown", _W.CHILD,
-           Role.TEARDOWN),
+           Role.TEARDOWN, weight=Weight.FINAL),
     python("torch/utils/data/dataloader.py", "__iter__|_get_iterator|__init__|_reset", "DataLoader.__iter__", None,
            weight=_G),
     python("torch/utils/data/_utils/worker.py", "_worker_loop", "", None, Role.INPUT_MAKE, weight=_G, home=True),
