@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from diagnostics.discover.addresses import is_loopback, port_of
 from diagnostics.discover.cluster_spec import MAX_RANKS, Addresses, job_name
-from diagnostics.discover.identity import is_loopback
 from diagnostics.discover.kinship import is_launcher, is_tracker
 from diagnostics.discover.scan import Seen
 from diagnostics.discover.shapes import Shaped, cluster_of, shaped
@@ -36,10 +36,10 @@ def connected(processes: Sequence[Seen]) -> list[list[Seen]]:
     """Groups of processes that are connected to each other, by address of either end, or parent and child."""
     group_of = {one.pid: {one.pid} for one in processes}
     owner = {local: one.pid for one in processes for local, _ in one.links}
-    serves = {_port(local): one.pid for one in processes for local in one.listens}
+    serves = {port_of(local): one.pid for one in processes for local in one.listens}
     for one in processes:
         joined = [owner[remote] for _, remote in one.links if remote in owner]
-        joined += [serves[_port(a)] for a in one.asks if is_loopback(a) and _port(a) in serves]
+        joined += [serves[port_of(a)] for a in one.asks if is_loopback(a) and port_of(a) in serves]
         joined += [one.parent] if one.parent in group_of else []
         for other in joined:
             merged = group_of[one.pid] | group_of[other]
@@ -90,10 +90,6 @@ def _world(named: Named, size: int) -> list[str]:
     return [str(rank(role, number)) for role in sorted(last) for number in range(last[role] + 1)]
 
 
-def _port(address: str) -> str:
-    return address.rpartition(":")[2]
-
-
 def _unique(named: Named) -> bool:
     return all(count == 1 for count in Counter(name for name, _ in named.values()).values())
 
@@ -108,10 +104,10 @@ def _by_shape(members: Sequence[Seen], by_shape: Mapping[int, Shaped], cluster: 
         one = by_shape.get(member.pid)
         if not name or not one:
             continue
-        served = {_port(address) for address in member.listens}
-        others = {_port(where[other]) for other in where if other != name}
-        meets = not cluster and one.address and _port(one.address) in served
-        if (name in where and served & others and _port(where[name]) not in served) or (meets and one.index != 0):
+        served = {port_of(address) for address in member.listens}
+        others = {port_of(where[other]) for other in where if other != name}
+        meets = not cluster and one.address and port_of(one.address) in served
+        if (name in where and served & others and port_of(where[name]) not in served) or (meets and one.index != 0):
             return {}
     return named
 
@@ -153,8 +149,8 @@ def _of_launchers(members: Sequence[Seen], named: Named) -> Named:
 
 def _meeting(members: Sequence[Seen]) -> int:
     """Who serves the one address that all the others are connected to; 0 where that is nobody, or several."""
-    serving = {_port(address): member.pid for member in members for address in member.listens}
-    asks = {m.pid: {_port(address) for address in (*m.asks, *(remote for _, remote in m.links))} for m in members}
+    serving = {port_of(address): member.pid for member in members for address in member.listens}
+    asks = {m.pid: {port_of(address) for address in (*m.asks, *(remote for _, remote in m.links))} for m in members}
     found = {
         pid
         for port, pid in serving.items()

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 from diagnostics.discover import cluster_spec
+from diagnostics.discover.addresses import is_loopback
 from diagnostics.discover.cluster_spec import MAX_RANKS, index_of
 from diagnostics.model import Record
 
@@ -93,11 +94,6 @@ def _world(size: int | None) -> tuple[str, ...]:
 def _meets_at(environ: Mapping[str, str]) -> str:
     port = environ.get("MASTER_PORT", "")
     return f"{environ.get('MASTER_ADDR', '')}:{port}" if port else environ.get("JAX_COORDINATOR_ADDRESS", "")
-
-
-def is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _ranked(environ: Mapping[str, str]) -> Identity | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from diagnostics.discover.addresses import is_local, port_of
 from diagnostics.discover.groups import Named, connected, named_group
-from diagnostics.discover.identity import is_loopback
 from diagnostics.discover.kinship import ancestors, is_helper, is_launcher
 from diagnostics.discover.scan import Seen
 from diagnostics.model import Record
@@ -79,12 +79,12 @@ def find_jobs(seen: Sequence[Seen], local_hosts: frozenset[str] = frozenset()) -
         here |= {group.job} if group.here else set()
     for job, known in addresses.items():
         _name_by_address(found[job], known, list(by_pid.values()), local_hosts)
-    served = {_port(address) for process in by_pid.values() for address in process.listens}
+    served = {port_of(address) for process in by_pid.values() for address in process.listens}
     jobs = []
     for name, named in found.items():
         if named:
             known = addresses.get(name, {})
-            gone = {rank for rank, a in known.items() if _is_local(a, local_hosts) and _port(a) not in served}
+            gone = {rank for rank, a in known.items() if is_local(a, local_hosts) and port_of(a) not in served}
             gone |= set(expected.get(name, ())) if name in here else set()
             jobs.append(_job(name, named, by_pid, expected.get(name, ()), known, gone))
     return tuple(sorted(jobs, key=lambda job: (-len(job.members), job.id)))
@@ -142,23 +142,14 @@ def _expected(seen: Iterable[Seen]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _port(address: str) -> str:
-    return address.rpartition(":")[2]
-
-
-def _is_local(address: str, local_hosts: frozenset[str]) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    return is_loopback(address) or host in local_hosts or host in ("0.0.0.0", "")
-
-
 def _name_by_address(members: Named, addresses: Mapping[str, str], seen: Sequence[Seen], local: frozenset[str]) -> None:
     """Whoever serves the address that the cluster names `ps:1` is `ps:1`, whatever it says itself."""
     servers: dict[str, list[Seen]] = defaultdict(list)
     for one in seen:
         for address in one.listens:
-            servers[_port(address)].append(one)
+            servers[port_of(address)].append(one)
     for rank, address in addresses.items():
-        serving = servers.get(_port(address), []) if _is_local(address, local) else []
+        serving = servers.get(port_of(address), []) if is_local(address, local) else []
         if serving and not any(one.pid in members and members[one.pid][0] == rank for one in serving):
             members[serving[0].pid] = rank, f"serves {address}"
 
@@ -176,18 +167,18 @@ def _add_children(members: Named, by_pid: Mapping[int, Seen]) -> None:
 
 def _unnamed_peers(members: Named, by_pid: Mapping[int, Seen], addresses: Mapping[str, str]) -> tuple[Peer, ...]:
     """Who the members are connected to that is no member: offered to the user, never taken unasked."""
-    serving = {_port(address): process for process in by_pid.values() for address in process.listens}
+    serving = {port_of(address): process for process in by_pid.values() for address in process.listens}
     by_local = {local: process for process in by_pid.values() for local, _ in process.links}
     named = set(addresses.values())
     found: dict[str, tuple[Seen | None, set[str]]] = {}
     for pid, (rank, _) in members.items():
         for local, remote in by_pid[pid].links:
             same_machine = remote in by_local
-            other = by_local.get(remote) or (serving.get(_port(remote)) if same_machine else None)
+            other = by_local.get(remote) or (serving.get(port_of(remote)) if same_machine else None)
             if (other and other.pid in members) or remote in named:
                 continue
             # Many connections from one peer process are one peer; a peer's ephemeral port says nothing.
-            incoming = local in by_pid[pid].listens or _port(local) in {_port(a) for a in by_pid[pid].listens}
+            incoming = local in by_pid[pid].listens or port_of(local) in {port_of(a) for a in by_pid[pid].listens}
             key = f"pid {other.pid}" if other else (remote.rpartition(":")[0] if incoming else remote)
             found.setdefault(key, (other, set()))[1].add(rank)
     return tuple(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 
 import msgspec
-import psutil
 
 from diagnostics.collector import procfs
+from diagnostics.discover.addresses import local_hosts
 from diagnostics.discover.jobs import Job, Member, find_jobs
 from diagnostics.discover.kinship import ancestors, is_launcher, is_tracker
 from diagnostics.discover.scan import Seen, scan
@@ -25,12 +24,6 @@ class Selection(Record, frozen=True):
     members: tuple[Member, ...]
     expected: tuple[str, ...] = ()
     jobs: tuple[Job, ...] = ()
-
-
-def local_hosts() -> frozenset[str]:
-    """Names and addresses of this machine."""
-    addresses = {a.address for links in psutil.net_if_addrs().values() for a in links}
-    return frozenset(addresses | {socket.gethostname(), socket.getfqdn()})
 
 
 def jobs_here() -> tuple[Job, ...]:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from diagnostics.discover.addresses import port_of
 from diagnostics.discover.cluster_spec import Addresses, index_of
 from diagnostics.model import Record
 
@@ -172,7 +173,7 @@ def cluster_of(members: Sequence[Shaped], listens: Mapping[int, Sequence[str]]) 
     lists = max((member.lists for member in members), key=len, default=())
     if not lists or any(member.lists and member.lists != lists for member in members) or _only_meeting(members):
         return ()
-    ports = {(m.role or "worker", m.index): {a.rpartition(":")[2] for a in listens.get(m.pid, ())} for m in members}
+    ports = {(m.role or "worker", m.index): {port_of(a) for a in listens.get(m.pid, ())} for m in members}
     roles = [role or _served_by(hosts, ports) for role, hosts in lists]
     spare = [role for role, _ in dict.fromkeys(ports) if role not in roles]
     if roles.count("") == 1 and len(set(spare)) == 1:
@@ -190,6 +191,6 @@ def _only_meeting(members: Sequence[Shaped]) -> bool:
 
 def _served_by(hosts: Sequence[str], ports: Mapping[tuple[str, int], set[str]]) -> str:
     for (role, index), served in ports.items():
-        if 0 <= index < len(hosts) and hosts[index].rpartition(":")[2] in served:
+        if 0 <= index < len(hosts) and port_of(hosts[index]) in served:
             return role
     return ""

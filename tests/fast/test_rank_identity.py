@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from diagnostics.discover.addresses import is_local
 from diagnostics.discover.identity import identity_of
 from diagnostics.discover.jobs import Job, find_jobs
 from diagnostics.discover.scan import Seen
@@ -167,3 +168,15 @@ def test_titles_of_serving_engines() -> None:
 def test_a_launcher_is_spelled_and_parsed() -> None:
     assert parse("launcher/10") == launcher(10) and str(launcher(10)) == "launcher/10"
     assert parse("child/launcher/10/11").is_child_of("launcher/10")
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("localhost:1", True), ("127.0.0.7:1", True), ("[::1]:1", True), ("0.0.0.0:1", True), ("node7:1", True),
+        ("node7.cluster.example:1", True), ("192.0.2.5:1", True), ("192.0.2.6:1", False), ("node8:1", False),
+        ("node7b.cluster.example:1", False),
+    ],
+)  # fmt: skip
+def test_which_addresses_are_of_this_machine(address: str, here: bool) -> None:
+    assert is_local(address, frozenset({"node7", "192.0.2.5", "192"})) is here
