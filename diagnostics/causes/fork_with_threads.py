@@ -43,7 +43,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     (at,) = stuck
     case = Case("fork-with-threads")
     where = [process.rank]
-    what = "a lock" if at.position.waits is WaitKind.LOCK else f"threads of its own ({at.position.waits.value})"
+    what = "a lock" if at.position.waits is WaitKind.LOCK else "threads of its own"
     if alone:
         said = f"the only thread of this process waits for {what} without a timeout: {at.where}"
         case.saw("only-thread", said, "stacks", where)
@@ -63,7 +63,11 @@ def _copied(at: At, alone: bool) -> bool:
     waits = at.position.waits
     if at.position.has(*_SHARED) or is_shared_lock(at):
         return False
-    return waits is WaitKind.LOCK or (alone and waits in (WaitKind.CONDITION, WaitKind.JOIN))
+    if not alone:
+        return waits is WaitKind.LOCK
+    call = call_of(at.process, at.thread.tid)
+    sleeps_inside = waits is WaitKind.UNKNOWN and call is not None and call.kind in ("futex", "mutex")
+    return waits in (WaitKind.LOCK, WaitKind.CONDITION, WaitKind.JOIN) or sleeps_inside
 
 
 def _look_at_birth(case: Case, process: Process, at: At, facts: Facts) -> None:

@@ -54,7 +54,9 @@ def _waits_for_helper(at: At) -> bool:
 
 def _only_itself(at: At) -> bool:
     call = call_of(at.process, at.thread.tid)
-    return bool(call and call.kind == "pipe" and call.others == (at.process.pid,) and call.call.startswith("read"))
+    if call is None or " -> " in call.what or not call.call.startswith(("read", "recv")):
+        return False
+    return call.kind in ("pipe", "socket") and call.others == (at.process.pid,)
 
 
 CAUSE = Cause(

@@ -39,6 +39,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if main.position.waits not in _FROM_OUTSIDE and not reads_silent_file(main):
         return None
     call = call_of(process, main.thread.tid)
+    if call and call.kind in ("pipe", "socket") and call.others == (process.pid,):
+        return None  # its own other end: `helper-process-dead`
     if call and not (call.call.startswith(("read", "recv", "open", "pread")) or opens(main)):
         return None
     case = Case("outside-silent")
