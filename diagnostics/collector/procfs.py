@@ -42,11 +42,11 @@ def state_of(pid: int) -> str:
 
 def settled_state(pid: int, patience: float = 0.05) -> str:
     """As `state_of`, but "D" where a thread stays in uninterruptible sleep for `patience` seconds."""
-    blocked = _blocked_threads(pid)
+    blocked = blocked_threads(pid)
     deadline = time.monotonic() + patience
     while blocked and time.monotonic() < deadline:
         time.sleep(0.005)
-        blocked &= _blocked_threads(pid)
+        blocked &= blocked_threads(pid)
     return "D" if blocked else state_of(pid)
 
 
@@ -54,7 +54,7 @@ _FUSE_WAIT = "request_wait_answer"
 """Where a thread waits for a file system in user space. Interrupted, it goes on waiting, in state D."""
 
 
-def _blocked_threads(pid: int) -> Set[Tuple[int, int]]:
+def blocked_threads(pid: int) -> Set[Tuple[int, int]]:
     """Threads that no tracer could stop, each with its context switches: with the same number it is the same wait."""
     found = set()
     may_be_fuse = " - fuse" in text_of("/proc/%d/mountinfo" % pid, 4 << 20)

@@ -226,8 +226,18 @@ def _stacks(found: StacksThere) -> tuple[tuple[Attempt, ...], tuple[Thread, ...]
         names = {thread.tid: thread.name for thread in python if thread.name}
         named = [msgspec.structs.replace(one, name=names.get(one.tid) or one.name) for one in whole]
         return tuple(attempts), tuple(named), "pystack"
-    native = next((threads for name, threads in read.items() if name != "py-spy"), ())
-    return tuple(attempts), weave_threads(python, native) if native else python, "+".join(read)
+    native = next((threads for name, threads in read.items() if name not in ("py-spy", "kernel")), ())
+    threads = weave_threads(python, native) if native else python
+    return tuple(attempts), _below(threads, read.get("kernel", ())), "+".join(read)
+
+
+def _below(threads: tuple[Thread, ...], kernel: tuple[Thread, ...]) -> tuple[Thread, ...]:
+    """Every thread, with the kernel's frames innermost."""
+    own = {thread.tid: thread for thread in threads}
+    for deep in kernel:
+        above = own.get(deep.tid, Thread(deep.tid))
+        own[deep.tid] = msgspec.structs.replace(above, frames=above.frames + deep.frames)
+    return tuple(own[tid] for tid in sorted(own))
 
 
 def _threads(collector: str, output: OutputThere) -> tuple[Thread, ...]:

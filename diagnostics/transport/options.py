@@ -6,7 +6,7 @@ from pathlib import Path
 
 from diagnostics.model import Record
 
-COLLECTORS = ("py-spy", "unwind", "pystack", "gdb", "eu-stack")
+COLLECTORS = ("kernel", "py-spy", "unwind", "pystack", "gdb", "eu-stack")
 """Stack collectors, in the order in which they are tried (`diagnostics.collector.stacks` has them)."""
 
 

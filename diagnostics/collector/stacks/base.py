@@ -40,6 +40,7 @@ class StackCollector(NamedTuple):
     """A way to get stacks. They are tried by `order`.
 
     `native`: it shows native frames of all threads; `merged`: Python's frames are already in their places among them.
+    `blocked`: it is only for processes with threads that nobody can stop, and what it shows is added to the rest.
     `gentle` reads a process that no tracer may touch: stopped, or in state D.
     """
 
@@ -48,6 +49,7 @@ class StackCollector(NamedTuple):
     read: Read
     native: bool = False
     merged: bool = False
+    blocked: bool = False
     gentle: Optional[Read] = None
 
 

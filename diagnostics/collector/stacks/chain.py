@@ -55,7 +55,7 @@ def stacks_of(pid: int, budget: float, chosen: Sequence[StackCollector]) -> Stac
     outputs: Dict[str, Reading] = {}
     native = False
     for one in chosen:
-        if native and not one.merged:
+        if (native and not one.merged) or (one.blocked and procfs.settled_state(pid) != "D"):
             continue
         reason = why_untouchable(pid)
         read = one.gentle if reason else one.read
@@ -72,6 +72,6 @@ def stacks_of(pid: int, budget: float, chosen: Sequence[StackCollector]) -> Stac
         if one.native:
             native = True
             # An interpreter whose frames are not known yet: one that reads both may know them.
-            if len(outputs) > 1 or not _EVAL.search(reading.text or str(reading.threads)):
+            if "py-spy" in outputs or not _EVAL.search(reading.text or str(reading.threads)):
                 break
     return Stacks(tuple(attempts), outputs)

@@ -6,6 +6,7 @@ object is in memory. Where that can be read, and the release names its classes, 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 
 import msgspec
@@ -24,11 +25,13 @@ STILL = 0.05
 def look(collection: Collection) -> Collection:
     """The collection with what its processes' memory proves, if there may be something: a client that stands still in a
     step of a session. As it was where memory may not be read, or the library does not name what is looked for."""
-    clients = [process for process in collection.processes if _is_stuck_client(process)]
+    # Of a process on another host this one knows the number alone, which may be somebody else's here.
+    here = [process for process in collection.processes if process.host == socket.gethostname()]
+    clients = [process for process in here if _is_stuck_client(process)]
     if collection.trace or not clients:
         return collection
     try:
-        result = _judged(clients, [process for process in collection.processes if process.threads])
+        result = _judged(clients, [process for process in here if process.threads])
     except (MissingError, OSError):  # no right to, another release, or a process that is gone meanwhile
         return collection
     return msgspec.structs.replace(collection, trace=result) if result else collection
