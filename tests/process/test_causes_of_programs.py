@@ -287,6 +287,7 @@ def attached(pid: int, folder: Path) -> Any:
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": root}, check=False
         )
+        assert done.stdout, done.stderr
         answer = json.loads(done.stdout)
         if answer["verdict"] not in ("unknown", "none"):
             break
