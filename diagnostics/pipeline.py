@@ -21,6 +21,7 @@ from diagnostics.analyze.progress import Limits
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
+from diagnostics.stacks.position import classify_all
 from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect
 
 Progress = Callable[[str], None]
@@ -137,4 +138,4 @@ def enrich(collection: Collection) -> tuple[Collection, tuple[StageError, ...]]:
 
 def explain(collection: Collection, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """What a collection means: every rank's positions and state, who waits for whom, who holds all up, and why."""
-    return diagnose(collection, causes.find_all, limits)
+    return diagnose(classify_all(collection), causes.find_all, limits)
