@@ -82,13 +82,18 @@ def _look_at_source(case: Case, source: At, threads: tuple[At, ...]) -> None:
         said = "no other process has the other end of that pipe open: nobody can write into it"
         case.saw("nobody-writes", said, "open files", where)
     elif source.position.waits in INSIDE:
-        others = [at for at in threads if at is not source and not at.position.has(Role.INPUT_NEXT) and is_python(at)]
+        others = [at for at in threads if at is not source and _may_send(at)]
         if others and source.process is others[0].process:
             case.saw("other-thread", f"another thread may still send it: {others[0].where}", "stacks", where)
         else:
             case.saw("no-other-thread", "no other Python thread is there that could send it", "stacks", where)
     else:
         case.saw("outside", "that comes from outside of the job", "stacks", where)
+
+
+def _may_send(at: At) -> bool:
+    """A Python thread that does not itself wait for the batch or for another thread."""
+    return is_python(at) and not at.position.has(Role.INPUT_NEXT) and at.position.waits not in INSIDE
 
 
 def opens(at: At) -> bool:
