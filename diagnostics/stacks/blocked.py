@@ -34,6 +34,8 @@ def names_of(collection: Collection) -> Names:
 
 def words(call: BlockingCall, process: Process, names: Names) -> str:
     """`recvfrom on 198.18.0.1:4000 -> 198.18.0.2:2222 (ps:0), quiet for 31.0 s`; "" where only a stack can tell."""
+    if call.owner and not call.holder:
+        return f"a mutex that thread {call.owner} has, which is no thread of this process"
     if call.kind == "mutex":
         return f"a mutex that thread {call.holder}{name_of(process, call.holder)} holds"
     if call.kind == "child":

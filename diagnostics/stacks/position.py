@@ -33,6 +33,7 @@ from diagnostics.model import (
     ThreadSample,
     WaitKind,
 )
+from diagnostics.redact import redact_text
 from diagnostics.stacks.blocked import KINDS, Names, name_of, names_of, words
 from diagnostics.stacks.spoken import spoken
 from diagnostics.stacks.stand import Stand, stand_of
@@ -45,8 +46,8 @@ QUIET = frozenset({Role.IDLE, Role.PROXY})
 """Roles of threads that support nothing."""
 
 OVER_ALL_WORKERS = "a step over all workers"
-_REFINED = (WaitKind.WORLD, WaitKind.UNKNOWN, WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE)
-"""Kinds that the kernel knows better."""
+_FILES = (WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE, WaitKind.TERMINAL)
+"""Kinds that a descriptor may be of, which the kernel knows better."""
 _OBJECTS = frozenset(KINDS.values())
 """Kinds whose object, where it is known, says all."""
 
@@ -100,9 +101,7 @@ def classify_all(collection: Collection) -> Collection:
 def _position(
     thread: Thread, stand: Stand, call: BlockingCall | None, process: Process, names: Names, gil: _Holder
 ) -> Position:
-    waits = stand.waits
-    if call and call.kind in KINDS and (waits in _REFINED or (call.kind == "mutex" and waits is not WaitKind.GIL)):
-        waits = KINDS[call.kind]
+    waits = _kind(stand, call, process)
     holder = call.holder if call and call.kind == "mutex" else gil.tid if waits is WaitKind.GIL else 0
     collective = _collective(process, stand) if Role.COLLECTIVE in stand.roles else None
     frame = stand.frame
@@ -123,6 +122,20 @@ def _position(
     )
 
 
+def _kind(stand: Stand, call: BlockingCall | None, process: Process) -> WaitKind:
+    """As the stack says, or as the kernel does where that is more."""
+    waits = stand.waits
+    if call and call.owner and not call.holder and waits is WaitKind.UNKNOWN:
+        return WaitKind.LOCK
+    if call is None or call.kind not in KINDS:
+        return waits
+    if Role.EVENT_LOOP in stand.roles and call.what.startswith("socket:[") and call.others in ((), (process.pid,)):
+        return WaitKind.CONDITION  # a loop that only its own threads can wake
+    kind = KINDS[call.kind]
+    refined = waits in (WaitKind.WORLD, WaitKind.UNKNOWN) or (waits in _FILES and kind in _FILES)
+    return kind if refined or (kind is WaitKind.LOCK and waits is not WaitKind.GIL) else waits
+
+
 def _waits_for(
     waits: WaitKind, stand: Stand, call: BlockingCall | None, process: Process, names: Names, gil: _Holder
 ) -> str:
@@ -134,10 +147,22 @@ def _waits_for(
         return f"{waits.value}{by}" + (f" in {gil.operation}" if by and gil.operation else "")
     if waits is WaitKind.UNKNOWN:
         return said or ("a lock or a notification" if call and call.kind == "futex" else "")
+    if Role.FILE_LOCK in stand.roles and (lock := _lock(process)):
+        return lock
     if waits in _OBJECTS:
-        return said or waits.value
+        fits = call and (call.owner or KINDS.get(call.kind) is waits)
+        return said if said and fits else waits.value
     within = f", in {stand.detail}" if stand.detail else ""
     return f"{waits.value}{within}" + (f": {said}" if said else "")
+
+
+def _lock(process: Process) -> str:
+    """The lock on a file that the process waits for, with who has it."""
+    wanted = next((lock for lock in process.locks if lock.waits), None)
+    if wanted is None:
+        return ""
+    by = ", ".join(f"process {pid}" for pid in wanted.holders)
+    return f"a lock on {redact_text(wanted.path)}, which " + (f"{by} has" if by else "nobody has who may be seen")
 
 
 def recorded_position(process: Process) -> Position | None:
@@ -225,8 +250,8 @@ def main_position(process: Process) -> Position | None:
     others = [position for position in positions if position is not main and not is_idle(position)]
     if main and not is_idle(main):
         attends = main.waits in _ATTENDS or main.has(Role.EVENT_LOOP, Role.POOL_WAIT)
-        telling = [p for p in others if p.has(*_TELLING)] if attends and not main.has(*_TELLING) else []
-        return telling[0] if telling else main
+        telling = [p for p in others if p.has(*_TELLING) and p.own >= main.own]
+        return telling[0] if attends and telling and not main.has(*_TELLING) else main
     return max(others, key=_tells, default=main or positions[0])
 
 

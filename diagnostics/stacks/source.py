@@ -33,6 +33,17 @@ _ALSO_STANDARD = frozenset({"asyncore", "distutils", "imp", "asynchat", "sre_com
 _SINGLE = frozenset(sys.stdlib_module_names | _ALSO_STANDARD) - _OFTEN_A_USERS
 
 
+_MAINS = frozenset({"spawn_main", "main"})
+"""Functions of multiprocessing that a child's command calls."""
+
+
+def is_command(file: str, function: str, calls: str) -> bool:
+    """Whether it is code of the user's that was given on the command line: `python -c`."""
+    if file != "<string>":
+        return False
+    return calls not in _MAINS if function == "<module>" else not function.startswith("__")
+
+
 class Source(NamedTuple):
     """`path`: below the root that Python imports it from, where that is told; else as written. `name`: of the file."""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from diagnostics.model import Frame, Role, WaitKind
 from diagnostics.stacks.demangle import is_noise
 from diagnostics.stacks.merge import is_eval
-from diagnostics.stacks.source import source_of
+from diagnostics.stacks.source import is_command, source_of
 from diagnostics.stacks.symbol import Owner, Weight
 from diagnostics.stacks.symbols import Meaning, is_known, meanings, owner_of, short
 
@@ -59,7 +59,7 @@ def stand_of(frames: tuple[Frame, ...]) -> Stand:
         waits,
         any(_LIMITED.search(at.frame.function) for at in native),
         ((Role.FORKED,) if len(stack) < len(whole) else ()) + _roles(stack, own if owner <= Owner.APPLICATION else -1),
-        stack[own].frame if own >= 0 else None,
+        _named(stack, own) if own >= 0 else None,
         owner,
         _detail(inner, waits, operation),
         any(meaning.shared for at in stack for meaning in at.meanings),
@@ -72,9 +72,9 @@ def _read(frames: tuple[Frame, ...]) -> Sequence[_At]:
     libraries = _files_of_libraries(frames)
     stack: list[_At] = []
     for frame, callee in zip(frames, callees, strict=True):
-        known = frame.file in libraries
-        found = _holding(meanings(frame, known), short(callee) if callee else "")
-        stack.append(_At(frame, _owner(frame, known, stack), found))
+        known, calls = frame.file in libraries, short(callee) if callee else ""
+        owner = Owner.USER if is_command(frame.file, short(frame), calls) else _owner(frame, known, stack)
+        stack.append(_At(frame, owner, _holding(meanings(frame, known), calls)))
     return stack
 
 
@@ -151,6 +151,20 @@ def _own_frame(stack: Sequence[_At]) -> int:
             if rank <= key:
                 best, key = index, rank
     return best
+
+
+def _named(stack: Sequence[_At], own: int) -> Frame:
+    """A comprehension has no name of its own: it is said to be the function that it stands in."""
+    frame = stack[own].frame
+    if frame.native or short(frame) not in _COMPREHENSIONS:
+        return frame
+    within = frame.function.rpartition(".<locals>.")[0]
+    outer = (at.frame for at in reversed(stack[:own]) if not at.frame.native and at.frame.file == frame.file)
+    called = next((one for one in outer if short(one) not in _COMPREHENSIONS), None)
+    return Frame(within or (called.function if called else frame.function), frame.file, frame.line)
+
+
+_COMPREHENSIONS = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"})
 
 
 def _below_python(stack: Sequence[_At]) -> Sequence[_At]:

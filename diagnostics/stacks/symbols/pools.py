@@ -11,7 +11,7 @@ SYMBOLS = (
            r"|tsl::thread::EigenEnvironment", "", None, Role.IDLE, weight=_P),
     native(r"(?:NonBlocking)?ThreadPoolTempl<.*>::WorkerLoop|::WorkerLoop|ThreadPoolInterface"
            r"|Eigen::\w*ThreadPool\w*::", "", None, weight=_G, home=True),
-    native(r"^\?*$", "", None, weight=_P, library=r"^lib(gomp|iomp5|omp)[-.]", home=True),
+    native(r"^\?*$", "OpenMP region", WaitKind.CONDITION, weight=_G, library=r"^lib(gomp|iomp5|omp)[-.]", home=True),
     native(r"^gomp_thread_start", "", None, weight=_G, home=True),
     native(r"^(?:gomp_(?:team_)?barrier_wait\w*|gomp_simple_barrier_wait|gomp_team_end|GOMP_barrier"
            r"|gomp_barrier_\w+|__kmp_(?:hyper_)?barrier\w*|__kmp_join_barrier|__kmpc_barrier)", "OpenMP barrier",

@@ -92,7 +92,7 @@ OPERATIONS = (
     native(r"RpcCollectiveExecutorMgr|CollectiveParamResolver\w*::CompleteGroup\w*", "collective's group",
            _W.RENDEZVOUS, Role.RENDEZVOUS),
     native(r"PyFuncOp|PyFuncOpBase|DoCallPyFunc", "py_function", None, Role.OPERATION, Role.CALLBACK, weight=_G),
-    native(r"(\w+?)(?:Op|Kernel)(?:<.*>)?::Compute(?:Async)?", r"\1", None, Role.OPERATION),
+    native(r"(\w+?)(?:Op|Kernel)(?:<.*>)?::Compute(?:Async)?", r"\1", None, Role.OPERATION, weight=_G),
     native(r"::Compute(?:Async)?(?:\(|$)|ExecutorState(?:<.*>)?::(?:Process|RunTask|ProcessSync|ProcessInline)", "",
            None, Role.OPERATION, weight=_P,
            not_for="ComputeAsync returns: an operation that waits without a thread is not seen."),
