@@ -382,7 +382,7 @@ def main() -> int:
     parser.add_argument("--kill-leftovers", action="store_true", help="end what a killed run has left, first")
     parser.add_argument("--list", action="store_true", help="only show the jobs")
     arguments = parser.parse_args()
-    chosen = {n: t for n, t in jobs().items() if not arguments.only or any(part in n for part in arguments.only)}
+    chosen = {name: truth for name, truth in jobs().items() if _is_meant(name, arguments.only)}
     if arguments.list:
         for name, truth in chosen.items():
             print(f"{name:26} {truth.family:22} {truth.story}")
@@ -400,6 +400,11 @@ def main() -> int:
             arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
     print(summary(rows))
     return 0
+
+
+def _is_meant(name: str, words: Sequence[str]) -> bool:
+    """A word that is a job's whole name means that job alone."""
+    return not words or name in words or any(word in name for word in words if not (JOBS / word).is_dir())
 
 
 def become_reaper() -> None:
