@@ -59,9 +59,8 @@ def named_group(members: Sequence[Seen], ended: Sequence[Seen] = ()) -> Group:
     by_shape = shaped({member.pid: member.command for member in members})
     cluster = cluster_of([s for s in by_shape.values() if s.rank], {m.pid: m.listens for m in members})
     named = _by_shape(members, by_shape, cluster)
-    gone: tuple[str, ...] = ()
     if not named:
-        named, gone = _by_order(members, ended)
+        named = _by_order(members, ended)
     named |= _of_launchers(members, named)
     if not any(parse(name).index == 0 for name, _ in named.values()):
         named |= _first(members, named)
@@ -69,17 +68,16 @@ def named_group(members: Sequence[Seen], ended: Sequence[Seen] = ()) -> Group:
     said |= {m.pid: (m.identity.rank, m.identity.source) for m in members if m.identity and m.identity.rank}
     rest = {member.pid: (str(process(member.pid)), "connections") for member in members}
     size = max((s.size for s in by_shape.values()), default=0)
-    expected = [name for name, _ in cluster] or _world(named, size)
     return Group(
         job_name(cluster) if cluster else f"pids-{members[0].pid}",
         rest | named | said,
-        tuple(dict.fromkeys((*expected, *gone))),
+        tuple(name for name, _ in cluster) or _world(named, size),
         cluster,
-        bool(gone) or all(is_loopback(remote) for member in members for _, remote in member.links),
+        all(is_loopback(remote) for member in members for _, remote in member.links),
     )
 
 
-def _world(named: Named, size: int) -> list[str]:
+def _world(named: Named, size: int) -> tuple[str, ...]:
     """All ranks up to the last that is seen, or up to the size that a command line tells."""
     last: dict[str, int] = {}
     for one in (parse(name) for name, _ in named.values()):
@@ -87,7 +85,7 @@ def _world(named: Named, size: int) -> list[str]:
             last[one.role] = max(last.get(one.role, -1), one.index)
     if set(last) == {"worker"} and size > last["worker"]:
         last["worker"] = min(size, MAX_RANKS) - 1
-    return [str(rank(role, number)) for role in sorted(last) for number in range(last[role] + 1)]
+    return tuple(str(rank(role, number)) for role in sorted(last) for number in range(last[role] + 1))
 
 
 def _unique(named: Named) -> bool:
@@ -112,7 +110,7 @@ def _by_shape(members: Sequence[Seen], by_shape: Mapping[int, Shaped], cluster: 
     return named
 
 
-def _by_order(members: Sequence[Seen], ended: Sequence[Seen]) -> tuple[Named, tuple[str, ...]]:
+def _by_order(members: Sequence[Seen], ended: Sequence[Seen]) -> Named:
     """Ranks that one parent has started, in the order of their start, and those of them that have ended.
 
     `torch.multiprocessing.spawn` and loops over `Process` number them so. Only where each has a connection of its own,
@@ -121,20 +119,22 @@ def _by_order(members: Sequence[Seen], ended: Sequence[Seen]) -> tuple[Named, tu
     pids = {member.pid for member in members}
     parents = Counter(m.parent for m in members if m.parent in pids and not is_tracker(m))
     if len(parents) != 1:
-        return {}, ()
+        return {}
     parent = next(iter(parents))
     started = sorted(
         (m for m in (*members, *ended) if m.parent == parent and not is_tracker(m)), key=lambda m: (m.started, m.pid)
     )
     alive = [m for m in started if not m.ended]
     if len(started) < 2 or len(alive) + 1 < len(pids) or not all(m.links or m.listens or m.asks for m in alive):
-        return {}, ()
+        return {}
     meeting = _meeting(members)
     if meeting and meeting != parent and meeting != started[0].pid:
-        return {}, ()
-    names = {m.pid: str(rank("worker", number)) for number, m in enumerate(started)}
-    named = {m.pid: (names[m.pid], "the order in which it was started") for m in alive}
-    return named, tuple(names[m.pid] for m in started if m.ended)
+        return {}
+    how = "the order in which it was started"
+    return {
+        m.pid: (str(rank("worker", number)), f"{how}; it has ended" if m.ended else how)
+        for number, m in enumerate(started)
+    }
 
 
 def _of_launchers(members: Sequence[Seen], named: Named) -> Named:

@@ -86,7 +86,7 @@ def find_jobs(seen: Sequence[Seen], local_hosts: frozenset[str] = frozenset()) -
             known = addresses.get(name, {})
             gone = {rank for rank, a in known.items() if is_local(a, local_hosts) and port_of(a) not in served}
             gone |= set(expected.get(name, ())) if name in here else set()
-            jobs.append(_job(name, named, by_pid, expected.get(name, ()), known, gone))
+            jobs.append(_job(name, named, {p.pid: p for p in seen}, expected.get(name, ()), known, gone))
     return tuple(sorted(jobs, key=lambda job: (-len(job.members), job.id)))
 
 
@@ -158,7 +158,7 @@ def _add_children(members: Named, by_pid: Mapping[int, Seen]) -> None:
     """Data loaders and forked helpers, named after the nearest rank above them."""
     ranks = {pid: name for pid, (name, _) in members.items()}
     for one in by_pid.values():
-        if one.pid in ranks or is_launcher(one):
+        if one.pid in ranks or is_launcher(one) or one.ended:
             continue
         above = next((ranks[parent.pid] for parent in ancestors(one, by_pid) if parent.pid in ranks), "")
         if above and not parse(above).is_launcher:

@@ -65,7 +65,6 @@ def choose(
     if not words:
         only = _only(jobs)
         return Selection(_kept(only.members, (), with_children), only.expected, only.jobs)
-    seen = [process for process in seen if not process.ended]
     members = [_as_launcher(member, seen, jobs) for word in words for member in _named(word, seen, jobs)]
     chosen = {member.pid: member for member in _kept(members, words, with_children)}
     if with_children:
@@ -147,10 +146,10 @@ def _of_job(text: str, jobs: Sequence[Job]) -> list[Member]:
 def _children(chosen: dict[int, Member], seen: Sequence[Seen], jobs: Sequence[Job]) -> dict[int, Member]:
     """Whatever the chosen processes started, also where no job is known. What a launcher started is nobody's child."""
     known = {member.pid: member for job in jobs for member in job.members}
-    by_pid = {one.pid: one for one in seen}
+    by_pid = {one.pid: one for one in seen if not one.ended or one.pid in known}
     names = {pid: member.rank or str(process(pid)) for pid, member in (known | chosen).items()}
     found: dict[int, Member] = {}
-    for one in sorted(seen, key=lambda one: one.started):
+    for one in sorted(by_pid.values(), key=lambda one: one.started):
         line = [above.pid for above in ancestors(one, by_pid)]
         if one.pid in chosen or not any(pid in chosen for pid in line):
             continue

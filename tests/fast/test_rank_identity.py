@@ -107,9 +107,10 @@ def test_ranks_that_a_program_spawned_are_numbered_in_the_order_of_their_start()
     }  # fmt: skip
 
 
-def test_one_of_them_that_has_ended_keeps_its_number_and_is_missed() -> None:
+def test_one_of_them_that_has_ended_keeps_its_number_and_is_known_to_have_ended() -> None:
     (job,) = find_jobs(spawned(ended=13))
-    assert ranks(job)[14] == "worker:2" and job.absent == ("worker:1",)
+    assert [ranks(job)[pid] for pid in (12, 13, 14)] == ["worker:0", "worker:1", "worker:2"]
+    assert next(member.why for member in job.members if member.pid == 13).endswith("has ended")
 
 
 def test_a_launchers_pid_is_enough_and_its_tree_is_the_job() -> None:
