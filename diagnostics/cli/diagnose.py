@@ -14,7 +14,7 @@ from diagnostics import bundle, importers, pipeline
 from diagnostics.analyze.progress import Limits
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import MissingError, UsageError
-from diagnostics.model import Collection, Diagnosis, State
+from diagnostics.model import Collection, Diagnosis, StageError, State
 from diagnostics.report.html import render_html
 from diagnostics.report.markdown import render_markdown
 from diagnostics.report.terminal import render_diagnosis
@@ -44,19 +44,24 @@ def show(collection: Collection, diagnosis: Diagnosis, as_json: bool, written: P
     return BAD_NEWS if is_bad_news(collection, diagnosis) else OK
 
 
-def _one(paths: list[Path]) -> Collection:
-    """All files as one collection: hosts of a job that were collected one by one, dumps of its ranks by other tools."""
+def _one(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]]:
+    """All files as one collection: hosts of a job that were collected one by one, dumps of its ranks by other tools.
+
+    With the files that could not be read, and why.
+    """
+    importers.refuse_urls(paths)
     bundles = [path for path in paths if _is_bundle(path)]
-    dumps = [importers.read(path) for path in paths if path not in bundles]
+    dumps, errors = importers.read_all([path for path in paths if path not in bundles])
     collections = [bundle.read(path).collection for path in bundles]
     collections += [importers.collection_of(dumps)] if dumps else []
     first = collections[0]
-    return msgspec.structs.replace(
+    whole = msgspec.structs.replace(
         first,
         processes=tuple(process for collection in collections for process in collection.processes),
         expected=tuple(dict.fromkeys(rank for collection in collections for rank in collection.expected)),
         seconds=max(collection.seconds for collection in collections),
     )
+    return whole, errors
 
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -64,6 +69,8 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 def _is_bundle(path: Path) -> bool:
     """By content; what is named like one, or cannot be opened, is left for the bundle's reader to explain."""
+    if str(path) == importers.STANDARD_INPUT or path.is_dir():
+        return False
     if path.name.endswith(bundle.SUFFIX) or not path.is_file() or not os.access(path, os.R_OK):
         return True
     with path.open("rb") as file:
@@ -74,20 +81,27 @@ def _is_bundle(path: Path) -> bool:
 def diagnose(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Bundles (hosts of one job), or other tools' dumps (ranks of one job).", metavar="FILE..."),
+        typer.Argument(
+            help="Bundles (hosts of one job), other tools' dumps and logs (ranks of one job), folders of these, or -.",
+            metavar="FILE...",
+        ),
     ],
     hang_after: Floor = 4.0,
     as_json: Json = False,
 ) -> int:
-    """Say what a bundle means, or other tools' dumps, offline.
+    """Say what a bundle means, or other tools' dumps and logs, offline.
 
-    Reads bundles, py-spy (text, JSON), pystack, gdb "thread apply all bt", eu-stack, faulthandler, a traceback at
-    interruption, logs of TensorFlow, Horovod and NCCL, PyTorch's Flight Recorder. A file named like worker-0.txt or
-    rank3.log is of that rank.
+    Reads bundles, stacks by py-spy, pystack, gdb, lldb, eu-stack, austin, faulthandler and the kernel, tracebacks,
+    logs of training frameworks, launchers and servers, ncclras, PyTorch's Flight Recorder (docs/dumps.md has all). A
+    file named like worker-0.txt or rank3.log is of that rank; so are the files of a launcher's log folder. - is
+    standard input.
 
     Example: lastbatch diagnose lastbatch-20260101-120000.tar.zst    Example: lastbatch diagnose rank0.txt rank1.txt
+    Example: lastbatch diagnose logs/    Example: kubectl logs job | lastbatch diagnose -
     """
-    collection, diagnosis = pipeline.explain(_one(paths), Limits(floor=hang_after))
+    given, unread = _one(paths)
+    collection, diagnosis = pipeline.explain(given, Limits(floor=hang_after))
+    diagnosis = msgspec.structs.replace(diagnosis, errors=(*unread, *diagnosis.errors))
     return show(collection, diagnosis, as_json, paths[0] if len(paths) == 1 and _is_bundle(paths[0]) else None)
 
 
@@ -116,7 +130,7 @@ def report(
     chosen = form or (_ENDINGS.get(out.suffix) if out else None) or Format.html
     if out and not form and out.suffix not in _ENDINGS:
         raise UsageError(f"what is {out.name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
-    collection, diagnosis = pipeline.explain(_one([path]))
+    collection, diagnosis = pipeline.explain(_one([path])[0])
     if chosen is Format.html:
         text = render_html(collection, diagnosis)
     elif chosen is Format.markdown:

@@ -4,6 +4,7 @@ Every file is told by its content. Nothing in it is trusted: sizes are bounded, 
 reader of our own that builds plain values only.
 """
 
-from diagnostics.importers.files import Imported, collection_of, read
+from diagnostics.importers.files import Imported, collection_of, imported, read
+from diagnostics.importers.sources import STANDARD_INPUT, read_all, refuse_urls
 
-__all__ = ["Imported", "collection_of", "read"]
+__all__ = ["STANDARD_INPUT", "Imported", "collection_of", "imported", "read", "read_all", "refuse_urls"]

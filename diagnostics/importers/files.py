@@ -9,27 +9,27 @@ from pathlib import Path
 import msgspec
 
 from diagnostics.errors import EvidenceError, UsageError
-from diagnostics.importers import flightrecorder, messages
-from diagnostics.importers.lines import lines_of
-from diagnostics.importers.ranks import rank_in, rank_of_command
-from diagnostics.importers.scan import Open, Seen, scan
-from diagnostics.model import Collection, Collective, Process, Thread
-from diagnostics.model.rank import RankKind, child, parse
-from diagnostics.model.rank import process as unnamed
+from diagnostics.importers import core, flightrecorder, rasjson
+from diagnostics.importers.lines import Line, lines_of
+from diagnostics.importers.processes import Text, name_of, processes_of
+from diagnostics.importers.ranks import rank_of_path
+from diagnostics.importers.scan import scan
+from diagnostics.importers.text import decoded, is_text
+from diagnostics.model import Collection, Process
+from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.merge import weave_threads
 from diagnostics.stacks.tools import Unreadable, pyspy
 from diagnostics.version import __version__
 
-LARGEST = 256 << 20
+LARGEST = 64 << 20
 """Bytes; of a longer text the end is read, where the hang is."""
 
 FORMATS = (
-    "py-spy dump (text, JSON), pystack, gdb thread apply all bt, eu-stack, faulthandler, a traceback at interruption, "
-    "logs of TensorFlow, Horovod and NCCL, PyTorch's Flight Recorder"
+    "py-spy dump (text, JSON), pystack, gdb, lldb, eu-stack, austin, faulthandler, tracebacks, asyncio tasks, "
+    "/proc/PID/stack, dmesg, logs of PyTorch, NCCL (also ncclras), TensorFlow, JAX, Horovod, DeepSpeed, Ray, vLLM, "
+    "SGLang, MPI, Slurm, PyTorch's Flight Recorder"
 )
 UNNAMED = "dump"
-_PYTHON_TOOLS = ("pystack", "py-spy", "faulthandler", "traceback")
-_NATIVE_TOOLS = ("gdb", "eu-stack")
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -42,17 +42,23 @@ class Imported(msgspec.Struct, frozen=True):
 
 def read(path: Path) -> Imported:
     """Raises: UsageError: it cannot be read. EvidenceError: nothing in it is of a known form."""
-    data = _bytes(path)
-    named = rank_in(path.name) or rank_in(path.parent.name)
     try:
-        imported = _of_structure(data, named) or _of_text(data, named)
+        return imported(_bytes(path), str(path), path)
     except EvidenceError as error:
         raise EvidenceError(f"{path}: {error.message}", error.hint) from None
-    if not imported.processes:
-        raise EvidenceError(f"{path}: nothing in it is of a known form", f"Known are bundles, {FORMATS}")
-    stem = path.name.split(".")[0] or path.name
-    renamed = (msgspec.structs.replace(p, rank=stem) if p.rank == UNNAMED else p for p in imported.processes)
-    return Imported(tuple(renamed), imported.expected, stem)
+
+
+def imported(data: bytes, name: str, path: Path | None = None) -> Imported:
+    """What the bytes say. `name` is a file's, which may tell the rank.
+
+    Raises:
+        EvidenceError: nothing in them is of a known form.
+    """
+    named = rank_of_path(name)
+    given = _of_structure(data, named, path) or _of_text(data, named)
+    stem = Path(name).name.split(".")[0] or Path(name).name
+    renamed = (msgspec.structs.replace(p, rank=stem) if p.rank == UNNAMED else p for p in given.processes)
+    return Imported(tuple(renamed), given.expected, stem)
 
 
 def _bytes(path: Path) -> bytes:
@@ -67,15 +73,17 @@ def _bytes(path: Path) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _of_structure(data: bytes, named: str) -> Imported | None:
+def _of_structure(data: bytes, named: str, path: Path | None) -> Imported | None:
     start = data[:64].lstrip()
     if data[:4] == b"\x7fELF":
-        raise EvidenceError(
-            "a program or core file", "Turn it to text: gdb -batch -ex 'thread apply all bt' PROGRAM CORE"
-        )
+        return _of_text(core.stacks_of(path), named) if path else None
+    if start[:1] == b"{" and rasjson.looks_like(data):
+        return Imported((Process(named or UNNAMED, 0, "", facts=rasjson.parse(data), dump="ncclras"),))
     if flightrecorder.looks_like(data if start[:1] != b"{" else data.lstrip()):
         recording = flightrecorder.parse(data.lstrip() if start[:1] == b"{" else data)
-        process = Process(named or UNNAMED, 0, "", collectives=recording.collectives, dump="flight recorder")
+        process = Process(
+            named or UNNAMED, 0, "", collectives=recording.collectives, facts=recording.facts, dump="flight recorder"
+        )
         return Imported((process,), tuple(f"worker:{rank}" for rank in recording.ranks) if named else ())
     if start[:1] == b"[" and b'"frames"' in data[:65536]:
         return _of_spy_json(data, named)
@@ -91,105 +99,41 @@ def _of_spy_json(data: bytes, named: str) -> Imported | None:
     pid = pids[0].get("pid") if pids else None
     number = pid if isinstance(pid, int) else 0
     main_first = tuple(sorted(threads, key=lambda thread: (thread.name != "MainThread", thread.tid)))
-    rank = named or _by_pid(number)
+    rank = named or name_of(number) or UNNAMED
     return Imported((Process(rank, number, "", threads=main_first, stacks_from="py-spy", dump="py-spy"),))
 
 
 def _of_text(data: bytes, named: str) -> Imported:
-    sources: dict[str, list[str]] = {}
-    for line in lines_of(data.decode("utf-8", "replace")):
-        sources.setdefault(line.source, []).append(line.text)
-    processes: list[Process] = []
-    for source, lines in sources.items():
-        rank = (rank_in(source) or source) if source else named
-        processes += _of_source(scan(lines), rank)
-    said = messages.collectives_in(line for lines in sources.values() for line in lines)
-    missing = messages.ranks_missing_at(line for lines in sources.values() for line in lines)
-    return Imported(_with_collectives(processes, said, named), tuple(missing))
-
-
-def _of_source(found: list[Seen], rank: str) -> list[Process]:
-    """The first process that a source speaks of is the rank itself, others are its children."""
-    made = []
-    for index, seen in enumerate(found):
-        if not (seen.takes or seen.known):
-            continue
-        own, pid = rank_of_command(seen.command) or rank, seen.pid or _main_tid(seen)
-        name = own if own and not (index and own == rank) else str(child(rank, pid)) if rank else _by_pid(pid)
-        made.append(_process(seen, name, pid))
-    return made
-
-
-def _by_pid(pid: int) -> str:
-    return str(unnamed(pid)) if pid else UNNAMED
-
-
-def _process(seen: Seen, rank: str, pid: int) -> Process:
-    tools = [tool for tool in seen.takes if seen.takes[tool]]
-    native = next((tool for tool in _NATIVE_TOOLS if tool in tools), "")
-    addresses = {opened.head.pthread: opened.head.tid for opened in seen.takes.get("gdb", {}).values()}
-    views = {tool: _threads(seen.takes[tool], addresses, pid) for tool in tools}
-    python = next((tool for tool in _PYTHON_TOOLS if tool in tools), "")
-    spoken, silent = views.get(python, ()), views.get(native, ())
-    merged = any(frame.native for thread in spoken for frame in thread.frames)
-    threads = spoken if merged or not silent else weave_threads(spoken, silent)
-    return Process(
-        rank=rank, pid=pid, host="", stacks_from="+".join(tools), threads=_main_first(threads, pid, python),
-        command=(seen.command,) if seen.command else (), log_tail=seen.messages, dump=", ".join(tools) or "log",
-    )  # fmt: skip
-
-
-def _main_tid(seen: Seen) -> int:
-    """The main thread's id, which is the process's: said by gdb and py-spy, else the smallest that there is."""
-    opened = [thread for takes in seen.takes.values() for thread in takes.values() if thread.head.tid]
-    main = [thread.head.tid for thread in opened if thread.head.main]
-    return main[0] if main else min((thread.head.tid for thread in opened), default=0)
-
-
-def _threads(takes: dict[int, Open], addresses: dict[int, int], pid: int) -> tuple[Thread, ...]:
-    made = []
-    for number, opened in enumerate(takes.values(), 1):
-        head = opened.head
-        tid = head.tid or addresses.get(head.pthread, 0) or (pid if head.main else 0) or head.pthread or number
-        made.append(opened.thread(tid))
-    return tuple(made)
-
-
-def _main_first(threads: tuple[Thread, ...], pid: int, tool: str) -> tuple[Thread, ...]:
-    """faulthandler writes the main thread last; elsewhere it has the process's id."""
-    if tool == "faulthandler" and not any(thread.tid == pid for thread in threads):
-        return threads[::-1]
-    return tuple(sorted(threads, key=lambda thread: (thread.tid != pid, thread.tid)))
-
-
-def _with_collectives(
-    processes: Sequence[Process], said: dict[str, tuple[Collective, ...]], named: str
-) -> tuple[Process, ...]:
-    """What watchdogs said goes to the rank that they name, whoever's log it stands in."""
-    by_rank = {process.rank: process for process in processes}
-    if len(processes) == 1 and len(said) == 1 and not named:
-        # The only rank that a log speaks of is its own.
-        (rank,) = said
-        by_rank = {rank: msgspec.structs.replace(processes[0], rank=rank)}
-    for rank, collectives in said.items():
-        known = by_rank.get(rank) or Process(rank, 0, "", dump="log")
-        by_rank[rank] = msgspec.structs.replace(known, collectives=known.collectives + collectives)
-    return tuple(by_rank.values())
+    if not data.strip():
+        raise EvidenceError("it is empty", "Copy it again")
+    if not is_text(data):
+        raise EvidenceError("it is no text", f"Known are bundles, {FORMATS}")
+    sources: dict[str, list[Line]] = {}
+    for line in lines_of(decoded(data)):
+        sources.setdefault(line.source, []).append(line)
+    texts = [
+        Text(source, next((line.pid for line in lines if line.pid), 0), scan(line.text for line in lines))
+        for source, lines in sources.items()
+    ]
+    processes, expected = processes_of(texts, named, UNNAMED)
+    if not processes:
+        raise EvidenceError("nothing in it is of a known form", f"Known are bundles, {FORMATS}")
+    return Imported(processes, expected)
 
 
 def collection_of(imports: Sequence[Imported]) -> Collection:
     """All files as one collection: what several say of one rank is joined."""
     ranks: dict[str, Process] = {}
-    for imported in imports:
-        for process in imported.processes:
-            name = _name_among(ranks, process, imported.stem)
+    for given in imports:
+        for process in given.processes:
+            name = _name_among(ranks, process, given.stem)
             known = ranks.get(name)
             ranks[name] = joined(known, process) if known else msgspec.structs.replace(process, rank=name)
     return Collection(
         collected_at=0.0,
         seconds=0.0,
         processes=tuple(ranks.values()),
-        expected=tuple(dict.fromkeys(rank for imported in imports for rank in imported.expected)),
+        expected=tuple(dict.fromkeys(rank for given in imports for rank in given.expected)),
         tool_version=__version__,
     )
 
@@ -223,6 +167,7 @@ def joined(first: Process, second: Process) -> Process:
         dump=", ".join(dict.fromkeys(part for part in (first.dump, second.dump) if part)),
         command=first.command or second.command,
         log_tail=first.log_tail + second.log_tail,
+        facts=first.facts + second.facts,
         collectives=first.collectives + second.collectives,
     )
 

@@ -15,7 +15,7 @@ import msgspec
 
 from diagnostics.errors import EvidenceError
 from diagnostics.importers.unpickle import plain_value
-from diagnostics.model import Collective, Frame
+from diagnostics.model import Collective, Frame, LogFact
 
 MOST_ENTRIES = 100_000
 KEPT = 64
@@ -28,6 +28,7 @@ class Recording(msgspec.Struct, frozen=True):
 
     collectives: tuple[Collective, ...]
     ranks: tuple[int, ...]
+    facts: tuple[LogFact, ...] = ()
 
 
 def looks_like(data: bytes) -> bool:

@@ -6,37 +6,71 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-LONGEST = 4096
-"""Characters of a line that are looked at; stack frames of C++ templates stay below."""
+from diagnostics.importers.ranks import rank_in
+from diagnostics.importers.wrapped import unwrapped
+
+LONGEST = 16384
+"""Characters of a line that are looked at; stack frames of C++ templates and lists of tensors stay below."""
 
 _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _QUOTE = re.compile(r"(?:> ?)+")
-_STAMP = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?:? ")
+_FENCE = re.compile(r"\s*(?:```|~~~)[\w-]*\s*$|</?(?:details|summary|pre|code)>$")
+_STAMPS = (
+    re.compile(r"\[?\d{4}-\d\d-\d\d[T_ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?:? "),
+    re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)? ?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?: [A-Z]{3,4})?(?: \d{4})? "),  # noqa: E501
+    re.compile(r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]? (?=[\[(A-Z])"),
+    re.compile(r"\d+(?:\.\d+)?s\t\d+\t"),  # Kaggle
+)
 _NUMBERED = (
     re.compile(r"\[\d+,(\d+)\](?:<\w+>)?(?:<std(?:out|err)>)?: ?"),  # mpirun --tag-output
     re.compile(r"\[(\d+)\]<std(?:out|err)>: ?"),  # horovodrun
-    re.compile(r"\[(?:rank|default)(\d+)\]: ?"),  # torch, torchrun
+    re.compile(r"\[(?:rank|default)(\d+)\]: ?(?=\[rank\d+\]:)|\[(?:rank|default)(\d+)\]: ?"),  # torch, torchrun
+    re.compile(r"<(\d+)>: ?"),  # Intel MPI -l, jsrun
 )
-_NAMED = (
+_LOCAL = re.compile(r"(\S{1,60}): (?=\[(?:rank|default)\d+\]:)")  # deepspeed, pdsh: the host
+_PODS = (
     re.compile(r"\[pod/([\w.-]+)/[\w.-]+\] "),  # kubectl logs --prefix
-    re.compile(r"([a-z][\w.-]*-\d+) +\| "),  # docker compose logs
+    re.compile(r"([a-z0-9][\w.-]*-\d+) +\| ?"),  # docker compose logs
+    re.compile(r"([\w.-]+?-\d+) (?:pytorch|tensorflow|worker|trainer|main|master|launcher) (?=\S)"),  # stern
 )
+_ACTOR = re.compile(r"\(([A-Za-z][\w.:-]*(?: rank=\d+)?) (?:pid|PID)=(\d+)(?:, ip=[\w.:]+)?\) ?")  # Ray, vLLM
 _SRUN = re.compile(r" {0,4}(\d+): ?")
 
 
 class Line(NamedTuple):
-    """`text` without what was put before it; `source` names who said it: `worker:3`, a pod, "" where nothing tells."""
+    """`text` without what was put before it; `source` names who said it: `worker:3`, a pod, "" where nothing tells.
+
+    `pid`: of the process that said it, 0 where nothing tells.
+    """
 
     source: str
     text: str
+    pid: int = 0
 
 
 def lines_of(text: str) -> Iterator[Line]:
-    """The lines of a text, each cleaned; a progress bar that overwrites itself is a line for each state."""
+    """The lines of a text, each whole and cleaned; a progress bar that overwrites itself is a line for each state."""
     raw = [_COLOURS.sub("", part[:LONGEST]) for line in text.split("\n") for part in line.rstrip("\r").split("\r")]
+    raw = [line for line in map(_unquoted, _outdented(raw)) if not _FENCE.match(line)]
     by_srun = _is_labelled_by_srun(raw)
+    if not by_srun:
+        raw = unwrapped(raw)
     for line in raw:
         yield _clean(line, by_srun)
+
+
+def _unquoted(line: str) -> str:
+    """Without mail's or Markdown's signs of quotation. A prompt `>>>` is none, but nothing is lost with it."""
+    quote = _QUOTE.match(line) if line[:1] == ">" else None
+    return line[quote.end() :] if quote else line
+
+
+def _outdented(lines: list[str]) -> list[str]:
+    """Markdown's code by indentation: all lines lie four spaces in."""
+    said = [line for line in lines if line.strip()]
+    if len(said) > 2 and all(line.startswith(("    ", "\t")) for line in said):
+        return [line[1:] if line.startswith("\t") else line[4:] for line in lines]
+    return lines
 
 
 def _is_labelled_by_srun(lines: list[str]) -> bool:
@@ -46,26 +80,41 @@ def _is_labelled_by_srun(lines: list[str]) -> bool:
 
 
 def _clean(line: str, by_srun: bool) -> Line:
-    source = ""
-    if quote := _QUOTE.match(line):
-        line = line[quote.end() :]
+    source, pid = "", 0
     if by_srun and (label := _SRUN.match(line)):
         source, line = f"worker:{int(label[1])}", line[label.end() :]
-    for _ in range(4):  # a launcher's prefix may stand before a container's, and a time before both
-        match, said = _prefix(line)
-        if not match:
+    for _ in range(6):  # a launcher's prefix may stand before a container's, and a time before both
+        end, said, number = _prefix(line)
+        if not end:
             break
-        source, line = said or source, line[match.end() :]
-    return Line(source, line.rstrip())
+        source, pid, line = _surer(source, said), number or pid, line[end:]
+    return Line(source, line.rstrip(), pid)
 
 
-def _prefix(line: str) -> tuple[re.Match[str] | None, str]:
-    if stamp := _STAMP.match(line):
-        return stamp, ""
+def _surer(outer: str, inner: str) -> str:
+    """A rank says more than a pod's name, wherever it stands."""
+    return outer if not inner or (rank_in(outer) and not rank_in(inner)) else inner
+
+
+def _prefix(line: str) -> tuple[int, str, int]:
+    """Where the prefix ends, who it says speaks, and its process id; 0 for none."""
+    if line[:1] not in _FIRST:
+        return 0, "", 0
+    for pattern in _STAMPS:
+        if match := pattern.match(line):
+            return match.end(), "", 0
     for pattern in _NUMBERED:
         if match := pattern.match(line):
-            return match, f"worker:{int(match[1])}"
-    for pattern in _NAMED:
+            number = next(group for group in match.groups() if group)
+            return match.end(), f"worker:{int(number)}", 0
+    if match := _ACTOR.match(line):
+        return match.end(), match[1], int(match[2])
+    if match := _LOCAL.match(line):
+        return match.end(), "", 0
+    for pattern in _PODS:
         if match := pattern.match(line):
-            return match, match[1]
-    return None, ""
+            return match.end(), match[1], 0
+    return 0, "", 0
+
+
+_FIRST = frozenset("[(<0123456789abcdefghijklmnopqrstuvwxyzMTWFSJANOD")

@@ -1,4 +1,4 @@
-"""Cleaned lines of one source as what they hold: processes, threads of several tools, messages. Pure."""
+"""Cleaned lines of one source as what they hold: processes, threads of several tools, facts, messages. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from diagnostics.importers.grammars import GRAMMARS, TRACEBACK, Grammar, ThreadHead
-from diagnostics.importers.messages import is_known
-from diagnostics.model import Frame, Thread
+import msgspec
+
+from diagnostics.importers.formats import grammars
+from diagnostics.importers.formats.grammar import Grammar, ThreadHead
+from diagnostics.importers.tracebacks import Tracebacks
+from diagnostics.importers.vocabulary import Reader
+from diagnostics.model import Frame, LogFact, Thread
 
 MOST_THREADS = 20_000
 MOST_FRAMES = 4_000
+MOST_FACTS = 5_000
 KEPT_MESSAGES = 400
 
-_ENDS_TRACEBACK = re.compile(r"([A-Za-z_][\w.]*)(?::\s.*)?$")
-_GDB_BEGINS = re.compile(r"\s*#\d+ ")
-_CONTINUES = re.compile(r"\s{3,}\S")
+_NAMED_CHILD = re.compile(r"Process (\w*Process-[\d:]+|\w+(?:-\d+)+):$")
 
 
 @dataclass
@@ -35,68 +38,91 @@ class Open:
 
 @dataclass
 class Seen:
-    """What the lines said of one process. `takes`: tool -> threads in the order of their heads, the newest of each."""
+    """What the lines said of one process. `takes`: tool -> threads in the order of their heads, the newest of each.
+
+    `name`: the process's own, where it has no number.
+    """
 
     pid: int = 0
     command: str = ""
+    name: str = ""
     takes: dict[str, dict[int, Open]] = field(default_factory=dict)
-    known: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
+    facts: dict[tuple[str, str], LogFact] = field(default_factory=dict)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
-    interrupted: bool = False
+    known: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
 
     @property
     def messages(self) -> tuple[str, ...]:
         """Those that say something about a hang, then the last ones of any kind."""
         return tuple(dict.fromkeys((*self.known, *self.tail)))
 
-
-def joined(lines: Iterable[str]) -> list[str]:
-    """Lines with gdb's frames whole: on a terminal it breaks them, and indents what follows."""
-    whole: list[str] = []
-    for line in lines:
-        breaks = whole and _GDB_BEGINS.match(whole[-1]) and _CONTINUES.match(line) and not _GDB_BEGINS.match(line)
-        if breaks and len(whole[-1]) < 8192 and _continues_gdb(whole[-1], line):
-            whole[-1] += " " + line.strip()
-        else:
-            whole.append(line)
-    return whole
+    @property
+    def empty(self) -> bool:
+        return not (self.pid or self.takes or self.facts or self.tail)
 
 
-def _continues_gdb(frame: str, line: str) -> bool:
-    return frame.count("(") > frame.count(")") or line.lstrip().startswith(("at ", "from "))
+def add_fact(facts: dict[tuple[str, str], LogFact], fact: LogFact) -> None:
+    """A fact that is said again counts up; of very many kinds the rest is left."""
+    known = facts.get((fact.kind, fact.words))
+    if known:
+        facts[fact.kind, fact.words] = msgspec.structs.replace(known, times=known.times + 1)
+    elif len(facts) < MOST_FACTS:
+        facts[fact.kind, fact.words] = fact
 
 
 class Scanner:
-    """Reads line by line; `seen` has an entry for each process that the lines speak of."""
+    """Reads line by line; `seen` has an entry for each process that the lines speak of, the newest last.
+
+    `of_ranks` has what the lines say of ranks that they name.
+    """
 
     def __init__(self) -> None:
         self.seen = [Seen()]
+        self.of_ranks: dict[str, dict[tuple[str, str], LogFact]] = {}
+        self._reader = Reader()
+        self._grammars = grammars()
         self._open: Open | None = None
+        self._at = 0  # the thread that a debugger is at
         self._count = 0
+        self._child = ""  # whose traceback comes next
+        self._tracebacks = Tracebacks()
 
     @property
     def _now(self) -> Seen:
         return self.seen[-1]
 
     def read(self, line: str) -> None:
-        if self._is_process(line) or self._is_thread(line) or self._is_frame(line):
+        if named := _NAMED_CHILD.match(line.strip()):
+            self._child = named[1]
             return
-        if self._open is not None and self._open.grammar is TRACEBACK:
-            self._maybe_end_traceback(line)
-        if is_known(line):
+        head = self._is_process(line)
+        if self._is_thread(line) or head or self._is_frame(line):
+            self._say(line, keep=False)
+            return
+        for error in self._tracebacks.read(line):
+            self._drop(error.opened) if not error.waited else None
+            add_fact(self._now.facts, error.fact)
+        self._say(line, keep=bool(line.strip()) and not line.startswith("    "))
+
+    def _say(self, line: str, keep: bool) -> None:
+        known = False
+        for rank, fact in self._reader.read(line):
+            known = True
+            add_fact(self.of_ranks.setdefault(rank, {}) if rank else self._now.facts, fact)
+        if known:
             self._now.known.append(line)
-        elif line.strip() and not line.startswith("    "):  # source lines and locals are no messages
+        elif keep:  # source lines and locals are no messages
             self._now.tail.append(line)
 
     def _is_process(self, line: str) -> bool:
-        for grammar in GRAMMARS:
+        for grammar in self._grammars:
             if head := grammar.process(line):
                 self._open = None
                 known = next((seen for seen in self.seen if seen.pid == head.pid), None)
                 if known:
                     self.seen.remove(known)
                     self.seen.append(known)
-                elif self._now.pid:
+                elif self._now.pid or self._now.name:
                     self.seen.append(Seen())
                 self._now.pid = head.pid
                 self._now.command = head.command or self._now.command
@@ -104,7 +130,7 @@ class Scanner:
         return False
 
     def _is_thread(self, line: str) -> bool:
-        for grammar in GRAMMARS:
+        for grammar in self._grammars:
             if head := grammar.thread(line):
                 self._begin(grammar, head)
                 return True
@@ -112,42 +138,47 @@ class Scanner:
 
     def _begin(self, grammar: Grammar, head: ThreadHead) -> Open:
         self._count += 1
+        if head.current:
+            head = head._replace(tid=self._at)
+        elif grammar.tool == "gdb" and head.tid:
+            self._at = head.tid
+        if grammar.tool == "traceback" and self._child:
+            self.seen.append(Seen(name=self._child))
+            self._child = ""
         opened = Open(grammar, head)
         if self._count <= MOST_THREADS:
             threads = self._now.takes.setdefault(grammar.tool, {})
             key = head.tid or head.pthread or -self._count
             threads.pop(key, None)  # the newest of several dumps counts
             threads[key] = opened
+        if grammar.tool == "traceback":
+            self._tracebacks.begin(opened.frames)
         self._open = opened
         return opened
 
     def _is_frame(self, line: str) -> bool:
-        for grammar in GRAMMARS:
+        order = (self._open.grammar, *self._grammars) if self._open else self._grammars
+        for grammar in order:
             frame = grammar.frame(line)
             if frame is None:
                 continue
             current = self._open
             if current is None or current.grammar is not grammar or _begins_anew(line, current):
-                if grammar is TRACEBACK or (frame.native and not grammar.native):
-                    return False  # without a header it may be anything: a warning's, words in brackets
+                if not grammar.headless or (frame.native and not grammar.native):
+                    continue  # without a head it may be anything: a warning's, words in brackets
                 current = self._begin(grammar, ThreadHead())
-            if len(current.frames) < MOST_FRAMES:
-                current.frames.append(frame)
+            frames = self._tracebacks.stream(frame) if grammar.tool == "traceback" else current.frames
+            if len(frames) < MOST_FRAMES:
+                frames.append(frame)
             return True
         return False
 
-    def _maybe_end_traceback(self, line: str) -> None:
-        """An interruption shows where the program stood; any other error ended it, and is a message."""
-        end = _ENDS_TRACEBACK.match(line)
-        if not end or line.startswith(" ") or self._open is None:
-            return
-        if end[1].endswith("KeyboardInterrupt"):
-            self._now.interrupted = True
-        else:
-            tracebacks = self._now.takes.get(TRACEBACK.tool, {})
-            for key in [key for key, opened in tracebacks.items() if opened is self._open]:
-                del tracebacks[key]
-        self._open = None
+    def _drop(self, frames: list[Frame]) -> None:
+        """A traceback that shows where a fault was, and not where somebody waited."""
+        for seen in self.seen:
+            threads = seen.takes.get("traceback", {})
+            for key in [key for key, opened in threads.items() if opened.frames is frames]:
+                del threads[key]
 
 
 def _begins_anew(line: str, current: Open) -> bool:
@@ -155,9 +186,13 @@ def _begins_anew(line: str, current: Open) -> bool:
     return bool(current.frames) and line.lstrip().startswith("#0 ")
 
 
-def scan(lines: Iterable[str]) -> list[Seen]:
+def scan(lines: Iterable[str]) -> Scanner:
     """Every process that the lines speak of, with what they say of it."""
+    whole = list(lines)
+    for grammar in grammars():
+        whole = grammar.prepare(whole)
     scanner = Scanner()
-    for line in joined(lines):
+    for line in whole:
         scanner.read(line)
-    return [seen for seen in scanner.seen if seen.pid or seen.takes or seen.tail or seen.known]
+    scanner.seen = [seen for seen in scanner.seen if not seen.empty]
+    return scanner

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from diagnostics.model.devices import Device, KernelLine
+from diagnostics.model.logfact import LogFact
 from diagnostics.model.position import Position
 from diagnostics.model.record import Record
 from diagnostics.model.state import State
@@ -290,6 +291,7 @@ class Process(Record, frozen=True):
     listeners: tuple[Listener, ...] = ()  # the same, with who waits to be accepted
     flight: Flight | None = None
     log_tail: tuple[str, ...] = ()
+    facts: tuple[LogFact, ...] = ()  # what its log says of the hang
     collectives: tuple[Collective, ...] = ()
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from diagnostics.analyze.blocking_calls import Names, names_of, telling, what_of, words
-from diagnostics.model import BlockingCall, Collection, Diagnosis, Evidence, Finding, Flight, OpenSpan, Process, State
+from diagnostics.model import (
+    BlockingCall,
+    Collection,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Flight,
+    LogFact,
+    OpenSpan,
+    Process,
+    State,
+)
 from diagnostics.report.text import (
     compact_ranks,
     confidence_words,
@@ -221,6 +232,7 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
         "waits": [
             {"rank": wait.rank, "on": wait.on, "why": wait.why, "seconds": wait.seconds} for wait in diagnosis.waits
         ],
+        "facts": [_said(process.rank, fact) for process in collection.processes for fact in process.facts],
         "findings": [
             {
                 "cause": finding.cause,
@@ -235,6 +247,7 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
             for finding in diagnosis.findings
         ],
         "next_evidence": list(diagnosis.next_evidence),
+        "errors": [{"stage": error.stage, "error": error.error} for error in diagnosis.errors],
         "bundle": inert(bundle) if bundle is not None else None,
     }
 
@@ -243,6 +256,13 @@ def _slept(sleep: BlockingCall, process: Process, names: Names) -> dict[str, Any
     return {
         "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": what_of(sleep), "holder": sleep.holder,
         "others": list(sleep.others), "peer": sleep.peer, "words": words(sleep, process, names),
+    }  # fmt: skip
+
+
+def _said(rank: str, fact: LogFact) -> dict[str, Any]:
+    return {
+        "rank": rank, "kind": fact.kind.name.lower().replace("_", "-"), "words": fact.words, "about": list(fact.about),
+        "values": fact.values, "line": fact.line, "times": fact.times,
     }  # fmt: skip
 
 

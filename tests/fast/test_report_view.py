@@ -14,7 +14,7 @@ from diagnostics.report.view import as_json, open_words, rank_rows, repeat_comma
 
 def test_the_json_has_the_shape_that_others_rely_on() -> None:
     document = as_json(*report_samples.last_batch_hang(), "hang.tar.zst")
-    assert list(document) == ["verdict", "ranks", "waits", "findings", "next_evidence", "bundle"]
+    assert list(document) == ["verdict", "ranks", "waits", "facts", "findings", "next_evidence", "errors", "bundle"]
     assert document["ranks"][0] == {
         "rank": "worker:0", "pid": 4120, "host": "node-a", "state": "hung", "stacks_from": "pystack",
         "pause_ms": 412.0,

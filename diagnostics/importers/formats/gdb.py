@@ -1,0 +1,71 @@
+"""gdb: `thread apply all bt`, and sessions at its prompt with `info threads`, `thread 3`, `bt`."""
+
+from __future__ import annotations
+
+import re
+
+from diagnostics.importers.formats.grammar import Grammar, ThreadHead
+from diagnostics.model import Frame
+from diagnostics.stacks.tools import gdb
+
+_PROMPT = re.compile(r"\s*(?:\(gdb\) *)+")
+_LISTED = re.compile(
+    r'\s*(\*)? *(\d+) +((?:Thread 0x[0-9a-f]+ \(LWP \d+\)|LWP \d+|process \d+)(?: ".*?")?) +(\S.*)$'
+)
+_SWITCHED = re.compile(r"\[Switching to thread (\d+) \((.*)\)\]")
+_COMMAND = re.compile(r"(?:bt|backtrace|where)\b")
+_FRAME = re.compile(r"#\d+ +(?:0x[0-9a-f]+ in \S|[^0\s].* \(|<signal handler)")
+_BEGINS = re.compile(r"\s*(?:\(gdb\) *)?#\d+ ")
+_CONTINUES = re.compile(r"\s{3,}\S")
+LONGEST = 8192
+
+
+def prepare(lines: list[str]) -> list[str]:
+    """Frames whole: on a terminal gdb breaks them, and indents what follows. Prompts are lines of their own."""
+    whole: list[str] = []
+    for line in lines:
+        if prompt := _PROMPT.match(line):
+            whole.append("(gdb)")
+            line = line[prompt.end() :]
+        if listed := _LISTED.match(line):
+            thread = f"Thread {listed[2]} ({_unnamed(listed[3])}):"
+            whole += [thread, f"#0  {listed[4]}"] if listed[4] != "(running)" else [thread]
+        elif whole and _continues(whole[-1], line):
+            whole[-1] += " " + line.strip()
+        else:
+            whole.append(line)
+    return whole
+
+
+def _unnamed(target: str) -> str:
+    name = re.search(r' (".*")$', target)
+    return f"{target[: name.start()]} {name[1]}" if name else target
+
+
+def _continues(frame: str, line: str) -> bool:
+    if not _BEGINS.match(frame) or not _CONTINUES.match(line) or _BEGINS.match(line) or len(frame) > LONGEST:
+        return False
+    return frame.count("(") > frame.count(")") or line.lstrip().startswith(("at ", "from "))
+
+
+def _thread(line: str) -> ThreadHead | None:
+    line = line.strip()
+    if line == "(gdb)":
+        return None
+    if _COMMAND.fullmatch(line.split(" ")[0]) and len(line) < 40:
+        return ThreadHead(current=True)
+    if switched := _SWITCHED.match(line):
+        line = f"Thread {switched[1]} ({switched[2]}):"
+    head = gdb.thread_of(line)
+    return ThreadHead(head.tid, head.name, head.pthread, main=line.startswith("Thread 1 ")) if head else None
+
+
+def _frame(line: str) -> Frame | None:
+    line = line.strip()
+    if not _FRAME.match(line):
+        return None
+    frame = gdb.frame_of(line)
+    return frame if frame and frame.function else None
+
+
+GRAMMAR = Grammar("gdb", _thread, _frame, native=True, prepare=prepare)

@@ -1,0 +1,24 @@
+"""`py-bt` and `py-bt-full` of CPython's gdb extension: Python's view of the thread that gdb is at."""
+
+from __future__ import annotations
+
+import re
+
+from diagnostics.importers.formats.grammar import Grammar, ThreadHead
+from diagnostics.model import Frame
+
+_THREAD = re.compile(r"\s*Traceback \(most recent call first\):$")
+_FRAME = re.compile(r'\s*File "(.*?)", line (\d+), in (.+)$')
+_FULL = re.compile(r"\s*#\d+ +(?:\S.* )?Frame 0x[0-9a-f]+, for file (.*?), line (\d+), in (\w+)")
+
+
+def _thread(line: str) -> ThreadHead | None:
+    return ThreadHead(current=True) if _THREAD.match(line) or line.strip() == "py-bt-full" else None
+
+
+def _frame(line: str) -> Frame | None:
+    match = _FULL.match(line) or _FRAME.match(line)
+    return Frame(match[3], match[1], int(match[2])) if match else None
+
+
+GRAMMAR = Grammar("py-bt", _thread, _frame, headless=False, rank=4)

@@ -1,0 +1,174 @@
+"""What was seen in the lines of each source as processes, each under the rank that it is of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from diagnostics.importers.formats import failed_collective
+from diagnostics.importers.ranks import is_child, rank_in, rank_of_command
+from diagnostics.importers.scan import Open, Scanner, Seen
+from diagnostics.importers.stories import collectives_of
+from diagnostics.importers.vocabulary.base import fact
+from diagnostics.model import FactKind, Frame, LogFact, Process, Thread
+from diagnostics.model.rank import child
+from diagnostics.model.rank import process as unnamed_process
+from diagnostics.stacks.merge import weave_threads
+
+_PYTHON_TOOLS = ("pystack", "py-spy", "py-bt", "faulthandler", "traceback", "austin", "asyncio")
+_NATIVE_TOOLS = ("gdb", "lldb", "eu-stack", "kernel")
+_OUTLINE = 12
+"""Frames of a failed collective's stack that its fact names."""
+
+
+class Text(NamedTuple):
+    """The lines that one source said, read. `source`: who said them, "" where nothing tells; `pid` likewise."""
+
+    source: str
+    pid: int
+    scanner: Scanner
+
+
+def name_of(pid: int) -> str:
+    return str(unnamed_process(pid)) if pid else ""
+
+
+def processes_of(texts: Sequence[Text], named: str, unnamed: str) -> tuple[tuple[Process, ...], tuple[str, ...]]:
+    """The processes, and the ranks that the lines say there are.
+
+    `named`: the rank that the file's name tells. What a line says of a rank that it names goes to that rank.
+    """
+    processes: list[Process] = []
+    said: dict[str, list[LogFact]] = {}
+    for source, pid, scanner in texts:
+        rank = (rank_in(source) or source) if source else named
+        processes += _of_source(scanner.seen, rank, pid, unnamed)
+        for other, facts in scanner.of_ranks.items():
+            said.setdefault(other, []).extend(facts.values())
+    whole = _with_said([process for process in processes if _says_something(process)], said, named)
+    return whole, _expected(whole)
+
+
+def _of_source(found: list[Seen], rank: str, pid: int, unnamed: str) -> list[Process]:
+    """The first process that a source speaks of is the rank itself, others are its children where they look it."""
+    made: list[Process] = []
+    for index, seen in enumerate(found):
+        number = seen.pid or (pid if not index else 0) or _main_tid(seen)
+        own = rank_of_command(seen.command)
+        made.append(_process(seen, own or seen.name or _name(seen, index, found, rank, number) or unnamed, number))
+    return made
+
+
+def _name(seen: Seen, index: int, found: list[Seen], rank: str, pid: int) -> str:
+    if not index or not rank:
+        return rank or name_of(pid)
+    return str(child(rank, pid)) if is_child(seen.command, found[0].command) else name_of(pid)
+
+
+def _process(seen: Seen, rank: str, pid: int) -> Process:
+    collective = _stack_of_collective(seen)
+    tools = [tool for tool in seen.takes if seen.takes[tool] and tool != failed_collective.TOOL]
+    facts = tuple(seen.facts.values())
+    return Process(
+        rank=rank, pid=pid, host="", stacks_from="+".join(tools), threads=_threads_of(seen, tools, pid),
+        command=(seen.command,) if seen.command else (), log_tail=seen.messages, dump=", ".join(tools) or "log",
+        facts=facts + _called_from(collective), collectives=collectives_of(facts, collective),
+    )  # fmt: skip
+
+
+def _threads_of(seen: Seen, tools: list[str], pid: int) -> tuple[Thread, ...]:
+    """Python's view of one tool woven with the native view of another, where both are there."""
+    addresses = {opened.head.pthread: opened.head.tid for opened in seen.takes.get("gdb", {}).values()}
+    python = next((tool for tool in _PYTHON_TOOLS if tool in tools), "")
+    native = next((tool for tool in _NATIVE_TOOLS if tool in tools), "")
+    spoken = _threads(seen.takes[python], addresses, pid) if python else ()
+    silent = _threads(seen.takes[native], addresses, pid) if native else ()
+    more = [
+        thread
+        for tool in tools
+        if tool not in (python, native)
+        for thread in _threads(seen.takes[tool], addresses, pid)
+    ]
+    merged = any(frame.native for thread in spoken for frame in thread.frames)
+    threads = spoken if merged or not silent else weave_threads(spoken, silent)
+    known = {thread.tid for thread in threads}
+    return _main_first((*threads, *(thread for thread in more if thread.tid not in known)), pid, python)
+
+
+def _main_tid(seen: Seen) -> int:
+    """The main thread's id, which is the process's: said by gdb and py-spy, else the smallest that there is."""
+    opened = [thread for takes in seen.takes.values() for thread in takes.values() if 0 < thread.head.tid < 1 << 32]
+    main = [thread.head.tid for thread in opened if thread.head.main]
+    return main[0] if main else min((thread.head.tid for thread in opened), default=0)
+
+
+def _threads(takes: dict[int, Open], addresses: dict[int, int], pid: int) -> tuple[Thread, ...]:
+    made = []
+    for number, opened in enumerate(takes.values(), 1):
+        head = opened.head
+        tid = head.tid or addresses.get(head.pthread, 0) or (pid if head.main else 0) or head.pthread or number
+        if opened.frames or head.tid:
+            made.append(opened.thread(tid))
+    return tuple(made)
+
+
+def _main_first(threads: tuple[Thread, ...], pid: int, tool: str) -> tuple[Thread, ...]:
+    """faulthandler writes the main thread last; elsewhere it has the process's id."""
+    if tool == "faulthandler" and not any(thread.tid == pid for thread in threads):
+        return threads[::-1]
+    return tuple(sorted(threads, key=lambda thread: (thread.tid != pid, thread.tid)))
+
+
+def _stack_of_collective(seen: Seen) -> tuple[Frame, ...]:
+    takes = list(seen.takes.get(failed_collective.TOOL, {}).values())
+    return takes[-1].thread(0).frames if takes else ()
+
+
+def _called_from(stack: tuple[Frame, ...]) -> tuple[LogFact, ...]:
+    if not stack:
+        return ()
+    inner = [f"{frame.function} ({frame.file.rpartition('/')[2]}:{frame.line})" for frame in reversed(stack)]
+    words = "the collective that failed was called by " + ", in ".join(inner[:_OUTLINE])
+    return (fact(FactKind.TIMED_OUT, words, "", function=stack[-1].function, file=stack[-1].file),)
+
+
+def _says_something(process: Process) -> bool:
+    return bool(process.threads or process.facts or process.collectives or (process.pid and process.command))
+
+
+def _with_said(processes: Sequence[Process], said: dict[str, list[LogFact]], named: str) -> tuple[Process, ...]:
+    """What watchdogs said goes to the rank that they name, whoever's log it stands in."""
+    by_rank: dict[str, Process] = {}
+    for process in processes:
+        known = by_rank.get(process.rank)
+        by_rank[process.rank] = _both(known, process) if known else process
+    if len(by_rank) == 1 and len(said) == 1 and not named:
+        # The only rank that a log speaks of is its own.
+        (rank,), (process,) = said, by_rank.values()
+        by_rank = {rank: msgspec.structs.replace(process, rank=rank)}
+    for rank, facts in said.items():
+        known = by_rank.get(rank) or Process(rank, 0, "", dump="log")
+        frames = next((one.frames for one in known.collectives if one.frames), ())
+        by_rank[rank] = msgspec.structs.replace(
+            known, facts=known.facts + tuple(facts), collectives=known.collectives + collectives_of(facts, frames)
+        )
+    return tuple(by_rank.values())
+
+
+def _both(first: Process, second: Process) -> Process:
+    """Two sources that speak for the same rank."""
+    return msgspec.structs.replace(
+        first, threads=first.threads + second.threads, facts=first.facts + second.facts,
+        log_tail=first.log_tail + second.log_tail, collectives=first.collectives + second.collectives,
+        pid=first.pid or second.pid, command=first.command or second.command,
+        stacks_from=first.stacks_from or second.stacks_from,
+    )  # fmt: skip
+
+
+def _expected(processes: Sequence[Process]) -> tuple[str, ...]:
+    """Ranks that something was said of that says itself nothing: they exist, and their stacks are missing."""
+    known = {process.rank for process in processes}
+    about = (rank for process in processes for one in process.facts for rank in one.about)
+    return tuple(dict.fromkeys(rank for rank in about if rank not in known))

@@ -1,0 +1,95 @@
+"""What rows of a vocabulary are made of, and how a line is read with them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from diagnostics.model import FactKind, LogFact
+
+LONGEST = 500
+"""Characters of a line that a fact keeps."""
+MOST_RANKS = 4096
+
+
+class Row(NamedTuple):
+    """One wording. `needle`: lower-case text that is in every line of it, so that few lines are read closely.
+
+    `words` quotes the pattern's groups; what stands in square brackets is left out where a group in it is empty. The
+    group `rank` is who says it, `ranks` (numbers) or `tasks` (`/job:worker/replica:0/task:1`) whom it is about.
+    """
+
+    kind: FactKind
+    needle: str
+    pattern: re.Pattern[str]
+    words: str
+
+
+def row(kind: FactKind, needle: str, pattern: str, words: str) -> Row:
+    return Row(kind, needle.lower(), re.compile(pattern, re.I), words)
+
+
+class Said(NamedTuple):
+    """A fact and the rank that it belongs to, "" where the line does not tell: then it is the source's."""
+
+    rank: str
+    fact: LogFact
+
+
+class Block(Protocol):
+    """Reads what spans several lines."""
+
+    def feed(self, line: str) -> Iterable[Said]:
+        """What is known once this line is read."""
+
+
+class Vocabulary(NamedTuple):
+    rows: tuple[Row, ...]
+    blocks: tuple[Callable[[], Block], ...]
+
+
+_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
+_QUOTED = re.compile(r"\{(\w+)\}")
+
+
+def words_of(template: str, values: dict[str, str]) -> str:
+    """The template with its values; parts in brackets only where all that they quote is known."""
+
+    def chosen(part: re.Match[str]) -> str:
+        return part[1] if all(values.get(name) for name in _QUOTED.findall(part[1])) else ""
+
+    text = _OPTIONAL.sub(chosen, template)
+    return _QUOTED.sub(lambda quoted: values.get(quoted[1], "?"), text)
+
+
+_TASK = re.compile(r"/job:([\w.-]+)(?:/replica:\d+)?/task:(\d+)")
+_SPAN = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
+
+
+def ranks_in(text: str) -> tuple[str, ...]:
+    """Ranks that a list of numbers or of TensorFlow's task names names: `0, 3-5`, `/job:worker/task:1`."""
+    if tasks := _TASK.findall(text):
+        return tuple(dict.fromkeys(f"{role.removeprefix('jax_')}:{int(index)}" for role, index in tasks))
+    found: list[str] = []
+    for first, last in _SPAN.findall(text):
+        low, high = int(first), int(last or first)
+        if high < 10**7 and 0 <= high - low < MOST_RANKS:
+            found += [f"worker:{number}" for number in range(low, high + 1)]
+    return tuple(dict.fromkeys(found[:MOST_RANKS]))
+
+
+def fact(kind: FactKind, words: str, line: str, about: Iterable[str] = (), **values: str) -> LogFact:
+    return LogFact(kind, words, tuple(about), {k: v for k, v in values.items() if v}, line.strip()[:LONGEST])
+
+
+def read(row: Row, line: str) -> Iterator[Said]:
+    """What the line says by this row."""
+    match = row.pattern.search(line)
+    if match is None:
+        return
+    values = {name: value.strip() for name, value in match.groupdict().items() if value and value.strip()}
+    rank = f"worker:{int(values['rank'])}" if values.get("rank", "").isdigit() else ""
+    about = ranks_in(values.get("ranks") or values.get("tasks") or "") or ((rank,) if rank else ())
+    words = words_of(row.words, values)
+    yield Said(rank, fact(row.kind, words, line, about, **values))

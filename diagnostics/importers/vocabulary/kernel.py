@@ -1,0 +1,118 @@
+"""The kernel's log, the GPU driver's, and the monitors of machines: OOM, hung tasks, Xid, storage, network cards.
+
+Wordings: `mm/oom_kill.c`, `kernel/hung_task.c`, `net/sunrpc/clnt.c`, `fs/nfs`, NVIDIA's "Xid Errors" (r515 to r580),
+amdgpu, CUDA's error strings.
+"""
+
+from __future__ import annotations
+
+from diagnostics.importers.vocabulary.base import row
+from diagnostics.model import FactKind
+
+ROWS = (
+    row(
+        FactKind.OUT_OF_MEMORY, "out of memory: kill",
+        r"(?:Memory cgroup out|Out) of memory: Kill(?:ed)? process (?P<pid>\d+) \((?P<process>[^)]*)\)"
+        r"(?:.*?anon-rss:(?P<rss>\d+kB))?",
+        "the kernel ended process {pid} ({process})[, which had {rss}], since memory ran out",
+    ),
+    row(
+        FactKind.OUT_OF_MEMORY, "oom-kill:",
+        r"oom-kill:constraint=(?P<constraint>\w+).*?task=(?P<process>[^,]+),pid=(?P<pid>\d+)",
+        "the kernel ended process {pid} ({process}), since memory ran out ({constraint})",
+    ),
+    row(
+        FactKind.OUT_OF_MEMORY, "invoked oom-killer",
+        r"(?P<process>\S+) invoked oom-killer", "memory ran out when {process} asked for more",
+    ),
+    row(
+        FactKind.OUT_OF_MEMORY, "oomkilled",
+        r"OOMKilled(?:.*?[Ee]xit ?[Cc]ode:? ?(?P<exit_code>\d+))?", "the container was ended, since it passed its memory limit",
+    ),
+    row(
+        FactKind.OUT_OF_MEMORY, "oom-kill event",
+        r"(?:Detected|Some of your .*) (?P<count>\d+)? ?oom[-_]kill event\(?s?\)?(?: in (?P<step>\S+))?",
+        "Slurm saw the kernel end processes for lack of memory[ in {step}]",
+    ),
+    row(
+        FactKind.OUT_OF_MEMORY, "oom killed",
+        r"(?P<what>.{0,80}\boom[- ]killed\b.{0,80})", "{what}",
+    ),
+    row(
+        FactKind.STUCK, "blocked for more than",
+        r"INFO: task (?P<process>[^\s:]+):(?P<pid>\d+) blocked for more than (?P<seconds>\d+) seconds",
+        "the kernel saw process {pid} ({process}) blocked for more than {seconds} s",
+    ),
+    row(
+        FactKind.STUCK, "(disk sleep)",
+        r"State:\s*D \(disk sleep\)", "the process is in state D: it waits in the kernel, and no signal reaches it",
+    ),
+    row(
+        FactKind.STUCK, "soft lockup",
+        r"soft lockup - CPU#(?P<cpu>\d+) stuck for (?P<seconds>\d+)s! \[(?P<process>[^\]:]+):(?P<pid>\d+)\]",
+        "the kernel saw CPU {cpu} stuck for {seconds} s in process {pid} ({process})",
+    ),
+    row(
+        FactKind.DEVICE, "xid",
+        r"NVRM: Xid \(PCI:(?P<device>[\w:.]+)\): (?P<xid>\d+)(?:, pid='?(?P<pid>\d+|<unknown>)'?)?(?:, name=(?P<process>[^,]*))?"
+        r"(?:, (?P<what>.{0,160}))?",
+        "the driver reported Xid {xid} on the GPU {device}[ (process {pid}[ {process}])][: {what}]",
+    ),
+    row(
+        FactKind.DEVICE, "fallen off the bus",
+        r"GPU (?:at (?:PCI:)?)?(?P<device>[\w:.]+)?.*fallen off the bus", "the GPU {device} has fallen off the bus",
+    ),
+    row(
+        FactKind.DEVICE, "ring gfx",
+        r"amdgpu.*ring (?P<ring>\S+) timeout", "the AMD driver saw the ring {ring} hang",
+    ),
+    row(
+        FactKind.DEVICE, "gpu is lost",
+        r"GPU is lost(?P<what>.{0,100})", "the driver lost the GPU{what}",
+    ),
+    row(
+        FactKind.DEVICE, "cuda error:",
+        r"CUDA error:? (?P<what>(?!out of memory).{1,120})", "CUDA failed: {what}",
+    ),
+    row(
+        FactKind.DEVICE, "uncorrectable",
+        r"(?P<what>.{0,80}[Uu]ncorrectable (?:ECC|NVLink|memory|error).{0,80})", "{what}",
+    ),
+    row(
+        FactKind.DEVICE, "device-side assert",
+        r"device-side assert triggered", "an assertion failed on the device",
+    ),
+    row(
+        FactKind.DEVICE, "nvlink",
+        r"(?P<what>(?:NVLink|nvlink|NVSwitch).{0,60}(?:fatal|error|down|fail\w*|timeout).{0,80})", "{what}",
+    ),
+    row(
+        FactKind.DEVICE, "port state",
+        r"(?P<what>mlx5\S* .{0,60}(?:Port|link).{0,40}(?:down|DOWN|error).{0,60})", "{what}",
+    ),
+    row(
+        FactKind.STORAGE, "not responding",
+        r"nfs: server (?P<host>\S+) not responding(?:, (?P<what>still trying|timed out))?",
+        "the NFS server {host} does not respond[: {what}]",
+    ),
+    row(
+        FactKind.STORAGE, "stale file handle",
+        r"Stale (?:NFS )?file handle(?::? '?(?P<file>/[^']*))?", "a file of a network mount is stale[: {file}]",
+    ),
+    row(
+        FactKind.STORAGE, "no space left on device",
+        r"No space left on device(?::? '?(?P<file>/[^']*))?", "the disk is full[: {file}]",
+    ),
+    row(
+        FactKind.STORAGE, "transport endpoint is not connected",
+        r"Transport endpoint is not connected(?::? '?(?P<file>/[^']*))?", "a FUSE mount has lost its process[: {file}]",
+    ),
+    row(
+        FactKind.STORAGE, "lustreerror",
+        r"LustreError: (?P<what>.{1,160})", "Lustre failed: {what}",
+    ),
+    row(
+        FactKind.STORAGE, "i/o error",
+        r"(?P<what>.{0,60}(?:blk_update_request: |Buffer )?I/O error.{0,100})", "{what}",
+    ),
+)  # fmt: skip

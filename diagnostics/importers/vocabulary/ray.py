@@ -1,0 +1,64 @@
+"""Ray: actors and nodes that died, placement that waits, Train's worker groups.
+
+Wordings: `src/ray/gcs`, `src/ray/raylet/node_manager.cc`, `python/ray/exceptions.py`, `python/ray/train` of 1.x to 2.5x.
+"""
+
+from __future__ import annotations
+
+from diagnostics.importers.vocabulary.base import row
+from diagnostics.model import FactKind
+
+ROWS = (
+    row(
+        FactKind.OUT_OF_MEMORY, "killed due to the node running low on memory",
+        r"(?P<what>(?:(?P<workers>\d+) )?Workers? \(tasks / actors\) killed due to memory pressure|.{0,60}killed due to the node running low on memory.{0,120})",
+        "Ray ended a worker, since the node ran low on memory",
+    ),
+    row(
+        FactKind.OUT_OF_MEMORY, "killed due to memory pressure",
+        r"(?P<workers>\d+) Workers? \(tasks / actors\) killed due to memory pressure(?: \(OOM\))?(?:.*on (?:the|a) node \(ID: (?P<node>\w+), IP: (?P<host>[\w.:]+)\))?",
+        "Ray ended {workers} workers[ on {host}], since memory ran low",
+    ),
+    row(
+        FactKind.ENDED, "the actor died",
+        r"(?:The actor died|actor .{0,80} died)(?P<what>.{0,240})", "an actor of Ray died{what}",
+    ),
+    row(
+        FactKind.ENDED, "a worker died or was killed",
+        r"A worker died or was killed while executing (?:a|the) task(?: by an unexpected system error)?(?P<what>.{0,200})",
+        "a worker of Ray died while it ran a task{what}",
+    ),
+    row(
+        FactKind.ENDED, "worker exit type",
+        r"Worker exit type: (?P<exit_type>\w+) ?(?:Worker exit detail: (?P<what>.{0,240}))?",
+        "a worker of Ray ended ({exit_type})[: {what}]",
+    ),
+    row(
+        FactKind.ENDED, "worker exit detail",
+        r"Worker exit detail: (?P<what>.{0,240})", "a worker of Ray ended: {what}",
+    ),
+    row(
+        FactKind.HEARTBEAT_LOST, "missed too many heartbeats",
+        r"(?P<what>.{0,120}missed too many heartbeats.{0,80})", "{what}",
+    ),
+    row(
+        FactKind.HEARTBEAT_LOST, "has been marked dead",
+        r"node with node id: (?P<node>\w+) and address: (?P<host>[\w.:]+).*has been marked dead", "the node {host} is dead for Ray",
+    ),
+    row(
+        FactKind.NOT_JOINED, "cannot be scheduled right now",
+        r"(?P<what>(?:actor|task|bundle).{0,80}(?:cannot be scheduled right now|\(pending\)).{0,160})", "{what}",
+    ),
+    row(
+        FactKind.NOT_JOINED, "placement group creation timed out",
+        r"[Pp]lacement group creation timed out(?P<what>.{0,160})", "the placement group could not be made in time{what}",
+    ),
+    row(
+        FactKind.NOT_JOINED, "waiting for scheduling",
+        r"(?P<what>.{0,120}waiting for scheduling.{0,120})", "{what}",
+    ),
+    row(
+        FactKind.STUCK, "gettimeouterror",
+        r"GetTimeoutError: (?P<what>.{0,200})", "a result of Ray did not come in time: {what}",
+    ),
+)  # fmt: skip
