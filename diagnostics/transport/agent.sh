@@ -1,10 +1,10 @@
-# Finds a Python 3.6 or later and gives it the agent. Without one it tells what /proc and gdb tell: each file as a line
+# Finds a Python 3.6 or later, which asks for the collector when it has started. Without one it tells what /proc and gdb tell: each file as a line
 # `@@lastbatch PATH` and its content, gdb's words as `@@lastbatch gdb PID`.
 for python in python3 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python3.7 python3.6 python \
     /usr/libexec/platform-python; do
   if command -v "$python" >/dev/null 2>&1 &&
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1; then
-    exec "$python" -B - @AGENT@
+    exec "$python" -B -c '@START@'
   fi
 done
 echo '@@lastbatch no-python'

@@ -78,11 +78,11 @@ def attach_hosts(
     )
 
 
-def _scan_script(fleet: Fleet) -> bytes:
+def _scan_script(fleet: Fleet) -> program.Script:
     return program.script({"do": ["scan"], "keys": list(KEYS), "deadline": fleet.deadline})
 
 
-def _collect_script(fleet: Fleet, there: _There, options: Options) -> bytes:
+def _collect_script(fleet: Fleet, there: _There, options: Options) -> program.Script:
     targets = [{"pid": member.pid} for member in there.members]
     order = program.order(["observe", "stacks"], targets, options, fleet.deadline)
     return program.script(order, there.machine)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.util
 import json
 import os
@@ -14,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import platformdirs
 
@@ -27,7 +26,6 @@ SHELL = Path(__file__).with_name("agent.sh")
 CARRIED = ("__init__.py", "collector/**/*.py", "recorder/*.py")
 """What travels, below `HOME`."""
 
-_END = "LASTBATCH-END-OF-AGENT"
 _START = "import sys, json; sys.path.insert(0, sys.argv[1]); from diagnostics.collector.program import main; "
 
 
@@ -68,40 +66,70 @@ def libraries() -> list[list[str]]:
     return ([[path for path in brought if path]] if brought[-1] else []) + [["libdw.so.1"]]
 
 
-def script(asked: Mapping[str, Any], machine: str = "") -> bytes:
-    """The text for `sh -s` on another host. `machine` is its architecture, which decides whether our tools can run
-    there; "" for none."""
-    takes = cargo(machine) if asked.get("targets") else {}
-    call = f"carry({takes!r}, json.loads({json.dumps(json.dumps(dict(asked)))}))\n"
+class Script(NamedTuple):
+    """For another host: what its shell gets, and what it gets when it has said `READY`.
+
+    A shell that reads its commands from a pipe takes long for large texts, and may take more than its commands; so the
+    collector is sent only when Python waits for it.
+    """
+
+    shell: bytes
+    rest: bytes
+
+
+def script(asked: Mapping[str, Any], machine: str = "") -> Script:
+    """`machine` is the host's architecture, which decides whether our tools can run there; "" for none."""
     pids = " ".join(str(target["pid"]) for target in asked.get("targets", ()))
     shell = SHELL.read_text("utf-8").replace("@PIDS@", pids).replace("@GAP@", str(asked.get("gap", 0)))
     shell = shell.replace("@GDB@", "yes" if "gdb" in (asked.get("collectors") or ["gdb"]) else "")
-    return shell.replace("@AGENT@", f"<<'{_END}'\n{_program()}\n{call}{_END}").encode()
+    takes = cargo(machine) if asked.get("targets") else {}
+    sizes = [(name, len(data)) for name, data in takes.items()]
+    text = f"{_program()}\ncarry(json.loads({json.dumps(json.dumps(dict(asked)))}), {sizes!r}, stdin)\n"
+    packed = zlib.compress(text.encode(), 1)
+    rest = b"".join([MARK, b"%d\n" % len(packed), packed, *takes.values()])
+    return Script(shell.replace("@START@", _WAIT).encode(), rest)
+
+
+READY = b"@@lastbatch ready\n"
+MARK = b"\0lastbatch\0"
+"""Behind it is the collector; before it may be what the shell has left of its commands."""
+
+# Within single quotes of a shell, so without any of its own.
+_WAIT = f"""import sys, zlib
+stdin, head = sys.stdin.buffer, bytes(1)
+sys.stdout.write("{READY.decode().strip()}" + chr(10))
+sys.stdout.flush()
+while not head.endswith(bytes({list(MARK)})):
+    piece = stdin.read(1)
+    if not piece:
+        sys.exit(1)
+    head = (head + piece)[-64:]
+exec(zlib.decompress(stdin.read(int(stdin.readline()))).decode())
+"""
 
 
 @lru_cache
 def _program() -> str:
-    """What puts the collector's modules in place, and starts it with the tools that came along."""
+    """What puts the collector's modules in place, and starts it with the tools that come behind it."""
     files = {
         f"diagnostics/{path.relative_to(HOME).as_posix()}": path.read_text("utf-8")
         for pattern in CARRIED
         for path in sorted(HOME.glob(pattern))
     }
-    packed = _packed(json.dumps(files).encode())
     return f"""{Path(travel.__file__).read_text("utf-8")}
-import base64, json, zlib
-install(json.loads(zlib.decompress(base64.b64decode({packed!r})).decode()))
-def carry(cargo, order):
+import json
+install(json.loads({json.dumps(json.dumps(files))}))
+def carry(order, sizes, stdin):
     from diagnostics.collector.carried import unpack
     from diagnostics.collector.program import main
-    order.update(unpack(cargo))
+    order.update(unpack([(name, stdin.read(size)) for name, size in sizes]))
     main(order)
 """
 
 
 @lru_cache
-def cargo(machine: str) -> dict[str, str]:
-    """Name -> zlib and base64 of each tool that goes along; they are in memory there, never on disk."""
+def cargo(machine: str) -> dict[str, bytes]:
+    """Name -> what zlib makes of each tool that goes along; they are in memory there, never on disk."""
     if machine != "x86_64":
         return {}
     brought, spy = libraries()[0], py_spy()
@@ -109,8 +137,4 @@ def cargo(machine: str) -> dict[str, str]:
     files = {f"lib{number}": Path(path) for number, path in enumerate(brought)} if len(brought) == 3 else {}
     if spy:
         files["py-spy"] = Path(spy)
-    return {name: _packed(path.read_bytes()) for name, path in files.items()}
-
-
-def _packed(data: bytes) -> str:
-    return base64.b64encode(zlib.compress(data, 1)).decode()
+    return {name: zlib.compress(path.read_bytes(), 1) for name, path in files.items()}
