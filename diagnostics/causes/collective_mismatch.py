@@ -29,7 +29,7 @@ def _examine_stacks(facts: Facts) -> Case | None:
     ways: dict[str, list[str]] = {}
     for rank, position in sorted(standing.items()):
         ways.setdefault(position.operation, []).append(rank)
-    if len(ways) < 2:
+    if len(ways) < 2 or _cut(ways):
         return None
     case = Case("collective-mismatch")
     said = "; ".join(f"{_ranks(ranks)} in {op}" for op, ranks in sorted(ways.items()))
@@ -77,7 +77,7 @@ def _first_parting(table: Table) -> tuple[int, dict[str, list[str]]] | None:
         for rank, numbers in sorted(table.items()):
             if number in numbers and not _plain(numbers[number].op).startswith(_BETWEEN_TWO):
                 ways.setdefault(_way(numbers[number]), []).append(rank)
-        if len(ways) > 1:
+        if len(ways) > 1 and not _cut(ways):
             return number, ways
     return None
 
@@ -85,6 +85,12 @@ def _first_parting(table: Table) -> tuple[int, dict[str, list[str]]] | None:
 _BETWEEN_TWO = ("send", "recv", "isend", "irecv", "coalesced")
 """What one does while another does something else under the same number."""
 _SAME_SIZES = ("all_reduce", "allreduce", "reduce_scatter", "broadcast", "reduce")
+
+
+def _cut(names: Iterable[str]) -> bool:
+    """Whether one is the beginning of the other, as where a terminal broke the line in the middle of a word."""
+    ordered = sorted(map(_plain, names))
+    return all(ordered[-1].startswith(name) for name in ordered)
 
 
 def _way(collective: Collective) -> str:
@@ -114,7 +120,7 @@ def _look_for_absent(case: Case, table: Table) -> Case | None:
 
 def _waits_apart(collective: Collective, op: str) -> bool:
     """A rank that itself waits, in another operation, has not only fallen behind."""
-    return collective.state != "completed" and _plain(collective.op) != _plain(op)
+    return collective.state != "completed" and not _cut((collective.op, op))
 
 
 def _plain(op: str) -> str:

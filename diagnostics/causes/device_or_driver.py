@@ -12,7 +12,7 @@ from diagnostics.analyze.devices import Place, place_of
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import look_at_stillness, main_at, peers, together
-from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.model import Process, Role, State
 
 _DECIDES = {
     Place.ENDLESS: "kernel-does-not-end",
@@ -44,8 +44,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw(key, place.words, "device", where)
     else:
         case.needs("use and power of the card: nvidia-smi, or attach with the extra `gpu`")
-    if main and main.thread.holds_gil and any(at.waits is WaitKind.GIL for at in process.positions):
-        case.saw("holds-gil", "its thread keeps the interpreter lock, which others wait for", "native stacks", where)
+    if main and main.thread.holds_gil and len(process.threads) > 1:
+        case.saw("holds-gil", "its thread keeps the interpreter lock", "native stacks", where)
     others = [other for other in peers(facts) if other is not process]
     if not others:
         case.saw("alone", "no other rank is known that it could wait for", "processes", where)

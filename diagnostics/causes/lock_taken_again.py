@@ -17,6 +17,7 @@ from diagnostics.causes.observe import (
     call_of,
     is_forked,
     is_shared_lock,
+    is_whole,
     look_at_stillness,
     may_be_stuck,
     threads_at,
@@ -78,7 +79,7 @@ def _look_at_others(case: Case, at: At, threads: tuple[At, ...]) -> None:
         case.saw("other-thread", said, "stacks", where)
     elif unread_threads(at.process):
         case.saw("unread", "there are threads whose stacks are not known", "stacks", where)
-    else:
+    elif is_whole(at.process):
         case.saw("no-other-thread", "no other thread is at work that could release it", "stacks", where)
 
 

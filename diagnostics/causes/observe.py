@@ -183,6 +183,11 @@ def rests(process: Process) -> bool:
     return still and (main.has(Role.TEARDOWN) or main.waits in INSIDE)
 
 
+def is_whole(process: Process) -> bool:
+    """Whether all its threads are known: from samples, or from a dump that has several."""
+    return bool(process.samples) or len(process.threads) > 1
+
+
 def look_at_stillness(case: Case, process: Process, ats: Iterable[At] = ()) -> None:
     """Whether it hangs, or at least these threads of it did not run between two samples."""
     ats = tuple(ats)
@@ -193,8 +198,9 @@ def look_at_stillness(case: Case, process: Process, ats: Iterable[At] = ()) -> N
             case.saw("not-scheduled", "was not scheduled between two samples", "samples", [process.rank])
         elif process.state is not State.UNKNOWN or any(at.forever for at in ats):
             case.saw("ran", "ran between two samples", "samples", [process.rank])
-    elif process.threads:
+    elif is_whole(process):
         case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", [process.rank])
+    if len(process.samples) < 2:
         case.needs("a second sample: attach to the process, or take the dump again after a minute")
 
 

@@ -42,7 +42,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("held", said, "open files", where)
     else:
         case.needs("who made the lock file, and whether that process still runs: ls -l, fuser or lsof of the file")
-    if builders := [other for other in facts.processes if threads_with(other, Role.COMPILE)]:
+    if builders := [other for other in facts.processes if other is not process and threads_with(other, Role.COMPILE)]:
         case.saw("builder", "a process is at work that may have made it", "stacks", names(builders))
     if process.state is State.HUNG:
         case.saw("hung", process.state_why or "it hangs", "samples", where)

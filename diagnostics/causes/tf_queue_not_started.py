@@ -13,7 +13,7 @@ from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import At, look_at_stillness, main_at, may_be_stuck, peers, threads_at
 from diagnostics.model import Process, Role, State
-from diagnostics.stacks.position import threads_with
+from diagnostics.stacks.position import is_idle, pairs, threads_with
 
 _READER = "Reader.read"
 
@@ -39,17 +39,24 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         others = [at for at in others if at not in readers]
     if working := [at for at in others if at.position.has(Role.OPERATION, Role.CALLBACK)]:
         case.saw("inside-operation", f"a thread is inside an operation: {working[0].where}", "stacks", where)
+    elif not _shows_pool(process) or not any(f.native for thread in process.threads for f in thread.frames):
+        case.needs("native stacks of all threads, to see whether one is inside an operation")
     else:
         case.saw("no-operation", "no thread is inside an operation: the step waits without one", "stacks", where)
     if runners:
         case.saw("runner", "a queue runner's thread is there", "stacks", where)
     elif any(position.has(Role.INPUT_MAKE) for _, position in threads_with(process, Role.INPUT_MAKE, idle=True)):
         case.saw("dataset", "a Dataset's thread is there: its input is no queue", "stacks", where)
-    else:
+    elif _shows_pool(process):
         case.saw("no-runner", "no thread runs a queue runner or a Dataset", "stacks", where)
     look_at_stillness(case, process, stepping)
     case.needs("which operation is pending: look in the graph for a dequeue, an enqueue or a read that the step needs")
     return case
+
+
+def _shows_pool(process: Process) -> bool:
+    """Whether all threads are known. A dump that shows none of TensorFlow's idle ones has left some out."""
+    return bool(process.samples) or any(is_idle(position) for _, position in pairs(process))
 
 
 def is_runner(at: At) -> bool:
