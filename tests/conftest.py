@@ -128,3 +128,18 @@ def stuck_job(runtime: Callable[[str], Runtime], tmp_path_factory: pytest.TempPa
 
         wait_for(hangs, 300)
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Run these jobs of `tests/data/jobs`, attach to each, and compare with what is known of it: a row a job."""
+
+    def run(*names: str) -> dict[str, Any]:
+        out = tmp_path_factory.mktemp("strangers") / "rows.json"
+        bench = Path(__file__).parent.parent / "bench" / "strangers.py"
+        subprocess.run([sys.executable, bench, "--only", *names, "--json", out], check=True, timeout=600)
+        rows = {row["job"]: row for row in json.loads(out.read_text())}
+        assert set(rows) == set(names)
+        return rows
+
+    return run
