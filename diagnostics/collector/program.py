@@ -2,8 +2,9 @@
 
 An order: `do` (any of `scan`, `observe`, `stacks`), `targets` (`{"pid", "recorder", "log"}`), `samples` and the `gap`
 between them (with a single one nothing else is looked at), `budget` for each stack collector on each process,
-`collectors` to try (none for all), `gently` (nobody is stopped), `deadline`; all times in seconds. `libraries`,
-`cache`, `site` and `py_spy` say where this machine has libdw, symbol tables, Python packages and py-spy.
+`collectors` to try (none for all), `gently` (nobody is stopped), `redact` (no secret is told), `deadline`; all times
+in seconds. `libraries`, `cache`, `site` and `py_spy` say where this machine has libdw, symbol tables, Python packages
+and py-spy.
 
 A line has one of: `about`, `seen`, `evidence`, `beside`, `stacks`, `later`, `done`; `diagnostics.transport.answers`
 has their form.
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List
 
 from diagnostics.collector import namespaces, procfs
+from diagnostics.collector.discreet import redacted
 from diagnostics.collector.look import Look, Target, plain
 from diagnostics.collector.observing import observe, resolved
 from diagnostics.collector.scan import scan
@@ -107,7 +109,7 @@ def main(order: Order) -> None:
     lock = threading.Lock()
 
     def say(**line: Any) -> None:
-        text = json.dumps(line) + "\n"
+        text = json.dumps(redacted(line) if order.get("redact") else line) + "\n"
         with lock:
             sys.stdout.write(text)
             sys.stdout.flush()

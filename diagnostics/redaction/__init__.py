@@ -5,8 +5,9 @@ such names; `pem`: private keys; `chance`: what looks drawn by lot; `cover`: all
 """
 
 import re
+from typing import Tuple
 
-Span = tuple[int, int, str]
+Span = Tuple[int, int, str]
 """Where a secret begins and ends in a text, and its kind."""
 
 MARKER = re.compile(r"\[redacted:[a-z-]+\]")

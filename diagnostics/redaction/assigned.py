@@ -1,9 +1,7 @@
 """Values under the names of secrets: assigned, in a dictionary or header, or after an option."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator
+from typing import Iterator, Tuple
 
 from diagnostics.redaction import Span
 from diagnostics.redaction.names import STEMS, STRONG, WEAK, is_secret_name, is_strong_name, kind_of, tells
@@ -58,7 +56,7 @@ def assigned(text: str, lower: str) -> Iterator[Span]:
         taken = last
 
 
-def _lines_with(stems: tuple[str, ...], text: str, lower: str) -> Iterator[tuple[int, int]]:
+def _lines_with(stems: Tuple[str, ...], text: str, lower: str) -> Iterator[Tuple[int, int]]:
     """Lines in which one of the stems is, each with a bit of the next one; all of a text that is short."""
     if len(text) < 200 or len(lower) != len(text):  # a few letters have a longer lower case
         if any(stem in lower for stem in stems):

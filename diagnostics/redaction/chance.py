@@ -1,9 +1,7 @@
 """What looks drawn by lot: long strings that are no words, no hex digits and no symbols."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator
+from typing import Iterator
 
 from diagnostics.redaction import Span
 

@@ -1,10 +1,6 @@
 """Finds every secret in a text, and puts something else in its place."""
 
-from __future__ import annotations
-
-import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Callable, Iterable, Iterator, List, Pattern
 
 from diagnostics.redaction import Span
 from diagnostics.redaction.assigned import assigned, flags
@@ -15,7 +11,7 @@ from diagnostics.redaction.rules import RULES
 MAX_PASSES = 20  # two or three are usual
 
 
-def settle(text: str, done: re.Pattern[str], cover: Callable[[str, str], str]) -> str:
+def settle(text: str, done: Pattern[str], cover: Callable[[str, str], str]) -> str:
     """Cover every secret in the text, again and again until none is found; what is `done` is never one."""
     for _ in range(MAX_PASSES):
         # Last the vaguest rule: a marker should name the kind where it can.
@@ -32,9 +28,9 @@ def settle(text: str, done: re.Pattern[str], cover: Callable[[str, str], str]) -
     return "\n".join(cover("text", line) if line else line for line in text.split("\n"))
 
 
-def _merged(text: str, spans: Iterable[Span], done: re.Pattern[str]) -> list[Span]:
+def _merged(text: str, spans: Iterable[Span], done: Pattern[str]) -> List[Span]:
     """The spans in order and apart, whole markers only, without those that have nothing left to cover."""
-    merged: list[list[Any]] = []
+    merged: List[List[Any]] = []
     for start, end, kind in sorted(spans):
         if merged and start < merged[-1][1]:
             merged[-1][1] = max(end, merged[-1][1])
@@ -43,7 +39,7 @@ def _merged(text: str, spans: Iterable[Span], done: re.Pattern[str]) -> list[Spa
     if not merged:
         return []
     covered = [match.span() for match in done.finditer(text)]
-    result: list[list[Any]] = []
+    result: List[List[Any]] = []
     at = 0
     for start, end, kind in merged:
         while at < len(covered) and covered[at][1] <= start:

@@ -1,7 +1,5 @@
 """Names whose values are secrets, and values that are none all the same."""
 
-from __future__ import annotations
-
 import re
 
 from diagnostics.redaction import MARKER

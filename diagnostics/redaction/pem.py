@@ -1,9 +1,7 @@
 """Private keys in PEM."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator
+from typing import Iterator, Tuple
 
 from diagnostics.redaction import Span
 
@@ -52,7 +50,7 @@ def private_keys(text: str) -> Iterator[Span]:
         yield start, end.end(), kind
 
 
-def _lines_after(text: str, at: int) -> Iterator[tuple[int, int]]:
+def _lines_after(text: str, at: int) -> Iterator[Tuple[int, int]]:
     for _ in range(_LINES):
         start = text.find("\n", at) + 1
         if not start:

@@ -1,9 +1,7 @@
 """Secrets that are known by their own look, or by what stands around them."""
 
-from __future__ import annotations
-
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Pattern, Tuple
 
 
 class Rule(NamedTuple):
@@ -13,8 +11,8 @@ class Rule(NamedTuple):
     """
 
     kind: str
-    needs: tuple[str, ...]
-    pattern: re.Pattern[str]
+    needs: Tuple[str, ...]
+    pattern: Pattern[str]
 
 
 def _rule(kind: str, needs: str, pattern: str) -> Rule:

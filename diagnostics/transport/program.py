@@ -23,7 +23,7 @@ from diagnostics.transport.options import Options
 
 HOME = Path(diagnostics.__file__).parent
 SHELL = Path(__file__).with_name("agent.sh")
-CARRIED = ("__init__.py", "collector/**/*.py", "recorder/*.py")
+CARRIED = ("__init__.py", "collector/**/*.py", "recorder/*.py", "redaction/*.py")
 """What travels, below `HOME`."""
 
 _START = "import sys, json; sys.path.insert(0, sys.argv[1]); from diagnostics.collector.program import main; "
@@ -84,6 +84,7 @@ def script(asked: Mapping[str, Any], machine: str = "") -> Script:
     shell = shell.replace("@GDB@", "yes" if "gdb" in (asked.get("collectors") or ["gdb"]) else "")
     takes = cargo(machine) if asked.get("targets") else {}
     sizes = [(name, len(data)) for name, data in takes.items()]
+    asked = {**asked, "redact": True}
     text = f"{_program()}\ncarry(json.loads({json.dumps(json.dumps(dict(asked)))}), {sizes!r}, stdin)\n"
     packed = zlib.compress(text.encode(), 1)
     rest = b"".join([MARK, b"%d\n" % len(packed), packed, *takes.values()])

@@ -17,6 +17,7 @@ from conftest import wait_for
 from diagnostics.collector import procfs
 from diagnostics.model import Collection, Process
 from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect, program, resample
+from diagnostics.transport.command import run_on
 from repro.runtimes import discover
 
 HOME = Path(program.HOME)
@@ -53,6 +54,12 @@ if not child:
     enters()
 print("ready", flush=True)
 os.waitpid(child, 0)
+"""
+TELLS_ITS_ARGUMENTS = """
+import sys, time
+print("ready", flush=True)
+print(sys.argv, file=sys.stderr, flush=True)
+time.sleep(600)
 """
 PROGRAMS = {"lock": WAITS_FOR_A_LOCK, "pipe": WAITS_FOR_A_PIPE, "fork": WAITS_FOR_A_FORKED_CHILD}
 
@@ -133,6 +140,22 @@ def _told(process: Process) -> Any:
         [[(t.tid, t.name, t.state, t.wchan, t.syscall) for t in sample.threads] for sample in process.samples],
         [(attempt.collector, attempt.ok, attempt.why_not) for attempt in process.attempts],
     )  # fmt: skip
+
+
+def test_no_secret_leaves_a_host(tmp_path: Path) -> None:
+    """GIVEN a secret on a command line and in a log, THEN nothing that the host says has it."""
+    argv = [sys.executable, "-c", TELLS_ITS_ARGUMENTS, "--api-key=sk-verysecret0123456789"]
+    with (tmp_path / "log").open("w") as log, subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log) as process:
+        try:
+            assert process.stdout and process.stdout.readline() == b"ready\n"
+            wait_for(lambda: b"verysecret" in (tmp_path / "log").read_bytes(), 10)
+            collects = program.order(["observe"], [{"pid": process.pid}], Options(gap=0.1), 60.0)
+            scans = {"do": ["scan"], "keys": ["PATH"], "deadline": 60.0}
+            for order in (collects, scans):
+                said = run_on("env X={host}", {"here": program.script(order)}, 60.0)["here"]
+                assert b"[redacted:" in said.output and b"verysecret" not in said.output, said.why_not
+        finally:
+            process.kill()
 
 
 def test_one_more_sample_is_cheap_and_tells_where_python_stands() -> None:
