@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from diagnostics.model import Frame, Thread
+from diagnostics.model import Frame, Role, Thread
+from diagnostics.stacks.symbols import meanings
 
 _EVAL = re.compile(r"^(_PyEval_EvalFrameDefault|PyEval_EvalFrameEx)(\.|$)")
 _INTERPRETER = re.compile(r"^(libpython|python)[\d.]*")
@@ -28,6 +29,11 @@ def is_interpreter(frame: Frame) -> bool:
     return frame.native and bool(_INTERPRETER.match(os.path.basename(frame.file)))
 
 
+def _is_kept(frame: Frame) -> bool:
+    """Whether a native frame between Python's says more than that one function called another."""
+    return not is_interpreter(frame) or any(Role.SIGNAL_HANDLER in meaning.roles for meaning in meanings(frame))
+
+
 def weave(python: Sequence[Frame], native: Sequence[Frame]) -> tuple[Frame, ...]:
     """Outermost first, as both arguments are."""
     python = tuple(python)
@@ -35,7 +41,7 @@ def weave(python: Sequence[Frame], native: Sequence[Frame]) -> tuple[Frame, ...]
     if not python or not evals:
         return python + tuple(native)
     inner = tuple(native[evals[-1] + 1 :])
-    foreign = [frame for frame in native[evals[0] : evals[-1]] if not is_interpreter(frame)]
+    foreign = [frame for frame in native[evals[0] : evals[-1]] if _is_kept(frame)]
     outer = tuple(frame for frame in native[: evals[0]] if not is_interpreter(frame))
     if not foreign:
         return outer + python + inner
@@ -44,7 +50,7 @@ def weave(python: Sequence[Frame], native: Sequence[Frame]) -> tuple[Frame, ...]
     woven: list[Frame] = list(outer)
     for frame, begin, end in zip(python, evals, [*evals[1:], evals[-1] + 1], strict=True):
         woven.append(frame)
-        woven += [between for between in native[begin + 1 : end] if not is_interpreter(between)]
+        woven += [between for between in native[begin + 1 : end] if _is_kept(between)]
     return tuple(woven) + inner
 
 

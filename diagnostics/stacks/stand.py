@@ -240,6 +240,16 @@ _AT_WORK = frozenset(
 """Roles of a server's thread that does something, and does not wait to be asked."""
 
 
+def _is_handled(stack: Sequence[_At], index: int) -> bool:
+    """Whether a handler runs inside: the interpreter also only looks for signals."""
+    within, evals = stack[index + 1 :], any(is_eval(at.frame) for at in stack)
+    return any(is_eval(at.frame) or not at.frame.native for at in within) or not (evals or _is_pure(stack))
+
+
+def _is_pure(stack: Sequence[_At]) -> bool:
+    return all(at.frame.native for at in stack)
+
+
 def _makes(stack: Sequence[_At], user: int) -> bool:
     """Whether the user's code that makes a batch runs in the thread that asks for it."""
     return any(Role.INPUT_MAKE in meaning.roles for at in stack[: max(user, 0)] for meaning in at.meanings)
@@ -248,6 +258,8 @@ def _makes(stack: Sequence[_At], user: int) -> bool:
 def _applies(role: Role, meaning: Meaning, stack: Sequence[_At], index: int, user: int) -> bool:
     if role is Role.FORKED:
         return _is_fork(meaning, stack[index + 1 :])
+    if role is Role.SIGNAL_HANDLER:
+        return meaning.table != "cpython" or _is_handled(stack, index)
     if role is Role.IDLE:
         return user < 0 or (stack[user].owner is Owner.APPLICATION and not stack[index].frame.native)
     return role is not Role.SERVE or user <= index or stack[user].owner is Owner.APPLICATION

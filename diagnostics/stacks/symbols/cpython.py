@@ -135,6 +135,8 @@ LIFE = (
 )  # fmt: skip
 
 INTERPRETER = (
+    native(r"^(?:_?PyErr_CheckSignals\w*|handle_signals)(\.|$)", "", None, Role.SIGNAL_HANDLER, weight=_P,
+           not_for="It looks for signals often; only a handler that runs inside of it was called."),
     native(r"^take_gil(\.|$)|^PyEval_(AcquireThread|RestoreThread|AcquireLock)$|^PyGILState_Ensure$"
            r"|^_PyThreadState_Attach$|^_?PyEval_AcquireLock", "interpreter lock", _W.GIL, weight=_P, hard=True,
            seen="CPython 3.6 to 3.14", not_for="Threads that wait for it are common in a busy program."),

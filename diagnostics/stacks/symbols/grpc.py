@@ -8,6 +8,9 @@ LIBRARIES = r"^(libgrpc\w*|cygrpc|libgpr|libaddress_sorting)[\w.-]*$"
 _G, _P = Weight.GENERAL, Weight.PRIMITIVE
 
 SYMBOLS = (
+    native(r"grpc::ThreadManager::MainWorkLoop|LifeguardMain|SyncRequestThreadManager::PollForWork"
+           r"|grpc_event_engine::", "", None, weight=_G, home=True),
+    native(r"(?:grpc_|event_engine_|^)pollset_work|poller_work$|grpc_core::Notification::", "", None, weight=_P),
     native(r"^grpc_completion_queue_(?:next|pluck)|^cq_(?:next|pluck)"
            r"|grpc::CompletionQueue::AsyncNextInternal|grpc_impl::CompletionQueue::", "grpc completion queue",
            WaitKind.WORLD, weight=_P),

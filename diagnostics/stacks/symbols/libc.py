@@ -70,6 +70,7 @@ SYMBOLS = (
     native(r"^<?signal handler called>?$|^_*(?:kernel_)?(?:restore_rt|rt_sigreturn)$", "", None, Role.SIGNAL_HANDLER,
            weight=_P),
     native(r"^_*(?:GI_+)?(?:getaddrinfo|gethostbyname\w*|res_n?(?:search|query|send))", "getaddrinfo", WaitKind.SOCKET),
+    native(r"^(?:void |bool )?absl::", "", None, weight=_P),
     native(r"^(?:malloc|_int_malloc|__libc_malloc|calloc|realloc|free|_int_free|arena_get\w*"
            r"|malloc_consolidate|__malloc_fork_\w+|ptmalloc_\w+)$", "malloc", weight=_P),
     native(r"^_*(?:GI_+)?_?dl_(?:open|sym)\w*|^_dl_\w+|^dlopen", "dlopen", None, Role.IMPORT, weight=Weight.GENERAL),

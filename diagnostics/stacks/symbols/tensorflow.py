@@ -106,6 +106,9 @@ OPERATIONS = (
 )  # fmt: skip
 
 TWO = (
+    native(r"PThread::ThreadFn", "", None, weight=_G, home=True),
+    native(r"CoordinationService\w*::(?:CheckStaleness|StartSendingHeartbeats|\w*Heartbeat\w*)", "", None, Role.PROXY,
+           weight=_G),
     python(f"{_PY}eager/execute.py|{_PY}eager/polymorphic_function/", "quick_execute|_call_flat|__call__",
            "tf.function", None, weight=_G),
     python(f"{_PY}eager/context.py",

@@ -26,6 +26,11 @@ _OPERATIONS = (
 )
 
 GROUPS = (
+    python("torch/distributed/rpc/api.py", "rpc_sync|_invoke_rpc", "rpc_sync", _W.SOCKET, Role.POOL_WAIT),
+    native(r"PyRRef::toHere|UserRRef::toHere", "rref.to_here", _W.SOCKET, Role.POOL_WAIT),
+    native(r"RpcAgent::(?:retryExpiredRpcs|pollTimeoutRpcs)", "", None, Role.PROXY, weight=_G),
+    native(r"PythonFutureWrapper::wait|c10::ivalue::Future::wait", "Future.wait", _W.CONDITION, Role.POOL_WAIT,
+           weight=_G),
     python(_C10D, "barrier|monitored_barrier", r"\g<0>", _W.COLLECTIVE, Role.COLLECTIVE, Role.BARRIER),
     python(_C10D, _OPERATIONS, r"\g<0>", _W.COLLECTIVE, Role.COLLECTIVE),
     python(_C10D, "_store_based_barrier", "store barrier", _W.RENDEZVOUS, Role.RENDEZVOUS, Role.BARRIER),
