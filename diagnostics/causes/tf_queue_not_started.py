@@ -71,6 +71,8 @@ def _look_at_ranks(case: Case, process: Process, facts: Facts, step: At) -> None
     gone = [other for other in facts.gone if other is not process]
     if workers:
         case.saw("other-workers", "other workers take part, for which it may wait", "processes", names(workers))
+    elif len(facts.processes) == 1:
+        case.saw("server-unseen", "no server was looked at", "coverage", [process.rank])
     elif gone or facts.missing_ranks:
         case.saw(
             "server-gone", "a rank is gone, or was not looked at", "processes", [*names(gone), *facts.missing_ranks]

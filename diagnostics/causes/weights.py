@@ -154,7 +154,7 @@ WEIGHTS = (
     *_of("tf-queue-not-started", ZOO, prior=-1.5, waits=0.7, reader_waits=1.5, no_operation=1, runner=-1.5),
     *_of("tf-queue-not-started", ZOO, dataset=-1.5, no_runner=1, hung=0.5, not_scheduled=0.2, dumped=0),
     *_of("tf-queue-not-started", REPORTS, other_workers=-3, server_gone=-4, server_busy=-3, recorded=-1.5),
-    *_of("tf-queue-not-started", JUDGEMENT, on_servers=-0.6, several_servers=-1.5),
+    *_of("tf-queue-not-started", JUDGEMENT, on_servers=-0.6, server_unseen=-1, several_servers=-1.5),
     *_of("tf-session-close", ZOO, prior=-2, closing=1.5, not_scheduled=1.5, moves=-2, peer_left=1.5, hung=1.5),
     *_of("tf-session-close", ZOO, inside_operation=-1.5),
     *_of("tf-sync-tokens", ZOO, prior=-2.5, runner_waits=2.2, waits=0.5, steps_alike=1, at_end=-1),
