@@ -10,7 +10,7 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import At, look_at_stillness, may_be_stuck, threads_at
-from diagnostics.model import Role, WaitKind
+from diagnostics.model import Role, State, WaitKind
 
 
 def examine(facts: Facts) -> Case | None:
@@ -22,6 +22,8 @@ def examine(facts: Facts) -> Case | None:
     case.saw("closing", f"is closing a session: {closing[0].where}", "stacks", ranks)
     look_at_stillness(case, closing[0].process, closing[:1])
     left = [process for process in facts.gone if process.rank not in ranks]
+    if dead := [process for process in left if process.state is State.DEAD]:
+        case.saw("peer-dead", "ended before it had finished: then that is the cause", "processes", names(dead))
     if left or facts.missing_ranks:
         who = (*names(left), *facts.missing_ranks)
         case.saw("peer-left", "has left, and does not answer", "coverage", who)
