@@ -12,6 +12,8 @@ from itertools import chain
 
 from diagnostics.model import Frame, Process, RankClass, Record, StackNode, State, Thread
 from diagnostics.stacks.demangle import is_noise
+from diagnostics.stacks.symbol import Owner, Weight
+from diagnostics.stacks.symbols import meanings, owner_of
 
 Forest = tuple[StackNode, ...]
 EMPTY: Forest = ()
@@ -166,14 +168,11 @@ def waits_in(thread: Thread | None) -> str:
     return (telling or list(thread.frames))[-1].function
 
 
-_PLUMBING = ("nsync::", "pthread_", "__pthread_", "std::", "gpr_", "__GI_", "sem_", "epoll_", "absl::")
-_CALLS = frozenset({"syscall", "poll", "select", "read", "__read", "__select", "__poll", "__clone3", "start_thread"})
-
-
 def _is_plumbing(frame: Frame) -> bool:
-    name = frame.function
-    hidden = "WaitForNotification" in name or name.endswith("StdThread::~StdThread")
-    return frame.native and (hidden or name.startswith(_PLUMBING) or name in _CALLS)
+    """Whether a compiled function is only part of how something waits."""
+    found = meanings(frame) if frame.native else ()
+    primitive = bool(found) and all(meaning.weight is Weight.PRIMITIVE and not meaning.roles for meaning in found)
+    return frame.native and (owner_of(frame) is Owner.SYSTEM or primitive)
 
 
 class Alike(Record, frozen=True):

@@ -59,9 +59,8 @@ SYMBOLS = (
     native(r"^(?:absl[: ]|Absl)\w*:*(?:\w+::)*(?:\w*SpinLock\w*)|^absl::Mutex::\w*Lock\w*|^gpr_mu_lock", "Mutex.lock",
            WaitKind.LOCK, weight=_P),
     native(r"^AbslInternal\w*SemWait\w*", "condition wait", WaitKind.CONDITION, weight=_P),
-    native(r"^nsync(?:::|_)\w*(?:cv|note|counter|sem|wait|futex)\w*|(?:^"
-           r"|absl::Notification::)WaitForNotification\w*|^absl::BlockingCounter::Wait|^absl::Barrier::Block",
-           "condition wait", WaitKind.CONDITION, weight=_P),
+    native(r"^nsync(?:::|_)\w*(?:cv|note|counter|sem|wait|futex)\w*|(?:^|::)WaitForNotification\w*"
+           r"|^absl::BlockingCounter::Wait|^absl::Barrier::Block", "condition wait", WaitKind.CONDITION, weight=_P),
     native(r"^AbslInternal\w*SemWait\w*", "condition wait", WaitKind.CONDITION, weight=_P),
     native(r"^nsync(?:::|_)(?:mu|once)\w*", "Mutex.lock", WaitKind.LOCK, weight=_P),
     native(r"^(?:mutex|lock|rlock)[ ._](?:wait|lock|acquire)$", "lock", WaitKind.LOCK, weight=_P),
