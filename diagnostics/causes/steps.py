@@ -59,7 +59,8 @@ def look_at_others(case: Case, others: Sequence[Process]) -> bool:
     dead = [p for p in others if p.state in (State.DEAD, State.UNREACHABLE)]
     moving = [p for p in others if p.state in (State.PROGRESSING, State.SLOW)]
     resting = [p for p in others if p not in (*finished, *dead, *moving) and rests(p)]
-    working = [p for p in others if p not in (*finished, *dead, *moving, *resting)]
+    stuck = [p for p in others if p not in (*finished, *dead, *moving, *resting) and p.state is State.HUNG]
+    working = [p for p in others if p not in (*finished, *dead, *moving, *resting, *stuck)]
     if finished:
         case.saw("worker-finished", "has finished, and takes no more steps", "recorder", names(finished))
     if resting:
@@ -69,6 +70,10 @@ def look_at_others(case: Case, others: Sequence[Process]) -> bool:
         case.saw("worker-gone", "is gone", "processes", names(dead))
     if moving:
         case.saw("worker-moves", "still moves, and may come", "samples", names(moving))
+    if stuck:
+        main = main_at(stuck[0])
+        at = f": {main.where}" if main else ""
+        case.saw("worker-stuck", f"takes no step, and stands still elsewhere{at}", "stacks", names(stuck))
     if working:
         main = main_at(working[0])
         at = f": {main.where}" if main else ""

@@ -52,6 +52,7 @@ WEIGHTS = (
     *_of("*", JUDGEMENT, ran=-1.5, dumped=0.5),
     *_of("*", ZOO, absent_rests=1.9, absent_dead=-2, absent_elsewhere=-2.2, absent_finished=3),
     *_of("*", ZOO, worker_finished=1.3, worker_rests=0.9, worker_gone=-2.5, worker_moves=-4, worker_elsewhere=-2),
+    *_of("*", JUDGEMENT, worker_stuck=0.3),
     *_of("*", ZOO, inside_operation=-3, unsound=-5, data_on_its_way=-2.5, servers_sound=0.6),
     *_of("callback-deadlock", ZOO, prior=-1.5, callback_waits_for_lock=1, caller_waits=0.5),
     *_of("callback-deadlock", ZOO, other_thread=-1, no_other_thread=1),
