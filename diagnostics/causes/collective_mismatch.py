@@ -7,13 +7,13 @@ Without such records, stacks that stand still in different operations say the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import peers, together
-from diagnostics.model import Collective, Role, State
+from diagnostics.model import Collective, Position, Role, State
 from diagnostics.model.rank import RankKind, parse
 
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
@@ -26,14 +26,16 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_stacks(facts: Facts) -> Case | None:
     standing = {p.rank: position for p in peers(facts) if (position := together(p)) and position.operation}
-    ways: dict[str, list[str]] = {}
-    for rank, position in sorted(standing.items()):
-        ways.setdefault(position.operation, []).append(rank)
-    if len(ways) < 2 or _cut(ways):
-        return None
+    ways = _sorted_by({rank: position.operation for rank, position in standing.items()})
     case = Case("collective-mismatch")
-    said = "; ".join(f"{_ranks(ranks)} in {op}" for op, ranks in sorted(ways.items()))
-    case.saw("stacks-differ", f"ranks stand in different collectives: {said}", "stacks", standing)
+    if len(ways) > 1 and not _cut(ways):
+        said = "; ".join(f"{_ranks(ranks)} in {op}" for op, ranks in sorted(ways.items()))
+        case.saw("stacks-differ", f"ranks stand in different collectives: {said}", "stacks", standing)
+    elif called := _called_apart(facts, standing):
+        said = "; ".join(f"{_ranks(ranks)} from {where}" for where, ranks in sorted(called.items()))
+        case.saw("places-differ", f"ranks called {next(iter(ways))} at different places: {said}", "stacks", standing)
+    else:
+        return None
     if len({position.group for position in standing.values()}) > 1:
         case.saw("groups-differ", "they are of different groups", "flight recorder", standing)
     if any(position.has(Role.TEARDOWN) for position in standing.values()):
@@ -46,6 +48,25 @@ def _examine_stacks(facts: Facts) -> Case | None:
         case.saw("nothing-moved", "none of them moved between two samples", "samples", standing)
     case.needs("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
     return case
+
+
+def _called_apart(facts: Facts, standing: Mapping[str, Position]) -> Mapping[str, list[str]]:
+    """The places from which ranks called the same operation, where all ranks are in it, and from more than one."""
+    places = {rank: position.place for rank, position in standing.items() if position.own}
+    operations = {_plain(position.operation) for position in standing.values()}
+    if len(places) < len(peers(facts)) or any(name.startswith(_BETWEEN_TWO) for name in operations):
+        return {}
+    called = _sorted_by(places)
+    sampled = all(len(process.samples) > 1 for process in facts.processes if process.rank in standing)
+    return called if len(called) > 1 and sampled else {}
+
+
+def _sorted_by(named: Mapping[str, str]) -> dict[str, list[str]]:
+    """name -> the ranks that have it."""
+    found: dict[str, list[str]] = {}
+    for rank, name in sorted(named.items()):
+        found.setdefault(name, []).append(rank)
+    return found
 
 
 def _groups(facts: Facts) -> dict[str, Table]:
