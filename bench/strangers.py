@@ -266,6 +266,8 @@ def hang_of(truth: Truth, answer: dict[str, Any]) -> str:
 
 
 def pid_of(guilty: Guilty, job: Running) -> int:
+    if guilty.process >= len(job.processes):
+        return -1  # never started
     if not guilty.child:
         return job.processes[guilty.process].pid
     match = re.search(guilty.child, job.text(guilty.process))
@@ -309,8 +311,12 @@ def compare(name: str, truth: Truth, job: Running, answer: dict[str, Any], began
 
 
 def since_of(truth: Truth, job: Running, answer: dict[str, Any], least: float, most: float) -> tuple[str, str]:
-    """It has hung for between `least` and `most` seconds; 1 s or 5 % more or less is right."""
-    pids = {pid_of(guilty, job) for guilty in truth.culprit}
+    """It has hung for between `least` and `most` seconds; 1 s or 5 % more or less is right.
+
+    Where the culprit has no process any more, those who wait for it are asked.
+    """
+    pids = {pid_of(guilty, job) for guilty in truth.culprit} & {row["pid"] for row in answer["ranks"]}
+    pids = pids or {row["pid"] for row in answer["ranks"]}
     said = [row.get("since_s", -1) for row in answer["ranks"] if row["pid"] in pids]
     said += [(c.get("position") or {}).get("since_s", -1) for c in answer.get("culprits") or [] if c["pid"] in pids]
     said = [value for value in said if value is not None and value >= 0]
@@ -380,9 +386,10 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep every answer, output and bundle there")
     parser.add_argument("--port", type=int, default=23000, help="use loopback ports from this one on")
     parser.add_argument("--kill-leftovers", action="store_true", help="end what a killed run has left, first")
+    parser.add_argument("--after", default="", metavar="NAME", help="only jobs that come after this one")
     parser.add_argument("--list", action="store_true", help="only show the jobs")
     arguments = parser.parse_args()
-    chosen = {name: truth for name, truth in jobs().items() if _is_meant(name, arguments.only)}
+    chosen = {n: truth for n, truth in jobs().items() if n > arguments.after and _is_meant(n, arguments.only)}
     if arguments.list:
         for name, truth in chosen.items():
             print(f"{name:26} {truth.family:22} {truth.story}")
