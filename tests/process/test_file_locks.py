@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,32 @@ int main(void) {
 """
 
 
+BATON = """
+import os, time
+class FileBaton:
+    def __init__(self, path):
+        self.path = path
+    def wait(self):
+        while os.path.exists(self.path):
+            time.sleep(0.1)
+"""
+POLLS_A_BATON = """
+import os, sys, file_baton
+def compiles(build_directory):
+    file_baton.FileBaton(os.path.join(build_directory, "lock")).wait()
+print("ready", flush=True)
+compiles(sys.argv[1])
+"""
+POLLS_A_PATH = """
+import os, sys, time
+def until_gone(where, other):
+    while os.path.exists(where):
+        time.sleep(0.1)
+print("ready", flush=True)
+until_gone(sys.argv[1] + "/lock", sys.argv[1] + "/other")
+"""
+
+
 @contextmanager
 def started(*argv: object) -> Iterator[subprocess.Popen[str]]:
     words = [str(word) for word in argv]
@@ -73,6 +100,23 @@ def test_who_holds_a_file_and_who_waits_for_it(call: str, kind: str, tmp_path: P
             has, waits = seen(holder.pid, waiter.pid)
             assert has.locks == (FileLock(str(path), kind, False, (holder.pid,)),)
             assert waits.locks == (FileLock(str(path), kind, True, (holder.pid,)),)
+
+
+@pytest.mark.parametrize("program", [POLLS_A_PATH, POLLS_A_BATON], ids=["path", "baton"])
+def test_a_lock_file_that_is_polled_is_named_with_who_has_it_open(program: str, tmp_path: Path) -> None:
+    """GIVEN a program that waits until a file is removed, THEN the file is told; files of other names are none."""
+    (tmp_path / "file_baton.py").write_text(BATON)
+    lock = tmp_path / "lock"
+    lock.touch()
+    (tmp_path / "other").touch()
+    (tmp_path / "main.py").write_text(program)
+    with started(sys.executable, tmp_path / "main.py", tmp_path) as process:
+        wait_for(lambda: seen(process.pid)[0].locks, 10)
+        assert seen(process.pid)[0].locks == (FileLock(str(lock), "name", True, ()),)
+        with lock.open():
+            assert seen(process.pid)[0].locks == (FileLock(str(lock), "name", True, (os.getpid(),)),)
+        lock.unlink()
+        wait_for(lambda: process.poll() == 0, 10)
 
 
 def test_a_lock_in_shared_memory_tells_who_else_has_it() -> None:

@@ -337,7 +337,7 @@ def _other_ends(files: Iterable[_File]) -> Dict[Tuple[int, bool], Tuple[int, ...
     wanted |= {"socket:[%d]" % peers[inode] for inode in unix if peers.get(inode)}
     found: Dict[Tuple[int, bool], Set[int]] = {}
     back = {peers[inode]: inode for inode in unix if peers.get(inode)}
-    for pid, fd, link in _open_files(wanted):
+    for pid, fd, link in open_files(wanted):
         inode = int(link.partition("[")[2][:-1])
         if link.startswith("socket"):
             found.setdefault((back[inode], False), set()).add(pid)
@@ -350,7 +350,7 @@ def _other_ends(files: Iterable[_File]) -> Dict[Tuple[int, bool], Tuple[int, ...
     return {key: tuple(sorted(pids)) for key, pids in found.items()}
 
 
-def _open_files(links: Set[str]) -> Iterable[Tuple[int, str, str]]:
+def open_files(links: Set[str]) -> Iterable[Tuple[int, str, str]]:
     """(pid, descriptor, link) wherever one of these is open on this machine."""
     for name in os.listdir("/proc"):
         if not name.isdigit():

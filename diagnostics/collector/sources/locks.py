@@ -1,4 +1,4 @@
-"""Locks on files that a process holds or waits for, from /proc/locks (man 5 proc)."""
+"""Locks on files that a process holds or waits for, from /proc/locks (man 5 proc); and lock files that it polls."""
 
 import os
 import re
@@ -7,7 +7,9 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 from diagnostics.collector import procfs
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.look import Fields, Look, plain
+from diagnostics.collector.polled import polled_by
 from diagnostics.collector.sources import mounts
+from diagnostics.collector.sources.blocking_calls import open_files
 
 MOST = 64
 """Locks of one process that are told."""
@@ -34,7 +36,16 @@ class _Row(NamedTuple):
 
 def once(look: Look) -> Fields:
     rows = rows_in(text_of("/proc/locks", 8 << 20))
-    return {pid: {"locks": plain(_locks_of(pid, rows))} for pid in look.pids}
+    return {pid: {"locks": plain(_locks_of(pid, rows) + _polled(pid))} for pid in look.pids}
+
+
+def _polled(pid: int) -> List[FileLock]:
+    """Files whose existence is a lock, which it waits to see removed."""
+    paths = polled_by(pid)
+    opened: Dict[str, List[int]] = {}
+    for other, _, link in open_files(set(paths)) if paths else ():
+        opened.setdefault(link, []).append(other)
+    return [FileLock(path, "name", True, tuple(sorted(set(opened.get(path, ()))))) for path in paths]
 
 
 def rows_in(text: str) -> List[_Row]:

@@ -39,7 +39,7 @@ def read(pid: int, budget: float) -> Reading:
     except CollectorError:
         pass  # a running process may look torn
     try:
-        return Reading(_ask(pid, min(max(deadline - time.monotonic(), 0.1), LONGEST_STOP)))
+        return Reading(ask(pid, min(max(deadline - time.monotonic(), 0.1), LONGEST_STOP)))
     except CollectorError:
         if first is None:
             raise
@@ -55,10 +55,15 @@ def _runs(pid: int) -> Tuple[Tuple[int, int, int], ...]:
 
 def read_without_stopping(pid: int, budget: float) -> Reading:
     """The process's memory as it is at the moment; true only of what stands still."""
-    return Reading(_ask(pid, budget, "--nonblocking"), pause=0.0, stopped=0)
+    return Reading(ask(pid, budget, "--nonblocking"), pause=0.0, stopped=0)
 
 
-def _ask(pid: int, budget: float, *options: str) -> str:
+def ask(pid: int, budget: float, *options: str) -> str:
+    """What it says as JSON, threads by the ids that this machine has for them.
+
+    Raises:
+        CollectorError: it cannot read the process.
+    """
     argv = [tool(), "dump", "--json", "--pid", str(pid)] + list(options)
     in_memory = argv[0].startswith("/proc/self/fd/")
     keep = [int(argv[0].rpartition("/")[2])] if in_memory else []
