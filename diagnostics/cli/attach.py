@@ -131,6 +131,7 @@ def _described(job: Job) -> dict[str, object]:
         "expected": job.expected,
         "elsewhere": dict(job.elsewhere),
         "missing": job.missing,
+        "absent": job.absent,
         "peers": [
             {"address": p.address, "pid": p.pid, "of": p.of, "command": redact_command(p.command)} for p in job.peers
         ],
@@ -144,9 +145,10 @@ def _table(job: Job) -> Table:
     title = f"job:{job.id}   {plural(len(job.members), 'process', 'processes')}"
     if job.expected:
         title += f", {len(job.expected) - len(job.missing)} of {plural(len(job.expected), 'rank')} here"
-    table = Table(box=None, pad_edge=False, title=Text(title, "bold"), title_justify="left")
-    for column in ("rank", "pid", "known by", "command"):
-        table.add_column(column, overflow="ellipsis", no_wrap=column == "command")
+    table = Table(box=None, pad_edge=False, expand=True, title=Text(title, "bold"), title_justify="left")
+    for column in ("rank", "pid", "known by"):
+        table.add_column(column, overflow="fold", no_wrap=True)
+    table.add_column("command", overflow="ellipsis", no_wrap=True, ratio=1)
     for member in job.members[:MOST_ROWS]:
         command_line = " ".join(redact_command(member.command))
         table.add_row(Text(member.rank), str(member.pid), Text(member.why), Text(command_line))
@@ -156,6 +158,8 @@ def _table(job: Job) -> Table:
         table.add_row(
             Text(rank, "dim"), "", Text(f"at {address}", "dim"), Text("not on this machine: see --via", "dim")
         )
+    for rank in job.absent[:MOST_ROWS]:
+        table.add_row(Text(rank, "red"), "", "", Text("should be here: has ended, or was never started", "dim"))
     for peer in job.peers:
         what = " ".join(redact_command(peer.command)) or "not on this machine"
         table.add_row(
