@@ -1,5 +1,5 @@
-"""Known causes, one file each with a `CAUSE` in it. A new file is found by itself; files without one help the
-others.
+"""Known causes: a file has a `CAUSE` in it, or `CAUSES` where a table makes several. A new file is found by itself;
+files without one help the others.
 
 A cause reads positions, roles and the graph, and no function's name: those are `stacks/symbols/`. One that raises
 costs only itself.
@@ -24,7 +24,9 @@ from diagnostics.model import Finding, StageError
 def load() -> tuple[Cause, ...]:
     """All causes, in the order of their ids."""
     modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
-    return tuple(sorted((module.CAUSE for module in modules if hasattr(module, "CAUSE")), key=lambda cause: cause.id))
+    single = [module.CAUSE for module in modules if hasattr(module, "CAUSE")]
+    several = [cause for module in modules for cause in getattr(module, "CAUSES", ())]
+    return tuple(sorted((*single, *several), key=lambda cause: cause.id))
 
 
 def find_all(facts: Facts, causes: Iterable[Cause] | None = None) -> tuple[tuple[Finding, ...], tuple[StageError, ...]]:

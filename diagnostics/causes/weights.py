@@ -47,6 +47,12 @@ def _of(cause: str, origin: Origin, **values: float) -> Iterator[Weight]:
         yield Weight(cause, observation, value, origin, group)
 
 
+LOGS = (
+    "peer-dead", "peer-startup", "network-partition", "device-or-driver", "out-of-memory", "filesystem-stall",
+    "collective-mismatch", "rank-elsewhere", "dataloader-worker",
+)  # fmt: skip
+"""Families that a log may state."""
+
 WEIGHTS = (
     *_of("*", ZOO, hung=1, not_scheduled=0.6, nothing_moved=0.7, moves=-3),
     *_of("*", JUDGEMENT, ran=-1.5, dumped=0.5),
@@ -134,6 +140,11 @@ WEIGHTS = (
     *_of("stale-lock-file", REPORTS, prior=-1, waits=1.2, nobody_has_it=2, held=-3, hung=0.7, builder=-3, named_so=0.8),
     *_of("subprocess-pipe-full", ZOO, prior=-2, parent_waits=1, child_in_pipe=3.5, child_writes=0.7),
     *_of("subprocess-pipe-full", REPORTS, parent_has_end=0.7),
+    *(
+        weight
+        for family in LOGS
+        for weight in _of(f"log-{family}", REPORTS, prior=-1.5, states=2.6, hints=1.9)
+    ),
     *_of("teardown", ZOO, prior=-2, waits=1, not_done=-1, done=0.7, absent_finished=2.5),
     *_of("teardown", REPORTS, tears_down=1.9, awaited=0.3, awaited_locked=-1.5, pool=-1.5),
     *_of("tf-barrier-short", ZOO, prior=-2.5, waits=0, all_wait=1.2, at_end=-3, in_barrier=3, called_from=1.5),

@@ -37,6 +37,10 @@ _ACTOR = re.compile(r"\(([A-Za-z][\w.:-]*(?: rank=\d+)?) (?:pid|PID)=(\d+)(?:, i
 _SRUN = re.compile(r" {0,4}(\d+): ?")
 
 
+_GOES_ON = re.compile(r"#\d+ |frame #\d+: | {2,}\S|\t\S")
+"""What a message of several lines goes on with: only its first line has the prefix."""
+
+
 class Line(NamedTuple):
     """`text` without what was put before it; `source` names who said it: `worker:3`, a pod, "" where nothing tells.
 
@@ -55,8 +59,13 @@ def lines_of(text: str) -> Iterator[Line]:
     by_srun = _is_labelled_by_srun(raw)
     if not by_srun:
         raw = unwrapped(raw)
+    last = Line("", "")
     for line in raw:
-        yield _clean(line, by_srun)
+        cleaned = _clean(line, by_srun)
+        if last.source and not cleaned.source and _GOES_ON.match(cleaned.text):
+            cleaned = Line(last.source, cleaned.text, last.pid)
+        yield cleaned
+        last = cleaned
 
 
 def _unquoted(line: str) -> str:

@@ -21,12 +21,12 @@ def collectives_of(facts: Iterable[LogFact], stack: tuple[Frame, ...] = ()) -> t
             group, number, operation(fact.values.get("operation", "")), fact.values.get("elements_in", ""),
             "timed-out", stack,
         )  # fmt: skip
-    for status in statuses:
+    for status in statuses if not made else ():  # of a rank that gave one up, that one tells most
         group = _name(status)
-        for key, state in (("completed", "completed"), ("enqueued", "enqueued")):
-            number = int(status.values.get(key, "-1"))
-            if number > 0:
-                made.setdefault((group, number), Collective(group, number, "", state=state))
+        enqueued, completed = (int(status.values.get(key, "-1")) for key in ("enqueued", "completed"))
+        if enqueued > 0:
+            state = "completed" if completed >= enqueued else "enqueued"
+            made[group, enqueued] = Collective(group, enqueued, "", state=state)
     return tuple(sorted(made.values(), key=lambda one: (one.group, one.seq)))[-KEPT:]
 
 

@@ -27,6 +27,7 @@ from diagnostics.report.text import (
     plural,
     rank_order,
 )
+from diagnostics.report.threads import threads_of
 
 NOT_FOUND = "no process was found for it"
 
@@ -223,6 +224,7 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
                 "stacks_from": row.stacks_from,
                 "pause_ms": round(row.pause * 1000, 3),
                 "why_not": row.why_not,
+                "threads": threads_of(seen[row.rank]) if row.rank in seen else [],
                 "waits_for": [_slept(sleep, seen[row.rank], names) for sleep in telling(seen[row.rank])]
                 if row.rank in seen
                 else [],

@@ -15,11 +15,14 @@ from diagnostics.report.view import as_json, open_words, rank_rows, repeat_comma
 def test_the_json_has_the_shape_that_others_rely_on() -> None:
     document = as_json(*report_samples.last_batch_hang(), "hang.tar.zst")
     assert list(document) == ["verdict", "ranks", "waits", "facts", "findings", "next_evidence", "errors", "bundle"]
+    threads = document["ranks"][0].pop("threads")
+    assert threads[0]["function"] == "train_epoch" and threads[0]["innermost"] == "pthread_cond_wait"
     assert document["ranks"][0] == {
         "rank": "worker:0", "pid": 4120, "host": "node-a", "state": "hung", "stacks_from": "pystack",
         "pause_ms": 412.0,
         "why_not": "", "waits_for": [],
     }  # fmt: skip
+    document["ranks"][0]["threads"] = threads
     assert list(document["findings"][0]) == [
         "cause", "family", "confidence", "evidence", "against", "missing", "remedy", "references",
     ]  # fmt: skip
@@ -37,7 +40,7 @@ def test_a_rank_that_was_expected_and_not_found_is_in_the_roll_call() -> None:
     missing = next(rank for rank in document["ranks"] if rank["rank"] == "ps:3")
     assert missing == {
         "rank": "ps:3", "pid": None, "host": "", "state": "unreachable", "stacks_from": "", "pause_ms": 0.0,
-        "why_not": "no process was found for it", "waits_for": [],
+        "why_not": "no process was found for it", "threads": [], "waits_for": [],
     }  # fmt: skip
     assert document["bundle"] is None
 
