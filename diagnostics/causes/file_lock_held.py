@@ -32,14 +32,14 @@ def _examine_lock(process: Process, lock: FileLock, facts: Facts) -> Case:
     path = redact_text(lock.path)
     case.title = f"{process.rank} waits for a lock on {path}, which {who} holds"
     case.saw("waits", f"waits for a lock on {path}, which {who} holds", "/proc/locks", [process.rank])
-    still = [holder for holder in holders if holder.state in (State.HUNG, State.UNKNOWN)]
+    still = [holder for holder in holders if holder.state is State.HUNG]
     if still:
         main = main_at(still[0])
         said = f"the holder stands still: {main.where if main else still[0].state_why}"
         case.saw("holder-still", said, "samples", [still[0].rank])
-    elif holders:
+    elif any(holder.state is State.PROGRESSING for holder in holders):
         case.saw("holder-moves", "the holder moves, and may release it", "samples", [holders[0].rank])
-    else:
+    elif not holders:
         case.needs(f"where the holder stands: attach to process {pids[0]} as well")
     look_at_stillness(case, process, [at for at in threads_at(process) if at.position.has(Role.FILE_LOCK)])
     return case

@@ -20,7 +20,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     known = {thread.tid for thread in process.threads} | tids_of(process)
     threads = threads_at(process)
     owners = {
-        at.thread.tid: call.owner for at in threads if (call := call_of(process, at.thread.tid)) and call.owner > 0
+        at.thread.tid: call.owner
+        for at in threads
+        if (call := call_of(process, at.thread.tid)) and call.owner > 0 and not call.others
     }
     left = [at for at in threads if owners.get(at.thread.tid, 0) not in (0, *known)]
     if not left or not known:

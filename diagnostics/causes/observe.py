@@ -44,7 +44,9 @@ class At(NamedTuple):
     @property
     def forever(self) -> bool:
         """It waits without a limit."""
-        return not self.position.limited and self.position.waits is not WaitKind.NOTHING
+        call = call_of(self.process, self.thread.tid)
+        limited = self.position.limited or (call is not None and call.limited)
+        return not limited and self.position.waits is not WaitKind.NOTHING
 
 
 def place(position: Position | None) -> str:
@@ -116,7 +118,7 @@ def call_of(process: Process, tid: int) -> BlockingCall | None:
 def is_shared_lock(at: At) -> bool:
     """Whether the lock that it waits for lies in memory that other processes have as well."""
     call = call_of(at.process, at.thread.tid)
-    return bool(call and call.kind in ("futex", "mutex") and (call.others or " in /dev/shm/" in call.what))
+    return bool(call and call.kind == "futex" and (" in /" in call.what or (call.others and not call.owner)))
 
 
 def children_of(process: Process, facts: Facts) -> tuple[Process, ...]:

@@ -42,11 +42,15 @@ def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: 
         case.saw("absent-moves", "it moves, and may still come", "samples", names(moving))
     elif all(main.position.waits in (*OUTSIDE, WaitKind.TIME, WaitKind.LOCK) for _, main in absent):
         case.saw("absent-waits", "it waits for something of its own", "stacks", names(p for p, _ in absent))
+    hung = [process for process, _ in absent if process.state is State.HUNG]
     if any(process.state is State.PROGRESSING for process, _ in inside):
         case.saw("moves", "a rank that waits moves", "samples", names(p for p, _ in inside))
-    elif hung := [process for process, _ in (*inside, *absent) if process.state is State.HUNG]:
+    elif hung:
         case.saw("hung", hung[0].state_why or "it hangs", "samples", names(hung))
-    elif not any(process.samples for process, _ in inside):
+    elif any(process.samples for process, _ in absent):
+        said = "that it does not get on is not decided: it may evaluate, save or compile"
+        case.saw("undecided", said, "samples", names(p for p, _ in absent))
+    else:
         case.saw("dumped", "somebody took dumps of them, as is done of what hangs", "dump", names(p for p, _ in inside))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.job import waits_for_autotuner
+from diagnostics.analyze.thread_waits import stood_still
 from diagnostics.causes.absent import look_at_absent
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
@@ -93,6 +94,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         child = main_at(children[0])
         said = f"a child of it has not ended: {child.where if child else children[0].rank}"
         case.saw("awaited", said, "stacks", names(children))
+        if any(other.state in (State.PROGRESSING, State.SLOW) for other in children):
+            case.saw("awaited-moves", "that child moves, and may come to its end", "samples", names(children))
     if main.position.has(Role.POOL_WAIT, Role.POOL_TASK):
         case.saw("pool", "it may be a pool that ends in the middle of the program", "stacks", where)
     look_at_stillness(case, process, [main])
@@ -101,6 +104,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
 
 def _look_at_awaited(case: Case, at: At) -> None:
     case.saw("awaited", f"a thread of it has not ended: {at.where}", "stacks", [at.process.rank])
+    if at.process.state is not State.HUNG and not stood_still(at.process, at.thread.tid) and at.process.samples:
+        case.saw("awaited-moves", "that thread runs, and may come to its end", "samples", [at.process.rank])
     if at.position.waits is WaitKind.LOCK:
         case.saw("awaited-locked", "that thread waits for a lock: then that is the cause", "stacks", [at.process.rank])
 

@@ -72,6 +72,7 @@ class BlockingCall(Record, frozen=True, gc=False):
     others: tuple[int, ...] = ()
     peer: str = ""
     owner: int = 0  # the thread id in the lock's owner word, also where no thread of that id is left
+    limited: bool = False  # it comes back by itself after a time
 
 
 class Cgroup(Record, frozen=True):

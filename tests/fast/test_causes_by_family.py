@@ -96,6 +96,9 @@ DOWNLOADS = stack(
     MAIN, "fetch_labels /home/ada/job/labels.py:12", f"readinto {PY}socket.py:706", "recv @libc.so.6"
 )
 
+SILENT = (Connection("10.0.0.4:5000", "10.0.0.9:6000", "ESTABLISHED", last_sent=90.0, last_received=90.0),)
+"""A connection by which one sees that its process has done nothing for a minute and a half."""
+
 STORIES = {
     "a mutex of C++ whose owner has ended": (
         ("lock-owner-gone", "lock-owner-gone"),
@@ -207,8 +210,8 @@ STORIES = {
         ("file-lock-held", "file-lock-held"),
         [
             process("pid:100", stack(MAIN, "cache /home/ada/job/hub.py:7", "flock @libc.so.6"),
-                    locks=(FileLock("/data/hub.lock", "flock", True, (300,)),)),
-            process("pid:300", DOWNLOADS, pid=300),
+                    locks=(FileLock("/data/hub.lock", "flock", True, (300,)),), connections=SILENT),
+            process("pid:300", DOWNLOADS, pid=300, connections=SILENT),
         ],
     ),
     "a lock file that nobody has open": (
@@ -242,7 +245,7 @@ STORIES = {
     "a rank downloads while the others reduce": (
         ("rank-elsewhere", "rank-elsewhere"),
         [process("worker:0", IN_ALL_REDUCE), process("worker:1", IN_ALL_REDUCE, pid=200),
-         process("worker:2", DOWNLOADS, pid=300)],
+         process("worker:2", DOWNLOADS, pid=300, connections=SILENT)],
     ),
     "a rank lingers after its last batch": (
         ("collective-mismatch", "uneven-inputs"),
@@ -286,7 +289,7 @@ STORIES = {
                     MAIN, f"init_process_group {SITE}torch/distributed/distributed_c10d.py:1700",
                     "c10d::TCPStore::wait @libtorch_cpu.so", "poll @libc.so.6",
                 ),
-                pid=100 + index * 10,
+                pid=100 + index * 10, connections=SILENT,
             )
             for index in range(2)
         ],
@@ -338,7 +341,26 @@ def test_a_rank_that_moves_elsewhere_is_waited_for_and_not_blamed() -> None:
     assert verdict(process("worker:0", IN_ALL_REDUCE), busy)[0] in ("none", "slow", "unknown")
 
 
+def test_a_rank_of_which_it_is_not_decided_whether_it_moves_is_not_blamed() -> None:
+    """GIVEN a rank that may write a checkpoint while the others wait at a barrier, THEN nothing is named."""
+    saves = stack(MAIN, "write_shards /home/ada/job/save.py:14", "time_sleep @libpython3.11.so.1.0")
+    ranks = process("worker:1", IN_BARRIER, pid=200), process("worker:0", saves)
+    assert verdict(*ranks)[0] in ("unknown", "none", "slow")
+
+
+def test_a_wait_with_a_limit_ends_by_itself() -> None:
+    """GIVEN an event loop that nothing outside could wake, but that sleeps for a time, THEN nothing is named."""
+    loop = stack(
+        MAIN, f"run_forever {PY}asyncio/base_events.py:607", f"_run_once {PY}asyncio/base_events.py:1884",
+        f"select {PY}selectors.py:468", "epoll_wait @libc.so.6",
+    )  # fmt: skip
+    limited = waits(100, "event", "epoll_wait", limited=True)
+    assert verdict(process("pid:100", loop, calls=[limited]))[0] in ("unknown", "none")
+    assert verdict(process("pid:100", loop, calls=[waits(100, "event", "epoll_wait")]))[0] == "lost-wakeup"
+
+
 def test_a_server_that_waits_for_clients_is_no_silent_source() -> None:
     serves = stack(MAIN, f"serve_forever {PY}socketserver.py:232", f"select {PY}selectors.py:415", "poll @libc.so.6")
-    server = process("pid:100", serves, connections=(Connection("0.0.0.0:80", "", "LISTEN"),), listens=("0.0.0.0:80",))
+    listening = Connection("0.0.0.0:80", "", "LISTEN")
+    server = process("pid:100", serves, connections=(listening,), listens=("0.0.0.0:80",))
     assert verdict(server)[0] in ("none", "unknown")

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import struct
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from diagnostics.collector import namespaces
 from diagnostics.collector.kernel import sock_diag, stat_fields, text_of
@@ -72,6 +72,7 @@ class BlockingCall(NamedTuple):
     others: Tuple[int, ...] = ()
     peer: str = ""
     owner: int = 0
+    limited: bool = False
 
 
 def once(look: Look) -> Fields:
@@ -134,6 +135,7 @@ class _Process(object):
         call = self._calls.get(int(words[0]), "call %s" % words[0])
         arguments = [int(word, 16) for word in words[1:7]]
         row, file = self._explained(tid, call, arguments)
+        row = row._replace(limited=has_limit(call, arguments))
         # What the arguments point to counts only if the thread was in the call all the time.
         return (row, file) if text_of(home + "syscall") == said else None
 
@@ -265,6 +267,18 @@ def mutex_owner(data: bytes, operation: int, value: int) -> int:
     if kind & 16:  # robust
         return int(lock & 0x3FFFFFFF)
     return int(owner) if value == 2 and lock == 2 and owner > 0 else 0
+
+
+_MILLISECONDS = {"poll": 2, "epoll_wait": 3, "epoll_pwait": 3}
+_POINTERS = {"futex": 3, "ppoll": 2, "select": 4, "pselect6": 4, "epoll_pwait2": 3}
+"""Argument that has the limit: a number of which -1 is none, or an address, 0 for none."""
+
+
+def has_limit(call: str, arguments: Sequence[int]) -> bool:
+    """Whether the call comes back by itself after a time."""
+    if call in _MILLISECONDS:
+        return arguments[_MILLISECONDS[call]] & 0xFFFFFFFF < 1 << 31
+    return call in _POINTERS and arguments[_POINTERS[call]] != 0
 
 
 def _process_of(tid: int) -> Tuple[int, ...]:
