@@ -37,7 +37,7 @@ def test_attach_names_the_cause_and_leaves_the_job_as_it_was(lastbatch: Call, pi
     ranks = {row["rank"]: row for row in found["ranks"]}
     assert set(ranks) == {"worker:0", "ps:0", "ps:1", "ps:2", "ps:3"}
     assert ranks["worker:0"]["state"] == "hung" and ranks["ps:1"]["state"] == "idle"
-    assert all(row["stacks_from"] == "py-spy+unwind" and row["pause_ms"] > 0 for row in ranks.values())
+    assert all(row["stacks_from"] == "py-spy+unwind" and row["pause_ms"] < 25 for row in ranks.values())
     assert all(procfs.state_of(pid) in ("S", "R") for pid in pids)
     written = tmp_path / "job.tar.zst"
     assert stat.S_IMODE(written.stat().st_mode) == 0o600

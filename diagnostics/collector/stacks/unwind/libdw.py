@@ -127,6 +127,10 @@ class Unwinding(object):
         """Frames by the threads' ids, innermost first."""
         return {thread.tid: self._frames(thread) for thread in threads if thread.registers}
 
+    def loaded(self, path: str, address: int) -> int:
+        """Where an address of a file, as its symbols count, is in the process."""
+        return address + self._biases[path]
+
     def _report(self, dwfl: int) -> None:
         self._dw.dwfl_report_begin(dwfl)
         for path, parts in _files(self._mappings).items():

@@ -30,6 +30,8 @@ MAX_STACK = 1 << 20
 _REGISTERS = struct.Struct("27Q")  # struct user_regs_struct
 _IN_DWARF_ORDER = (10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16)  # rax rdx rcx rbx rsi rdi rbp rsp r8.. rip
 _SP = 19
+BP, SP, _PC = 6, 7, 16
+"""As DWARF numbers them."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -106,7 +108,7 @@ def quiet(pid: int, mappings: List[Mapping]) -> Dict[int, Thread]:
             continue
         _, pointer, counter = before
         registers = [0] * 17
-        registers[7], registers[16] = pointer, counter
+        registers[SP], registers[_PC] = pointer, counter
         copy = _copied(pid, tid, tuple(registers), pointer, ends)
         if copy.stack and _where(pid, tid) == before:
             found[tid] = copy

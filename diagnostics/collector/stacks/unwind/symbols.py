@@ -63,6 +63,14 @@ class Symbols(object):
         file = self._files[key]
         return file.name(address) if file else ""
 
+    def begin(self, path: str, address: int) -> int:
+        """Where the function that has this address begins in the file, -1 where none has it."""
+        if not self.name(path, address):
+            return -1
+        status = os.stat(path)
+        file = self._files[(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)]
+        return file.begin(address) if file else -1
+
     def _open(self, path: str) -> "Optional[File]":
         try:
             file = File(path, self._cache)
@@ -96,18 +104,27 @@ class File(object):
 
     def name(self, address: int) -> str:
         """ "" where no function has this address."""
+        index = self._index(address)
+        if index < 0:
+            return ""
+        begin = self._table.names[index]
+        end = self._data.find(b"\0", begin, begin + _NAME_LIMIT)
+        return self._data[begin : end if end >= 0 else begin + _NAME_LIMIT].decode("utf-8", "replace")
+
+    def begin(self, address: int) -> int:
+        """-1 where no function has this address."""
+        index = self._index(address)
+        return self._table.starts[index] if index >= 0 else -1
+
+    def _index(self, address: int) -> int:
         table = self._table
         index = bisect.bisect_right(table.starts, address) - 1
         # Assembly has functions without a size; they reach to the next one.
         while index >= 0 and table.sizes[index] and address >= table.starts[index] + table.sizes[index]:
             index -= 1
             if index < 0 or address - table.starts[index] > (1 << 24):
-                return ""
-        if index < 0:
-            return ""
-        begin = table.names[index]
-        end = self._data.find(b"\0", begin, begin + _NAME_LIMIT)
-        return self._data[begin : end if end >= 0 else begin + _NAME_LIMIT].decode("utf-8", "replace")
+                return -1
+        return index
 
     def _load(self, cache: str, key: str) -> Table:
         kept = os.path.join(cache, key + ".syms") if cache else ""

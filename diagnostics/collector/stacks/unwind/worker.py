@@ -3,9 +3,10 @@
 import json
 import os
 import re
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from diagnostics.collector.stacks.unwind import libdw, stop
+from diagnostics.collector.stacks.unwind.frame_pointer import frame_pointer
 from diagnostics.collector.stacks.unwind.symbols import Demangler, Symbols
 
 
@@ -32,7 +33,12 @@ class Unwinder(object):
             return names[place]
 
         with self._library.open(pid, mappings, root) as unwinding:
-            stacks = unwinding.unwind(stop.quiet(pid, mappings).values())
+            asleep = stop.quiet(pid, mappings)
+            stacks = unwinding.unwind(asleep.values())
+            known = [self._with_frame_pointer(pid, root, unwinding, asleep[tid], stacks[tid]) for tid in stacks]
+            for tid, places in unwinding.unwind(thread for thread in known if thread).items():
+                if is_outermost(named(places[-1])[0]):
+                    stacks[tid] = places
             whole = {tid for tid, places in stacks.items() if places and is_outermost(named(places[-1])[0])}
             rest, pause, stopped = stop.tasks(pid) - whole, 0.0, 0
             if rest and may_stop:
@@ -41,6 +47,28 @@ class Unwinder(object):
                 stacks.update(unwinding.unwind(snapshot.threads))
         threads = [[tid, [named(place) for place in reversed(places)]] for tid, places in sorted(stacks.items())]
         return {"pid": pid, "pause": pause, "stopped": stopped, "threads": threads}
+
+    def _with_frame_pointer(
+        self, pid: int, root: str, unwinding: libdw.Unwinding, thread: stop.Thread, places: List[libdw.Place]
+    ) -> Optional[stop.Thread]:
+        """The copy of a thread whose stack ends in a function that keeps a frame pointer, with it; None for others."""
+        if len(places) != 2 or not places[1].path:
+            return None
+        path, address = places[1]
+        begin = self._symbols.begin(root + path, address)
+        if begin < 0:
+            return None
+        pointer = thread.registers[stop.SP]
+        base = frame_pointer(
+            lambda at, size: stop.read_memory(pid, at, size),
+            pointer,
+            thread.stack[pointer - thread.stack_at :],
+            unwinding.loaded(path, address) + 1,
+            unwinding.loaded(path, begin),
+        )
+        registers = list(thread.registers)
+        registers[stop.BP] = base or 0
+        return thread._replace(registers=tuple(registers)) if base else None
 
 
 _OUTERMOST = re.compile(r"^(_start|_*(GI_+)?clone3?)(@.*)?$")
