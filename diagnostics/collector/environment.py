@@ -45,7 +45,10 @@ def environ_in_memory(pid: int) -> List[str]:
     with open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
 
         def read(address: int, size: int) -> bytes:
-            return os.pread(memory.fileno(), size, address)
+            data = os.pread(memory.fileno(), size, address)
+            if not data:
+                raise OSError("the process has ended meanwhile: its memory is empty")
+            return data
 
         for start in _images(pid):
             address = _symbol(read, start)
@@ -133,7 +136,7 @@ def _strings(read: Read, array: int) -> List[str]:
             if not pointer:
                 return found
             found.append(_string(read, pointer))
-        array += len(page) or _PAGE
+        array += len(page)
     return found
 
 

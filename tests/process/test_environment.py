@@ -70,3 +70,16 @@ def test_a_process_that_is_gone_has_no_environment() -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     assert environ_of(ended.pid, KEYS) == {}
+
+
+def test_a_process_that_ends_while_it_is_read_stops_nobody(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GIVEN memory that is empty from some read on, as the kernel shows it of one that has exited."""
+    real, left = os.pread, iter(range(200))
+
+    def ending(handle: int, size: int, offset: int) -> bytes:
+        return real(handle, size, offset) if next(left, None) is not None else b""
+
+    for reads in (0, 3, 20, 60, 100):
+        left = iter(range(reads))
+        monkeypatch.setattr("diagnostics.collector.environment.os.pread", ending)
+        assert environ_of(pid, KEYS)["RANK"] in ("0", "2")
