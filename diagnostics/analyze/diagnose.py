@@ -7,6 +7,7 @@ from collections.abc import Callable
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.standing import standing_words
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
@@ -59,6 +60,10 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...], well: bool) -> tuple[s
     dead = [process for process in facts.processes if process.state is State.DEAD]
     if dead:
         return "unknown", f"{_listed(dead)} is gone, and the evidence does not carry why"
+    if known := standing_words(facts.collection):
+        return "unknown", "; ".join(known)
+    if told := [f"{process.rank}: {fact.words}" for process in facts.processes for fact in process.facts]:
+        return "unknown", "; ".join(told[:3])
     return "unknown", "nothing can be said of " + _listed([p for p in facts.processes if p.state not in _WELL])
 
 
@@ -69,7 +74,8 @@ def _listed(processes: list[Process]) -> str:
 
 def _next_evidence(facts: Facts, findings: tuple[Finding, ...], waits: tuple[Wait, ...]) -> tuple[str, ...]:
     """What would decide: first what the likeliest causes lack, then what any diagnosis needs."""
-    wanted = [missing for finding in findings[:2] for missing in finding.missing]
+    wanted = list(standing_words(facts.collection))
+    wanted += [missing for finding in findings[:2] for missing in finding.missing]
     wanted += where_to_look(waits)
     if len(facts.processes) > 1 and len(classes_of(facts.processes)) == 1 and any(p.threads for p in facts.processes):
         wanted.append("all ranks look the same, so stacks blame none: compare their last collective, step and batch")

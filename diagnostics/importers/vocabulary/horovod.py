@@ -68,10 +68,13 @@ class Stalled:
             yield self._absent([f"worker:{int(match[1])}"], tensors, line)
 
     def _by_tensor(self, line: str) -> Iterator[Said]:
-        for name, which, ranks in _BY_TENSOR.findall(line):
+        found = _BY_TENSOR.findall(line)
+        came = {rank for _, which, ranks in found if which == "ready" for rank in ranks_in(ranks)}
+        for name, which, ranks in found:
             if which == "ready":
                 words = f"ranks {ranks.strip()} have submitted {name}, the others have not"
-                yield Said("", fact(FactKind.ABSENT, words, line, tensor=name, came=ranks.strip()))
+                absent = sorted(came - set(ranks_in(ranks)))  # of those that came to another tensor
+                yield Said("", fact(FactKind.ABSENT, words, line, absent, tensor=name, came=ranks.strip()))
             else:
                 yield self._absent(ranks_in(ranks), [name], line)
 

@@ -56,11 +56,11 @@ ROWS = (
         FactKind.DEVICE, "xid",
         r"NVRM: Xid \(PCI:(?P<device>[\w:.]+)\): (?P<xid>\d+)(?:, pid='?(?P<pid>\d+|<unknown>)'?)?(?:, name=(?P<process>[^,]*))?"
         r"(?:, (?P<what>.{0,160}))?",
-        "the driver reported Xid {xid} on the GPU {device}[ (process {pid}[ {process}])][: {what}]",
+        "the driver reported Xid {xid} on the GPU {device}[, process {pid}][ {process}][: {what}]",
     ),
     row(
         FactKind.DEVICE, "fallen off the bus",
-        r"GPU (?:at (?:PCI:)?)?(?P<device>[\w:.]+)?.*fallen off the bus", "the GPU {device} has fallen off the bus",
+        r"GPU (?:at (?:PCI:)?)?(?P<device>[0-9a-f:.]*\d[0-9a-f:.]*\d)?.*fallen off the bus", "a GPU[, {device},] has fallen off the bus",
     ),
     row(
         FactKind.DEVICE, "ring gfx",

@@ -26,8 +26,8 @@ ROWS = (
     ),
     row(
         FactKind.CONNECTION_LOST, "nccl warn",
-        r"NCCL WARN .*(?:Connection closed by remote peer|Net(?:/IB)? ?: (?:Call to|Got|received|socket).*|"
-        r"recv(?:ed)? .*Connection reset)(?P<what>.{0,140})",
+        r"NCCL WARN (?!.*Got completion).*(?P<what>Connection closed by remote peer.{0,120}|NET/Socket ?: .{0,140}|Call to .{0,140}failed.{0,60}|"
+        r"recv(?:ed)? .{0,80}Connection reset.{0,60})",
         "NCCL lost a connection: {what}",
     ),
     row(
