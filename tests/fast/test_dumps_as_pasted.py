@@ -1,0 +1,42 @@
+"""A paste is read as it was before a terminal, a launcher or a mail program changed it.
+
+Each report of tests/data/dumps is changed as people's pastes are, a few times each with a fixed seed. No change may
+make another cause of it, and hardly any may lose what was known (bench/dumps.py does many more).
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from test_dumps_of_others import CASES, HOME, expected_of, kind_of
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+from bench.dumps import MUTATIONS, family_of, files_of, mutated
+
+MOST_LOST = 0.1
+
+
+def test_no_change_of_the_paste_makes_another_cause() -> None:
+    chance = random.Random(7)
+    lost, tried, wrong = 0, 0, []
+    for name in CASES:
+        files = files_of(HOME / name)
+        before = family_of(files)
+        for mutation in chance.sample(sorted(MUTATIONS), 2):
+            after = family_of(mutated(files, mutation, chance))
+            tried += before != "unknown" and mutation not in ("cut-beginning", "cut-end")
+            if after not in (before, "unknown") and kind_of(expected_of(name), after) == "wrong":
+                wrong.append((name, mutation, before, after))
+            elif after == "unknown" != before and mutation not in ("cut-beginning", "cut-end"):
+                lost += 1
+    assert not wrong, wrong
+    assert tried > 10 and lost <= MOST_LOST * tried, (lost, tried)
+
+
+@pytest.mark.parametrize("mutation", sorted(MUTATIONS))
+def test_a_watchdogs_lines_survive(mutation: str) -> None:
+    files = files_of(HOME / "mlm-4910")
+    assert family_of(mutated(files, mutation, random.Random(3))) in ("collective-mismatch", "unknown")
