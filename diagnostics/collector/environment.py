@@ -18,6 +18,7 @@ Read = Callable[[int, int], bytes]  # address and size; fewer bytes at the end o
 
 MAX_VARIABLES = 8192
 MAX_TEXT = 128 * 1024  # MAX_ARG_STRLEN of the kernel
+MAX_ALL = 4 << 20
 _NAMES = (b"environ", b"__environ")
 _MAPPED = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ (\d+)\s+(/.*)$")
 _C_LIBRARY = re.compile(r"/(?:libc\.so|libc-[\d.]+\.so|ld-musl-|libc\.musl-)")
@@ -130,12 +131,14 @@ def _look_up(read: Read, name: bytes, hashes: int, symbols: int, texts: int) -> 
 def _strings(read: Read, array: int) -> List[str]:
     """What an array of pointers points to, up to its null. It may change while it is read."""
     found = []  # type: List[str]
+    left = MAX_ALL
     while len(found) < MAX_VARIABLES:
         page = read(array, _PAGE - array % _PAGE)
         for (pointer,) in struct.iter_unpack("<Q", page[: len(page) // 8 * 8]):
-            if not pointer:
+            if not pointer or left <= 0:
                 return found
             found.append(_string(read, pointer))
+            left -= len(found[-1]) + 1
         array += len(page)
     return found
 
