@@ -37,7 +37,12 @@ PY_SPY = (
     b'"frames": [{"name": "f", "filename": "a", "line": 1}]}]'
 )
 DUMP = b'Process 12: python train.py\nPython v3.11.7\n\nThread 12 (idle): "MainThread"\n    wait (threading.py:5)\n'
-AGENT = b'{"host": "h", "processes": [{"pid": 7, "rungs": {"py-spy": {"text": "[]"}}, "recorder": "TEJSRUM="}]}'
+AGENT = (
+    b'{"about": {"host": "h"}}\n{"evidence": {"pid": 7, "samples": [{"at": 1.0, "threads": []}], "command": ["a"]}}\n'
+    b'{"beside": {"devices": [{"index": 0, "pids": [7]}], "kernel_log": ["[1.0] Xid"], "left_out": []}}\n'
+    b'{"stacks": {"pid": 7, "attempts": [{"collector": "py-spy", "ok": true, "seconds": 0.1}], '
+    b'"outputs": {"py-spy": {"text": "[]"}}}}\n{"done": true}\n'
+)
 SHELL = (
     b"@@lastbatch no-python\n@@lastbatch hostname\nh\n@@lastbatch second/7/cmdline\npython\n@@lastbatch gdb 7\n" + GDB
 )

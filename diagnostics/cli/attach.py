@@ -56,8 +56,8 @@ def attach(
 ) -> int:
     """Look at a job that is stuck now: evidence of all its processes, a verdict, a bundle.
 
-    Nothing has to be prepared in the job. Each process is stopped for a moment while its stacks are read, and runs
-    again afterwards; the pause is in the result.
+    Nothing has to be prepared in the job. Threads that sleep are read without being stopped; one that runs is stopped
+    for a moment, and runs again afterwards. The pause is in the result.
 
     On other hosts (--via) it needs a Python 3.6 or later, or, with less to show, only a shell and gdb. It installs
     nothing there and leaves nothing behind.

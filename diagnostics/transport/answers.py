@@ -135,7 +135,10 @@ def decode(output: bytes) -> Answer:
             why = str(error)
     if not lines or lines[0].about is None:
         raise EvidenceError(f"the host answered with something else than evidence: {why}") from None
-    return gathered(lines)
+    try:
+        return gathered(lines)
+    except msgspec.ValidationError as error:
+        raise EvidenceError(f"the host answered with something else than evidence: {error}") from None
 
 
 def gathered(lines: Iterable[Line]) -> Answer:

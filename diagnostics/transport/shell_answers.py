@@ -28,7 +28,7 @@ def parse(text: str) -> list[Line]:
 
 
 def _number(words: list[str]) -> int:
-    return int(words[0]) if words and words[0].isdigit() else 0
+    return int(words[0]) if words and words[0].isdecimal() else 0
 
 
 def _fields(stat: str) -> list[str]:
@@ -66,5 +66,5 @@ def _thread(home: str, tid: int, files: dict[str, str]) -> ThreadSample:
         voluntary=int(switches.get("voluntary_ctxt_switches", 0)),
         involuntary=int(switches.get("nonvoluntary_ctxt_switches", 0)),
         wchan=files.get(home + "wchan", "").strip().removeprefix("0"),
-        syscall=_number(called[:1]) if called and called[0].isdigit() else -1,
+        syscall=_number(called[:1]) if called and called[0].isdecimal() else -1,
     )
