@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import os
 import random
 import types
@@ -55,9 +56,15 @@ def value(of: Any, dice: random.Random, depth: int = 0) -> Any:
         return dice.choice(_WORDS)
     if issubclass(of, enum.Enum):
         return dice.choice(list(of))
+    chosen = [(name, hint) for name, hint, required in fields_of(of) if required or dice.random() < 0.6]
+    return of(**{name: value(hint, dice, depth) for name, hint in chosen})
+
+
+@functools.cache
+def fields_of(of: Any) -> list[tuple[str, Any, bool]]:
+    """Name, type, and whether it must be given."""
     hints = typing.get_type_hints(of)
-    fields = [field for field in msgspec.structs.fields(of) if field.required or dice.random() < 0.6]
-    return of(**{field.name: value(hints[field.name], dice, depth) for field in fields})
+    return [(field.name, hints[field.name], field.required) for field in msgspec.structs.fields(of)]
 
 
 def collection(seed: int) -> Collection:
