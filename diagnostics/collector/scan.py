@@ -34,8 +34,20 @@ def scan(keys: Iterable[str], pids: Optional[Iterable[int]] = None) -> List[Dict
     sockets = sockets_of(commands)
     ended = [pid for pid in pids if pid not in commands and procfs.state_of(pid) == "Z"]
     return [_seen(pid, list(command), sockets[pid], wanted) for pid, command in commands.items()] + [
-        {"pid": pid, "parent": procfs.parent_of(pid), "started": procfs.start_time(pid), "ended": True} for pid in ended
+        _ended(pid) for pid in ended
     ]
+
+
+def _ended(pid: int) -> Dict[str, Any]:
+    """Of one that its parent has not waited for yet, the name of its program is left."""
+    name = text_of("/proc/%d/comm" % pid, 64).strip()
+    return {
+        "pid": pid,
+        "parent": procfs.parent_of(pid),
+        "command": [name],
+        "started": procfs.start_time(pid),
+        "ended": True,
+    }
 
 
 def _seen(pid: int, command: List[str], sockets: Sockets, keys: Iterable[str]) -> Dict[str, Any]:

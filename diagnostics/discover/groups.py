@@ -18,6 +18,9 @@ from diagnostics.discover.shapes import Shaped, cluster_of, shaped
 from diagnostics.model import Record
 from diagnostics.model.rank import RankKind, launcher, parse, process, rank
 
+_TORCH_NAME = "pt_main_thread"
+"""What PyTorch calls the main threads of its workers."""
+
 Named = dict[int, tuple[str, str]]
 """pid -> (rank, how it is known)."""
 
@@ -125,6 +128,8 @@ def _by_order(members: Sequence[Seen], ended: Sequence[Seen]) -> Named:
         (m for m in (*members, *ended) if m.parent == parent and not is_tracker(m)), key=lambda m: (m.started, m.pid)
     )
     alive = [m for m in started if not m.ended]
+    programs = {m.command[0].rpartition("/")[2][:15] for m in alive} | {_TORCH_NAME}
+    started = [m for m in started if not m.ended or m.command[0] in programs]
     if len(started) < 2 or len(alive) + 1 < len(pids) or not all(m.links or m.listens or m.asks for m in alive):
         return {}
     meeting = _meeting(members)

@@ -93,7 +93,7 @@ def spawned(ended: int = -1) -> list[Seen]:
         12, 10, 0, SPAWN, framework="torch", listens=(meeting,), started=3, links=tuple(x[::-1] for x in links.values())
     )
     rest = [
-        Seen(pid, 10, 0, () if pid == ended else SPAWN, framework="" if pid == ended else "torch",
+        Seen(pid, 10, 0, ("python",) if pid == ended else SPAWN, framework="" if pid == ended else "torch",
              links=() if pid == ended else (link,), started=pid, ended=pid == ended)
         for pid, link in links.items()
     ]  # fmt: skip
@@ -111,6 +111,12 @@ def test_one_of_them_that_has_ended_keeps_its_number_and_is_known_to_have_ended(
     (job,) = find_jobs(spawned(ended=13))
     assert [ranks(job)[pid] for pid in (12, 13, 14)] == ["worker:0", "worker:1", "worker:2"]
     assert next(member.why for member in job.members if member.pid == 13).endswith("has ended")
+
+
+def test_another_program_that_has_ended_takes_no_number() -> None:
+    git = Seen(11, 10, -1, ("git",), started=2, ended=True)
+    (job,) = find_jobs([*spawned(), git])
+    assert ranks(job)[12] == "worker:0" and 11 not in {m.pid for m in job.members if m.rank.startswith("worker")}
 
 
 def test_a_launchers_pid_is_enough_and_its_tree_is_the_job() -> None:
