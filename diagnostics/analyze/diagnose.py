@@ -60,9 +60,8 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...], well: bool) -> tuple[s
     dead = [process for process in facts.processes if process.state is State.DEAD]
     if dead:
         return "unknown", f"{_listed(dead)} is gone, and the evidence does not carry why"
-    if known := standing_words(facts.collection):
-        return "unknown", "; ".join(known)
-    if told := [f"{process.rank}: {fact.words}" for process in facts.processes for fact in process.facts]:
+    known = standing_words(facts.collection)
+    if told := [*known] or [f"{process.rank}: {fact.words}" for process in facts.processes for fact in process.facts]:
         return "unknown", "; ".join(told[:3])
     return "unknown", "nothing can be said of " + _listed([p for p in facts.processes if p.state not in _WELL])
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from diagnostics.model import Collection, Collective, Process
 from diagnostics.model.rank import RankKind, parse
+from diagnostics.stacks.position import main_position
 
 _SHOWN = 6
 
@@ -16,7 +17,24 @@ def standing_words(collection: Collection) -> tuple[str, ...]:
     for process in collection.processes:
         for group, one in _open_in(process).items():
             groups.setdefault(group, {})[process.rank] = one
-    return tuple(_words(group, ranks, collection) for group, ranks in sorted(groups.items()))
+    recorded = tuple(_words(group, ranks, collection) for group, ranks in sorted(groups.items()))
+    return recorded or _by_stacks(collection)
+
+
+def _by_stacks(collection: Collection) -> tuple[str, ...]:
+    """The same of dumps: in what, and where in their own code, the processes stand."""
+    ways: dict[str, list[str]] = {}
+    for process in collection.processes:
+        position = main_position(process) if process.dump else None
+        if position and (place := " at ".join(filter(None, (position.operation, position.place)))):
+            ways.setdefault(place, []).append(process.rank)
+    if not ways:
+        return ()
+    ranks = [rank for who in ways.values() for rank in who]
+    said = "; ".join(f"{compact(who)} in {place}" for place, who in list(ways.items())[:_SHOWN])
+    said += ": these stand alike" if len(ways) == 1 and len(ranks) > 1 else ""
+    absent = _absent(ranks, collection) if len(ranks) > 1 else []
+    return (said + (f"; nothing is known of {compact(absent)}: look there" if absent else ""),)
 
 
 def _open_in(process: Process) -> dict[str, Collective]:

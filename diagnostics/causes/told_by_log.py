@@ -49,6 +49,7 @@ def _ended(facts: Facts) -> Iterator[Statement]:
     if any(not _OF_DEVICE.search(fact.words) for _, fact in said(facts, FactKind.OUT_OF_MEMORY)):
         return
     timed_out = any(True for _ in said(facts, FactKind.TIMED_OUT, FactKind.ABSENT, FactKind.MISMATCH))
+    told_to_end = any("told to end" in fact.words for _, fact in said(facts, FactKind.ENDED))
     for rank, fact in said(facts, FactKind.ENDED):
         signal, code = fact.values.get("signal", ""), fact.values.get("exit_code", "")
         crashed = signal in _CRASHES or code in _CRASH_CODES
@@ -58,7 +59,7 @@ def _ended(facts: Facts) -> Iterator[Statement]:
     for rank, fact in said(facts, FactKind.HEARTBEAT_LOST):
         yield Statement(rank, fact, True)
     for rank, fact in said(facts, FactKind.CONNECTION_LOST):
-        yield Statement(rank, fact, not timed_out)
+        yield Statement(rank, fact, not timed_out and not told_to_end)
 
 
 def _not_joined(facts: Facts) -> Iterator[Statement]:
@@ -108,7 +109,7 @@ def _mismatch(facts: Facts) -> Iterator[Statement]:
 def _absent(facts: Facts) -> Iterator[Statement]:
     for rank, fact in said(facts, FactKind.ABSENT):
         if not fact.values.get("tensor"):
-            yield Statement(rank, fact, bool(fact.about))
+            yield Statement(rank, fact, bool(fact.about or fact.values.get("joined")))
 
 
 def _input(facts: Facts) -> Iterator[Statement]:

@@ -144,7 +144,7 @@ WEIGHTS = (
     *(
         weight
         for family in LOGS
-        for weight in _of(f"log-{family}", REPORTS, prior=-1.5, states=2.6, hints=1.9)
+        for weight in _of(f"log-{family}", REPORTS, prior=-1.5, states=2.6, hints=1.2)
     ),
     *_of("teardown", ZOO, prior=-2, waits=1, not_done=-1, done=0.7, absent_finished=2.5),
     *_of("teardown", REPORTS, tears_down=1.9, awaited=0.3, awaited_locked=-1.5, awaited_moves=-3, pool=-1.5),

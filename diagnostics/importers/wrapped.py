@@ -29,6 +29,7 @@ _BEGINS = re.compile(
 )
 _MAY_BEGIN = re.compile(r"\s*[\[(<]\w")
 """Begins a record, unless the line before has a bracket open where it was broken."""
+_SPEAKER = re.compile(r"\([\w.:-]+(?: rank=\d+)? (?:pid|PID)=")
 _COMPLETE = re.compile(r'^\s*(?:File ".*", line \d+,? in \S+|\S.* \([^()]*:\d+\)|\}|\))$')
 
 
@@ -86,7 +87,10 @@ def _goes_on(line: str, following: str, width: int) -> bool:
 
 
 def _begins(line: str, before: str) -> bool:
-    return bool(_BEGINS.match(line)) or bool(_MAY_BEGIN.match(line) and not _is_open(before))
+    if _BEGINS.match(line):
+        return True
+    called = line.startswith("(") and before[-1:].isalnum() and not _SPEAKER.match(line)
+    return bool(_MAY_BEGIN.match(line)) and not called and not _is_open(before)
 
 
 def _is_open(line: str) -> bool:

@@ -45,7 +45,7 @@ ROWS = (
     ),
     row(
         FactKind.ENDED, "death signal",
-        r"(?:Received (?P<number>\d+) death signal|got signal: (?P<signal>\d+))", "the launcher itself was told to end",
+        r"(?:Received (?P<what>\S+) death signal|got signal: (?P<signal>\d+))", "the launcher itself was told to end",
     ),
     row(
         FactKind.HEARTBEAT_LOST, "keep-alive heartbeat",

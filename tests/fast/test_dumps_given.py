@@ -1,0 +1,105 @@
+"""What a user gives to `diagnose`: files of any encoding, a launcher's log folder, standard input; never an address."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from test_dumps_of_others import HOME
+
+from diagnostics import importers
+from diagnostics.errors import EvidenceError, UsageError
+from diagnostics.importers import Imported
+from diagnostics.importers.lines import lines_of
+from diagnostics.importers.wrapped import unwrapped
+from diagnostics.model import FactKind
+
+LOG = (HOME / "mlm-4910" / "rank0.txt").read_text()
+WATCHDOG = (
+    "[Rank 3] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=4, OpType=BROADCAST, NumelIn=112, "
+    "NumelOut=112, Timeout(ms)=1800000) ran for 1800010 milliseconds before timing out."
+)
+
+
+def facts_of(given: Imported) -> set[str]:
+    return {fact.words for process in given.processes for fact in process.facts}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_the_encoding_changes_nothing(encoding: str) -> None:
+    assert facts_of(importers.imported(LOG.encode(encoding), "x.log")) == facts_of(
+        importers.imported(LOG.encode(), "x.log")
+    )
+
+
+def test_the_log_folder_of_a_launcher_has_a_rank_a_folder(tmp_path: Path) -> None:
+    for rank in (0, 3):
+        folder = tmp_path / "attempt_0" / str(rank)
+        folder.mkdir(parents=True)
+        (folder / "stderr.log").write_text("RuntimeError: Socket Timeout\n")
+        (folder / "stdout.log").write_text("")
+    given, unread = importers.read_all([tmp_path])
+    assert {process.rank for one in given for process in one.processes} == {"worker:0", "worker:3"} and not unread
+
+
+def test_slurms_files_are_of_the_rank_in_their_name(tmp_path: Path) -> None:
+    (tmp_path / "job-123-4.out").write_text("RuntimeError: Socket Timeout\n")
+    (given,), _ = importers.read_all([tmp_path])
+    assert [process.rank for process in given.processes] == ["worker:4"]
+
+
+def test_a_file_that_cannot_be_read_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(LOG)
+    (tmp_path / "b.bin").write_bytes(bytes(range(32)) * 200)
+    (tmp_path / "c.json").write_text('{"entries": [')
+    given, unread = importers.read_all([tmp_path])
+    assert len(given) == 1 and {error.stage.rpartition("/")[2] for error in unread} == {"b.bin", "c.json"}
+    with pytest.raises(EvidenceError, match=r"b\.bin"):
+        importers.read_all([tmp_path / "b.bin"])
+
+
+def test_standard_input_is_read_and_an_address_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(LOG.encode())))
+    (given,), _ = importers.read_all([Path("-")])
+    assert len(given.processes) == 8
+    with pytest.raises(UsageError, match="nothing is fetched"):
+        importers.read_all([Path("https://example.org/rank0.txt")])
+
+
+@pytest.mark.parametrize("width", range(60, 190))
+def test_a_broken_line_is_read_whole_or_not_at_all(width: int) -> None:
+    """THEN never half a word or number is taken for all of it."""
+    text = "\n".join(f"[rank{n}]:[E426 02:31 X.cpp:629] " + WATCHDOG.replace("Rank 3", f"Rank {n}") for n in range(4))
+    broken = "\n".join(line[at : at + width] for line in text.split("\n") for at in range(0, len(line), width))
+    given = importers.imported(broken.encode(), "x.log")
+    said = [fact.values for process in given.processes for fact in process.facts if fact.kind is FactKind.TIMED_OUT]
+    assert len(said) == 4
+    assert {(v["operation"], v["number"], v["elements_out"], v["ran_ms"]) for v in said} == {
+        ("BROADCAST", "4", "112", "1800010")
+    }
+
+
+def test_lines_that_nobody_broke_stay_as_they_are() -> None:
+    lines = [f"    step_{n} (train.py:{n})" for n in range(80)] + ["Thread 12 (idle): \"MainThread\"", "x" * 90, "end"]
+    assert unwrapped(lines) == lines
+
+
+@pytest.mark.parametrize(
+    ("prefix", "source"),
+    [
+        ("[rank3]: ", "worker:3"),
+        ("[default3]:[rank3]: ", "worker:3"),
+        ("[1,3]<stderr>:", "worker:3"),
+        ("(EngineCore_DP1 pid=1317) ", "EngineCore_DP1"),
+        ("(RayTrainWorker pid=12, ip=10.0.0.5) ", "RayTrainWorker"),
+        ("sglang-1  | ", "sglang-1"),
+        ("[pod/train-0/main] ", "train-0"),
+        ("2026-01-05T10:11:12.123456Z ", ""),
+    ],
+)
+def test_who_said_a_line_is_told_by_its_prefix(prefix: str, source: str) -> None:
+    (line,) = lines_of(prefix + "RuntimeError: it is stuck")
+    assert (line.source, line.text) == (source, "RuntimeError: it is stuck")
