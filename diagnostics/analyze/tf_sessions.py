@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
-from diagnostics.analyze.facts import stack_mentions
 from diagnostics.model import Process
 
 # TensorFlow says so every 10 s: "CreateSession still waiting for response from worker: /job:ps/replica:0/task:1".
 _WAITING = re.compile(r"still waiting for response from worker: /job:(\w+)/replica:\d+/task:(\d+)")
 _MADE = re.compile(r"Start master session \w+")
-_MAKING = ("Master::CreateSession", "DeviceFinder")
 _LAST_LINES = 15
 _TRAINED = 16_000
 """Bytes to a peer beyond those of a first session; one step of a small model has a few hundred."""
@@ -22,10 +20,6 @@ def asked_for(process: Process) -> tuple[str, ...]:
     made = max((index for index, line in enumerate(lines) if _MADE.search(line)), default=-1)
     waiting = [match for line in lines[made + 1 :] if (match := _WAITING.search(line))]
     return tuple(dict.fromkeys(f"{match[1]}:{match[2]}" for match in waiting))
-
-
-def is_making_a_session(process: Process) -> bool:
-    return bool(asked_for(process)) or any(stack_mentions(thread, _MAKING) for thread in process.threads)
 
 
 def trained_before(process: Process) -> str:
