@@ -195,14 +195,15 @@ def end_descendants() -> None:
 
 def thaw() -> None:
     """A frozen control group is made by one of the jobs; nothing in it can be ended before it is thawed."""
-    for path in Path("/sys/fs/cgroup").glob("**/lastbatch-stranger*/freezer.state"):
+    for pid in processes_of({os.getpid()}):
+        path = Path(f"/sys/fs/cgroup/freezer/lastbatch-stranger-{pid}/freezer.state")
         with suppress(OSError):
             path.write_text("THAWED")
             deadline = time.monotonic() + 5
             while (path.parent / "cgroup.procs").read_text() and time.monotonic() < deadline:
-                for pid in (path.parent / "cgroup.procs").read_text().split():
+                for inside in (path.parent / "cgroup.procs").read_text().split():
                     with suppress(ProcessLookupError):
-                        os.kill(int(pid), signal.SIGKILL)
+                        os.kill(int(inside), signal.SIGKILL)
                 with suppress(ChildProcessError):
                     os.waitpid(-1, os.WNOHANG)
                 time.sleep(0.02)
