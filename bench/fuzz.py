@@ -78,6 +78,9 @@ class Fuzzer:
             with recorder.step(index):
                 pass
         recording = (home / "in" / "r.lbrec").read_bytes()
+        reports = Path(__file__).parent.parent / "tests" / "data" / "dumps"
+        files_of_reports = (path for path in sorted(reports.glob("*/*.*")) if path.suffix != ".json")
+        logs = {path.parent.name: path.read_bytes()[:6000] for path in files_of_reports}
         self.kinds: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
             "bundle": (self._bundle.read_bytes(), self._read_bundle),
             "recorder": (recording, decode),
@@ -87,6 +90,7 @@ class Fuzzer:
             "dump": (DUMP, self._read_dump),
             "agent": (AGENT, self._read_answer),
             "shell agent": (SHELL, self._read_answer),
+            **{f"report {name}": (data, self._read_dump) for name, data in logs.items()},
         }
 
     def _read_bundle(self, data: bytes) -> None:

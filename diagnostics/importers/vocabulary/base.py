@@ -11,6 +11,8 @@ from diagnostics.model import FactKind, LogFact
 LONGEST = 500
 """Characters of a line that a fact keeps."""
 MOST_RANKS = 4096
+BEFORE, AFTER = 400, 1600
+"""Characters around a row's needle that are read closely, so that a long line costs no more than a short one."""
 
 
 class Row(NamedTuple):
@@ -85,7 +87,8 @@ def fact(kind: FactKind, words: str, line: str, about: Iterable[str] = (), **val
 
 def read(row: Row, line: str) -> Iterator[Said]:
     """What the line says by this row."""
-    match = row.pattern.search(line)
+    at = line.lower().find(row.needle)
+    match = row.pattern.search(line[max(0, at - BEFORE) : at + AFTER]) if at >= 0 else None
     if match is None:
         return
     values = {name: value.strip() for name, value in match.groupdict().items() if value and value.strip()}

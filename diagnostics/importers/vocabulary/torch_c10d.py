@@ -133,7 +133,7 @@ ROWS = (
         FactKind.MISMATCH, "detected mismatch between collectives on ranks",
         r"Detected mismatch between collectives on ranks\.? Rank (?P<rank>\d+) is running collective: "
         r"(?:CollectiveFingerPrint\()?(?:SequenceNumber=(?P<number>\d+),? ?)?OpType=(?P<operation>[A-Z_0-9]+?)"
-        r"(?:, TensorShape=\[(?P<shape>[\d, ]*)\][^)]*(?:\([^)]*\)[^)]*)*)?\)*,? but Rank (?P<other>\d+) is running collective: "
+        r"(?:, TensorShape=\[(?P<shape>[\d, ]*)\][^()]*(?:\((?:[^()]|\([^()]*\))*\)[^()]*)*)?\)*,? but Rank (?P<other>\d+) is running collective: "
         r"(?:CollectiveFingerPrint\()?(?:SequenceNumber=(?P<other_number>\d+),? ?)?OpType=(?P<other_operation>[A-Z_0-9]+)"
         r"(?:, TensorShape=\[(?P<other_shape>[\d, ]*)\])?",
         "rank {rank} runs {operation}[ of shape {shape}][ (number {number})], rank {other} runs {other_operation}"
