@@ -176,8 +176,8 @@ def test_a_dump_may_be_cut_anywhere(dumps: Dumps, data: st.DataObject) -> None:
     text = dumps[name]
     begin = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(begin, len(text)))
-    whole = {f.function for seen in scan(line.text for line in lines_of(text)) for f in frames_of(seen)}
-    part = [f.function for seen in scan(line.text for line in lines_of(text[begin:end])) for f in frames_of(seen)]
+    whole = {f.function for seen in scan(line.text for line in lines_of(text)).seen for f in frames_of(seen)}
+    part = [f.function for seen in scan(line.text for line in lines_of(text[begin:end])).seen for f in frames_of(seen)]
     made_up = [function for function in part if function not in whole]
     assert len(made_up) <= 2, "only the first and the last line can be cut themselves"
 
