@@ -59,7 +59,8 @@ def _ended(facts: Facts) -> Iterator[Statement]:
     for rank, fact in said(facts, FactKind.HEARTBEAT_LOST):
         yield Statement(rank, fact, True)
     for rank, fact in said(facts, FactKind.CONNECTION_LOST):
-        yield Statement(rank, fact, not timed_out and not told_to_end)
+        either = "or the network failed" in fact.words  # NCCL itself cannot tell which
+        yield Statement(rank, fact, not (timed_out or told_to_end or either))
 
 
 def _not_joined(facts: Facts) -> Iterator[Statement]:
