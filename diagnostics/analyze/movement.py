@@ -1,0 +1,149 @@
+"""Does a process get on? What moved between its first and its last sample, told from what only looks like moving. Pure.
+
+CPU time alone is no progress: a thread that waits for a device, polls a store or sleeps in a loop burns it as well. What
+counts is that the position changes, or that something outside of the process does: its files, its connections, its disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from diagnostics.analyze.progress import Limits
+from diagnostics.model import Position, Process, Role, Sample, ThreadSample, WaitKind
+from diagnostics.stacks.position import is_idle, main_position
+
+_SPINS = (Role.DEVICE, Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.FILE_LOCK)
+"""Waits whose libraries spin or poll: CPU and bytes there are those of the waiting."""
+
+_POLLS = (Role.RENDEZVOUS, Role.FILE_LOCK)
+_POLLED_BYTES = 65536.0
+"""Bytes a second over the sockets of a rank that polls a store, below which that is all that they are."""
+
+DEVICE_SWITCHES = 2.0
+"""Context switches a second of a thread that waits for a device, from which the host gets on: between two waits it takes
+locks and wakes others. An H100's host that trained had 1,194, one behind a kernel that does not end none."""
+
+_WORKS = (WaitKind.NOTHING, WaitKind.UNKNOWN)
+
+
+class Movement(NamedTuple):
+    """`words`: what moved, "" for nothing. `busy`: threads that burn CPU in a wait, and stand."""
+
+    words: str
+    busy: tuple[int, ...] = ()
+
+
+def movement(process: Process, limits: Limits) -> Movement:
+    if len(process.samples) < 2:
+        return Movement("")
+    first, last = process.samples[0], process.samples[-1]
+    seconds = max(last.at - first.at, 1e-3)
+    positions = {position.tid: position for position in process.positions}
+    spinning = tuple(tid for tid, _ in _busy(process, first, last, limits) if _waits_busily(positions.get(tid)))
+    if last.events > first.events >= 0:
+        return Movement(f"{last.events - first.events} recorder events in {seconds:.1f} s")
+    if changed := position_changed(process):
+        return Movement(changed)
+    for tid, cpu in _busy(process, first, last, limits):
+        if tid not in spinning or _gets_on(positions[tid], tid, first, last):
+            return Movement(f"{cpu:.2f} s of CPU in {seconds:.1f} s", ())
+    return Movement(_outside(process, first, last, limits), spinning)
+
+
+def _busy(process: Process, first: Sample, last: Sample, limits: Limits) -> Iterator[tuple[int, float]]:
+    """Threads that burn CPU, but those idle by nature, each with its seconds."""
+    idle = {position.tid for position in process.positions if is_idle(position)}
+    before = {thread.tid: thread for thread in first.threads}
+    seconds = max(last.at - first.at, 1e-3)
+    for thread in last.threads:
+        cpu = thread.cpu - (before[thread.tid].cpu if thread.tid in before else 0.0)
+        if thread.tid not in idle and cpu / seconds > limits.moving_cpu:
+            yield thread.tid, cpu
+
+
+def _waits_busily(position: Position | None) -> bool:
+    """Whether its stack shows a wait, so that its CPU is that of the waiting."""
+    return position is not None and (position.has(*_SPINS) or position.waits not in _WORKS)
+
+
+def _gets_on(position: Position, tid: int, first: Sample, last: Sample) -> bool:
+    """Of a thread that is busy in a wait. One that only waits for a device does not switch."""
+    before, after = _thread(first, tid), _thread(last, tid)
+    if before is None or after is None:
+        return False
+    switches = (after.voluntary - before.voluntary) / max(last.at - first.at, 1e-3)
+    if position.has(Role.DEVICE):
+        return switches > DEVICE_SWITCHES
+    # A loop of short waits that does much between them works; one that spins in its wait is not seen to sleep.
+    return not position.has(*_SPINS) and position.waits is not WaitKind.TIME and switches > 10 * DEVICE_SWITCHES
+
+
+def _thread(sample: Sample, tid: int) -> ThreadSample | None:
+    return next((thread for thread in sample.threads if thread.tid == tid), None)
+
+
+def _outside(process: Process, first: Sample, last: Sample, limits: Limits) -> str:
+    seconds = max(last.at - first.at, 1e-3)
+    main = main_position(process)
+    polls = main is not None and main.has(*_POLLS)
+    moved = last.socket_bytes - first.socket_bytes
+    if moved / seconds > (_POLLED_BYTES if polls else limits.moving_bytes):
+        return f"{moved} bytes over its sockets in {seconds:.1f} s"
+    stored = last.disk_bytes - first.disk_bytes
+    if first.disk_bytes >= 0 and stored / seconds > limits.moving_disk:
+        return f"{stored} bytes of storage in {seconds:.1f} s"
+    if first.file_offsets >= 0 and last.file_offsets != first.file_offsets and not polls:
+        return f"its files moved by {abs(last.file_offsets - first.file_offsets)} bytes in {seconds:.1f} s"
+    if last.log_bytes > first.log_bytes and not polls:
+        return f"its log grew by {last.log_bytes - first.log_bytes} bytes in {seconds:.1f} s"
+    return "its storage answers" if storage_answers(first, last) else ""
+
+
+def storage_answers(first: Sample, last: Sample) -> bool:
+    """Whether a thread in uninterruptible sleep woke in between: a long fsync moves nothing else."""
+    before = {thread.tid: thread for thread in first.threads}
+    return any(
+        "D" in (thread.state, before[thread.tid].state) and thread.voluntary > before[thread.tid].voluntary
+        for thread in last.threads
+        if thread.tid in before
+    )
+
+
+def position_changed(process: Process) -> str:
+    """Where the stacks were taken twice: what the main thread did before, if that is another place; "" else."""
+    if not process.earlier:
+        return ""
+    before, now = main_position(process.earlier_process()), main_position(process)
+    if before is None or now is None or _place(before) == _place(now):
+        return ""
+    return f"its position changed from {before.place or before.operation} to {now.place or now.operation}"
+
+
+def _place(position: Position) -> tuple[str, str, str, int]:
+    return position.operation, position.function, position.file, position.line
+
+
+def stood_still(process: Process, tid: int) -> bool:
+    """Whether the thread was not scheduled at all between the first and the last sample."""
+    seen = [_thread(sample, tid) for sample in process.samples]
+    counts = [(one.cpu, one.voluntary, one.involuntary) if one else None for one in seen]
+    return len(counts) > 1 and counts[0] is not None and counts[0] == counts[-1]
+
+
+def still_since(process: Process, positions: Sequence[Position]) -> tuple[float, bool]:
+    """(seconds that these threads have stood at the last sample, whether that is a lower bound); -1 where not known.
+
+    By when each ran last, as the kernel has it. Threads that poll run every moment: then since the connections are
+    quiet, or its files were last written; at least since the first sample.
+    """
+    if not process.samples:
+        return -1.0, False
+    last = process.samples[-1]
+    ran = [one.last_ran for position in positions if (one := _thread(last, position.tid)) and one.last_ran >= 0]
+    if ran and all(stood_still(process, position.tid) for position in positions):
+        return min(ran), False
+    quiet = [one.quiet for one in process.connections if one.quiet >= 0 and one.state == "ESTABLISHED"]
+    known = [age for age in (*quiet, last.file_age) if age >= 0]
+    watched = last.at - process.samples[0].at
+    return max(watched, min(known, default=0.0)), True
