@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from diagnostics.analyze.progress import Limits
-from diagnostics.model import Position, Process, Role, Sample, ThreadSample, WaitKind
+from diagnostics.model import Frame, Position, Process, Role, Sample, Thread, ThreadSample, WaitKind
 from diagnostics.stacks.position import is_idle, main_position
 
 _SPINS = (Role.DEVICE, Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.FILE_LOCK)
@@ -111,17 +111,20 @@ def storage_answers(first: Sample, last: Sample) -> bool:
 
 
 def position_changed(process: Process) -> str:
-    """Where the stacks were taken twice: what the main thread did before, if that is another place; "" else."""
-    if not process.earlier:
+    """Where frames were read twice: that its main thread stands in another place now; "" else."""
+    before, now = _python(process.threads, process.pid), _python(process.later, process.pid)
+    if not before or not now or before == now:
         return ""
-    before, now = main_position(process.earlier_process()), main_position(process)
-    if before is None or now is None or _place(before) == _place(now):
-        return ""
-    return f"its position changed from {before.place or before.operation} to {now.place or now.operation}"
+    return f"its main thread was in {_said(before)}, and is in {_said(now)} now"
 
 
-def _place(position: Position) -> tuple[str, str, str, int]:
-    return position.operation, position.function, position.file, position.line
+def _python(threads: Sequence[Thread], tid: int) -> tuple[Frame, ...]:
+    main = next((thread for thread in threads if thread.tid == tid), None)
+    return tuple(frame for frame in main.frames if not frame.native) if main else ()
+
+
+def _said(frames: Sequence[Frame]) -> str:
+    return f"{frames[-1].function} ({frames[-1].file.rpartition('/')[2]}:{frames[-1].line})"
 
 
 def stood_still(process: Process, tid: int) -> bool:

@@ -1,129 +1,242 @@
-"""Who waits for whom, as far as the evidence carries it. Pure.
+"""Who waits for whom, for what, as far as the evidence carries it. Pure.
 
-A rank that progresses, serves or is gone waits for nobody. What counts is a thread that did not run between two looks.
+A node is a rank (where it stands: its main thread), another thread of one (`worker:0 thread 4711`), or something outside
+of what was looked at: a peer's address, a file, the device, a rank that is not there. A rank that progresses, serves or
+is gone waits for nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from diagnostics.analyze.blocking_calls import Names, holder_of_gil, names_of, words
-from diagnostics.analyze.collectives import collective_of
+from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers, serves
+from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
-from diagnostics.analyze.tf_steps import in_remote_step
-from diagnostics.analyze.thread_waits import For, stood_still, waits_of
-from diagnostics.model import BlockingCall, Collection, Process, State, Wait
+from diagnostics.model import BlockingCall, Collection, Position, Process, Role, State, Wait, WaitKind
 from diagnostics.model.rank import parse
+from diagnostics.stacks.blocked import Names, names_of, words
+from diagnostics.stacks.position import classify_all, is_idle, main_position, pairs
 
 _MOST = 8
 """Of one kind for one rank: what is behind a pipe that many have open is not to be found that way."""
 
+_POLLS = (Role.RENDEZVOUS, Role.FILE_LOCK, Role.COLLECTIVE, Role.BARRIER, Role.DEVICE)
+"""Waits that run now and then, so that a thread in one need not stand still."""
+_INSIDE = (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.INPUT, WaitKind.LOCK)
+_HANDS_OVER = (Role.INPUT_NEXT, Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT)
+_MEETS = (Role.COLLECTIVE, Role.BARRIER)
+_WORKS_FOR_OTHERS = (Role.INPUT_MAKE, Role.POOL_TASK)
+
+
+class _Job:
+    """A collection with what every edge asks of it."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.processes = collection.processes
+        self.names: Names = names_of(collection)
+        self.peers = peers(self.processes)
+
 
 def find_waits(collection: Collection) -> tuple[Wait, ...]:
-    """By framework calls, connections, pipes, children, locks and collectives.
+    """By framework calls, connections, pipes, children, locks, files and collectives.
 
     A client in RunStep waits for the peers that it is connected to; which of them, stacks do not tell, but a trace or
-    its memory does. Threads of one rank that wait for each other's locks are `worker:0 thread 4711`.
+    its memory does.
     """
-    names = names_of(collection)
-    waiting = [process for process in collection.processes if process.state in MAY_BE_STUCK]
-    escaped = [wait for process in waiting for wait in _for_escaped(process, collection)]
+    if any(process.threads and not process.positions for process in collection.processes):
+        collection = classify_all(collection)
+    job = _Job(collection)
+    waiting = [process for process in job.processes if process.state in MAY_BE_STUCK]
+    escaped = [wait for process in waiting for wait in _escaped(process, collection)]
     known = {wait.rank for wait in escaped}
     found: dict[tuple[str, str], Wait] = {(wait.rank, wait.on): wait for wait in escaped}
     for process in waiting:
-        for wait in (*(() if process.rank in known else _in_steps(process)), *_of(process, names)):
+        for wait in _of(process, job, process.rank in known):
             found.setdefault((wait.rank, wait.on), wait)
-    for wait in _for_collectives(collection):
-        found.setdefault((wait.rank, wait.on), wait)
     return tuple(found.values())
 
 
-def _for_escaped(process: Process, collection: Collection) -> Iterator[Wait]:
+def _escaped(process: Process, collection: Collection) -> Iterator[Wait]:
     for call in collection.trace.escaped if collection.trace else ():
         if call.rank == process.rank and call.peer and not call.came_back:
             asked = f" of {call.tensor.split(';')[3]}" if call.tensor.count(";") >= 3 else ""
-            yield Wait(call.rank, call.peer, f"a receive{asked} that was aborted in vain, and never came back")
+            said = f"a receive{asked} that was aborted in vain, and never came back"
+            yield Wait(call.rank, call.peer, said, kind=WaitKind.STEP)
 
 
-def _in_steps(process: Process) -> Iterator[Wait]:
-    if in_remote_step(process):
-        for peer, quiet in _peers(process).items():
-            yield _in_step(process, peer, quiet)
+def node(process: Process, tid: int) -> str:
+    """The rank for the thread where it stands, `worker:0 thread 4711` for another."""
+    main = main_position(process)
+    return process.rank if tid == (main.tid if main else process.pid) else f"{process.rank} thread {tid}"
 
 
-def _of(process: Process, names: Names) -> Iterator[Wait]:
-    for sleep in process.blocking_calls:
-        if stood_still(process, sleep.tid):
-            yield from _by_sleep(process, sleep, names)
-    yield from _for_gil(process)
+def _of(process: Process, job: _Job, step_is_known: bool) -> Iterator[Wait]:
+    calls = {call.tid: call for call in process.blocking_calls}
+    for _, position in pairs(process):
+        if not is_idle(position) and (position.has(*_POLLS) or _stands(process, position.tid)):
+            yield from _of_thread(process, position, calls.get(position.tid), job, step_is_known)
+    unread = {call.tid for call in process.blocking_calls} - {thread.tid for thread in process.threads}
+    for tid in sorted(unread):
+        if _stands(process, tid):
+            yield from _by_call(process, Position(tid=tid), calls[tid], job)
 
 
-def _by_sleep(process: Process, sleep: BlockingCall, names: Names) -> Iterator[Wait]:
-    said = f"thread {sleep.tid} waits for {words(sleep, process, names)}"
-    if sleep.kind == "mutex":
-        yield Wait(_thread(process, sleep.tid), _thread(process, sleep.holder), "waits for a mutex that it holds")
-    elif sleep.peer and sleep.peer != process.rank:
-        yield Wait(process.rank, sleep.peer, said, _quiet(process, sleep))
-    elif sleep.kind in ("pipe", "socket", "child"):
-        others = [names[process.host, pid] for pid in sleep.others if (process.host, pid) in names]
-        for other in others[:_MOST]:
-            if other != process.rank:
-                yield Wait(process.rank, other, said)
+def _stands(process: Process, tid: int) -> bool:
+    return stood_still(process, tid) or len(process.samples) < 2
 
 
-def _for_gil(process: Process) -> Iterator[Wait]:
-    holder = holder_of_gil(process)
-    starved = [wait.thread.tid for wait in waits_of(process) if wait.waits is For.GIL] if holder else []
-    for tid in starved[:_MOST]:
-        if tid != holder:
-            yield Wait(_thread(process, tid), _thread(process, holder), "waits for the interpreter lock that it holds")
+def _of_thread(
+    process: Process, position: Position, call: BlockingCall | None, job: _Job, step_is_known: bool
+) -> Iterator[Wait]:
+    if position.holder:
+        said = "waits for the interpreter lock that it holds"
+        if position.waits is not WaitKind.GIL:
+            said = "waits for a mutex that it holds"
+        yield _wait(process, position, node(process, position.holder), said, position.waits)
+        return
+    if position.has(*_MEETS):
+        yield from _for_absent(process, position, job)
+    elif position.has(Role.RENDEZVOUS):
+        yield from _for_missing(process, position, job)
+    elif position.has(Role.STEP):
+        yield from () if step_is_known else _in_step(process, position)
+    else:
+        direct = list(_by_call(process, position, call, job)) if call else []
+        direct += _for_lock_files(process, position, job)
+        yield from direct or _inside(process, position, job)
 
 
-def _for_collectives(collection: Collection) -> Iterator[Wait]:
-    """Who hangs in a collective waits for the ranks of its role that have not come to it, if these are few."""
-    inside = {
-        process.rank: name
-        for process in collection.processes
-        if process.state is State.HUNG and (name := collective_of(process))
-    }
-    roles = {_role(rank) for rank in inside}
-    absent = [
-        process.rank
-        for process in collection.processes
-        if _role(process.rank) in roles
-        and process.rank not in inside
-        and (process.threads or process.state in (State.DEAD, State.FINISHED))
+def _wait(process: Process, position: Position, on: str, why: str, kind: WaitKind, seconds: float = -1.0) -> Wait:
+    return Wait(node(process, position.tid), on, why, seconds, kind)
+
+
+def _for_absent(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    """Who waits in a collective waits for the ranks that have not come to it, if these are few."""
+    absent = [other for other in job.peers if other is not process and not _meets(other, position)]
+    same_role = [other for other in absent if parse(other.rank).role == parse(process.rank).role]
+    gone = [rank for rank in job.collection.expected if rank not in {one.rank for one in job.processes}]
+    operation = position.operation or "a collective"
+    if len(same_role) <= _MOST:
+        for other in same_role:
+            yield _wait(
+                process, position, other.rank, f"in {operation}, to which it has not come", WaitKind.COLLECTIVE
+            )
+    for rank in gone[:_MOST]:
+        if not parse(rank).is_server:
+            said = f"in {operation}, and it is not there"
+            yield _wait(process, position, rank, said, WaitKind.COLLECTIVE)
+
+
+def _meets(other: Process, position: Position) -> bool:
+    """Whether it stands in the same collective, as far as can be told: another number or operation is another one."""
+    inside = [one for _, one in pairs(other) if one.has(*_MEETS)]
+    if position.number >= 0:
+        numbered = [one for one in inside if one.number >= 0 and one.group == position.group]
+        if numbered:
+            return any(one.number >= position.number for one in numbered)
+    return bool(inside) and other.state not in GONE
+
+
+def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    """Who waits for others to join waits for those that have not: not there, gone, or somewhere else."""
+    seen = {one.rank for one in job.processes}
+    said = f"in {position.operation or 'a rendezvous'}, to which it has not come"
+    missing = [rank for rank in job.collection.expected if rank not in seen and not parse(rank).is_server]
+    elsewhere = [
+        other.rank
+        for other in job.peers
+        if other is not process
+        and not any(one.has(Role.RENDEZVOUS, *_MEETS) for _, one in pairs(other))
+        and (other.threads or has_ended(other))
     ]
-    if len(absent) <= _MOST:
-        for rank, name in inside.items():
-            for other in absent:
-                if _role(other) == _role(rank):
-                    yield Wait(rank, other, f"in {name}, to which it has not come")
+    for rank in (missing + elsewhere)[:_MOST]:
+        yield _wait(process, position, rank, said, WaitKind.RENDEZVOUS)
+    for one in process.connections:
+        if one.state == "SYN_SENT":
+            yield _wait(process, position, one.peer or one.remote, "connects, and nobody answers", WaitKind.SOCKET)
 
 
-def _role(rank: str) -> str:
-    one = parse(rank)
-    return one.role or one.kind.value
-
-
-def _thread(process: Process, tid: int) -> str:
-    return f"{process.rank} thread {tid}"
-
-
-def _quiet(process: Process, sleep: BlockingCall) -> float:
-    return next((link.quiet for link in process.connections if f"{link.local} -> {link.remote}" == sleep.what), -1.0)
-
-
-def _peers(process: Process) -> dict[str, float]:
+def _in_step(process: Process, position: Position) -> Iterator[Wait]:
     quiet: dict[str, float] = {}
-    for link in process.connections:
-        if link.peer and link.peer != process.rank:
-            quiet[link.peer] = min(link.quiet, quiet.get(link.peer, link.quiet))
-    return dict(sorted(quiet.items()))
-
-
-def _in_step(process: Process, peer: str, quiet: float) -> Wait:
+    for one in process.connections:
+        if one.peer and one.peer != process.rank:
+            quiet[one.peer] = min(one.quiet, quiet.get(one.peer, one.quiet))
     seconds = silence_of(process.flight) if process.flight else -1.0
-    heard = f"; nothing moved between them for {quiet:.1f} s" if quiet >= 0 else ""
-    why = f"in RunStep, may wait for a tensor or the end of its part of the step{heard}"
-    return Wait(process.rank, peer, why, seconds)
+    for peer, silent in sorted(quiet.items()):
+        heard = f"; nothing moved between them for {silent:.1f} s" if silent >= 0 else ""
+        why = f"in RunStep, may wait for a tensor or the end of its part of the step{heard}"
+        yield _wait(process, position, peer, why, WaitKind.STEP, seconds)
+
+
+def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job) -> Iterator[Wait]:
+    """By what the kernel says of the thread's system call."""
+    said = f"thread {call.tid} waits for {words(call, process, job.names)}"
+    if call.kind == "mutex":
+        yield _wait(process, position, node(process, call.holder), "waits for a mutex that it holds", WaitKind.LOCK)
+    elif call.peer and call.peer != process.rank:
+        quiet = next((c.quiet for c in process.connections if f"{c.local} -> {c.remote}" == call.what), -1.0)
+        yield _wait(process, position, call.peer, said, WaitKind.SOCKET, quiet)
+    elif call.kind in ("pipe", "socket", "child", "several", "futex", "file"):
+        others = [job.names[process.host, pid] for pid in call.others if (process.host, pid) in job.names]
+        others = _who_owes(position, [other for other in others if other != process.rank], job)
+        kind = {"pipe": WaitKind.PIPE, "child": WaitKind.CHILD, "socket": WaitKind.SOCKET}.get(call.kind, WaitKind.WORLD)
+        for other in others[:_MOST]:
+            yield _wait(process, position, other, said, kind)
+        if not others and call.kind == "socket" and " -> " in call.what:
+            yield _wait(process, position, call.what.partition(" -> ")[2], said, kind)
+
+
+def _who_owes(position: Position, others: Sequence[str], job: _Job) -> list[str]:
+    """Of those that have the other end: where a batch or a result is waited for, who is at work on one."""
+    if not position.has(*_HANDS_OVER):
+        return list(others)
+    known = {process.rank: process for process in job.processes}
+    at_work = [other for other in others if any(not is_idle(one) for _, one in pairs(known[other]))]
+    return at_work or list(others)
+
+
+def _for_lock_files(process: Process, position: Position, job: _Job) -> list[Wait]:
+    if not position.has(Role.FILE_LOCK) and position.waits is not WaitKind.FILE:
+        return []
+    found = []
+    for lock in process.locks:
+        if lock.waits:
+            holders = [job.names.get((process.host, pid), f"process {pid}") for pid in lock.holders]
+            said = f"waits for the lock on {lock.path}"
+            found += [_wait(process, position, who, said, WaitKind.LOCK) for who in holders or [f"file {lock.path}"]]
+    return found
+
+
+def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    """Who waits inside of its process waits for a child or a thread of it that is at work on something of its own."""
+    if position.waits not in _INSIDE and not position.has(*_HANDS_OVER):
+        return
+    if position.has(Role.INPUT_NEXT, Role.POOL_WAIT):
+        helpers = [
+            child for child in children_of(process, job.processes)
+            if any(one.has(*_WORKS_FOR_OTHERS) and not is_idle(one) for _, one in pairs(child))
+        ]  # fmt: skip
+        for child in helpers[:_MOST]:
+            yield _wait(process, position, child.rank, f"in {position.operation}, which it is to answer", WaitKind.INPUT)
+        if helpers:
+            return
+    for _, other in pairs(process):
+        if other.tid != position.tid and not is_idle(other) and _has_its_own_wait(other):
+            said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"
+            yield _wait(process, position, node(process, other.tid), said, position.waits)
+
+
+def _has_its_own_wait(position: Position) -> bool:
+    """Whether a thread waits for something that is no other thread's notification: then others may wait for it."""
+    return position.own and position.waits not in (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.LOCK, WaitKind.UNKNOWN)
+
+
+Moves = Callable[[Process], bool]
+
+
+def votes(process: Process, processes: Sequence[Process]) -> bool:
+    """Whether its standing still says something of the job: no launcher, server, or child that is idle."""
+    if launches(process, processes) or serves(process):
+        return False
+    return process.state is not State.IDLE

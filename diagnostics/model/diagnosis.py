@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostics.model.position import Position
+from diagnostics.model.position import Position, WaitKind
 from diagnostics.model.record import Record
 from diagnostics.model.state import State
 
@@ -30,12 +30,16 @@ class Finding(Record, frozen=True):
 
 
 class Wait(Record, frozen=True):
-    """`rank` cannot go on before `on` does something. `why` names it."""
+    """`rank` cannot go on before `on` does something. `why` names it; `kind` is what ends the wait.
+
+    Both are ranks, other threads of one (`worker:0 thread 4711`), or something outside: an address, a file.
+    """
 
     rank: str
     on: str
     why: str
     seconds: float = -1.0
+    kind: WaitKind = WaitKind.UNKNOWN
 
 
 class Culprit(Record, frozen=True):

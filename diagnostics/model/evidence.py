@@ -285,6 +285,7 @@ class Process(Record, frozen=True):
     why_not: str = ""  # why there is no stack
     command: tuple[str, ...] = ()
     threads: tuple[Thread, ...] = ()
+    later: tuple[Thread, ...] = ()  # Python's frames once more at the last sample, where there were more than two
     samples: tuple[Sample, ...] = ()
     blocking_calls: tuple[BlockingCall, ...] = ()  # of the threads that slept at the second look
     connections: tuple[Connection, ...] = ()

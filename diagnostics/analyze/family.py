@@ -1,0 +1,53 @@
+"""Who started whom, and who makes steps together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostics.model import Process, Role, State
+from diagnostics.model.rank import parse
+from diagnostics.stacks.position import main_position
+
+TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
+"""What a rank does with others."""
+GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
+
+
+def is_child_of(other: Process, process: Process) -> bool:
+    if other is process or other.host != process.host:
+        return False
+    return 0 < process.pid == other.parent or parse(other.rank).is_child_of(process.rank)
+
+
+def children_of(process: Process, processes: Sequence[Process]) -> tuple[Process, ...]:
+    """Processes that it started, as far as they were looked at."""
+    return tuple(other for other in processes if is_child_of(other, process))
+
+
+def launches(process: Process, processes: Sequence[Process]) -> bool:
+    """Whether it is there to start others and waits for their end: torchrun, a shell, a spawning script."""
+    if parse(process.rank).is_launcher:
+        return True
+    main = main_position(process)
+    return main is not None and main.has(Role.SPAWN) and bool(children_of(process, processes))
+
+
+def serves(process: Process) -> bool:
+    """By its role or, where that is not known, by what its main thread does."""
+    main = main_position(process)
+    return parse(process.rank).is_server or (main is not None and main.has(Role.SERVE) and not main.has(*TOGETHER))
+
+
+def peers(processes: Sequence[Process]) -> tuple[Process, ...]:
+    """The processes that make steps together: no servers, helpers, or launchers."""
+    return tuple(
+        process
+        for process in processes
+        if not parse(process.rank).helps and not serves(process) and not launches(process, processes)
+    )
+
+
+def has_ended(process: Process) -> bool:
+    """Whether it is no more, or only its entry is left."""
+    letters = {thread.state for thread in process.samples[-1].threads} if process.samples else set()
+    return process.exit_status is not None or process.state in GONE or (bool(letters) and letters <= {"Z", "X"})
