@@ -23,6 +23,9 @@ class Limits(Record, frozen=True):
     sockets), `moving_disk` (bytes of storage): a second, what counts as moving; an idle TensorFlow process with its
     timers and its log stays well below. `slower`: so many times its usual step makes a rank slow. `held_up`: how many
     times longer a rank may stay silent after its quota, or that of one it waits for, has held it up.
+
+    Without a recorder: `stands`: so long a position that does not change is called hung where nothing else of the job
+    moves; `proven`: the same where what it waits for cannot come.
     """
 
     floor: float = 4.0
@@ -34,6 +37,8 @@ class Limits(Record, frozen=True):
     moving_disk: float = 262144.0
     slower: float = 5.0
     held_up: float = 5.0
+    stands: float = 20.0
+    proven: float = 1.0
 
 
 _ENOUGH_HISTORY = 20
@@ -97,8 +102,8 @@ def is_frozen(process: Process) -> bool:
 
 def is_overdue(flight: Flight, limits: Limits) -> bool:
     """Whether the rank has been silent for longer than its history allows. Silence on purpose is none."""
-    leaving = _newest(flight, "exit")
-    done = _is_closed(flight) or (leaving is not None and leaving.value >= 0)
+    leaving = newest(flight, "exit")
+    done = is_closed(flight) or (leaving is not None and leaving.value >= 0)
     return not done and silence_of(flight) > allowed_silence(flight, limits)
 
 
@@ -155,59 +160,16 @@ def is_stopped(process: Process) -> bool:
     return bool(letters) and letters <= {"T", "t"}
 
 
-def _comes_and_goes(process: Process) -> bool:
-    """A rank's child, or a process without a name that had ended before it was looked at."""
-    seen = process.flight or any(sample.threads for sample in process.samples)
-    rank = parse(process.rank)
-    return rank.is_child or (rank.kind is RankKind.PROCESS and not seen)
-
-
-def judge(process: Process, limits: Limits = Limits()) -> tuple[State, str]:
-    """The state of one rank, and why."""
-    flight = process.flight
-    leaving = _newest(flight, "exit")
-    if process.exit_status is not None:
-        if process.exit_status == 0 and leaving:
-            return State.FINISHED, "it has ended, as its recorder said that it would"
-        return State.DEAD, _how_it_ended(process)
-    if process.dump:
-        return State.UNKNOWN, f"known from a dump only ({process.dump}): one look, which does not tell whether it moves"
-    if process.pid <= 0:
-        return State.UNREACHABLE, process.why_not or "nothing is known of it"
-    letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
-    gone = not letters or letters <= {"Z", "X"}
-    if leaving and (gone or leaving.value >= 0):
-        return State.FINISHED, "its recorder says that it has exited" if gone else "its recorder says that it is done"
-    if gone and _comes_and_goes(process):
-        return State.FINISHED, "it has ended, as children do; if somebody waits for it, that is who is stuck"
-    if gone:
-        return State.DEAD, process.why_not or "its process is gone"
-    if is_stopped(process):
-        return State.HUNG, "stopped by a signal or a debugger: every thread is in state T"
-    if is_frozen(process):
-        return State.HUNG, "frozen by its control group"
-    moved = has_moved(process.samples, limits)
-    if flight and leaving:
-        return _judge_leaving(silence_of(flight), moved, limits)
-    if flight and (flight.steps or flight.open) and not _is_closed(flight):
-        return _judge_by_recorder(flight, moved, limits)
-    if is_server(process.rank):
-        return (State.PROGRESSING, moved) if moved else (State.IDLE, "serves others, and nobody asks")
-    if moved:
-        return State.PROGRESSING, moved
-    return _judge_from_outside(process, limits)
-
-
-def _newest(flight: Flight | None, kind: str) -> Event | None:
+def newest(flight: Flight | None, kind: str) -> Event | None:
     return next((event for event in reversed(flight.events) if event.kind == kind), None) if flight else None
 
 
-def _is_closed(flight: Flight) -> bool:
+def is_closed(flight: Flight) -> bool:
     """Whether the job stopped recording on purpose."""
     return bool(flight.events) and flight.events[-1].kind == "close"
 
 
-def _judge_leaving(silence: float, moved: str, limits: Limits) -> tuple[State, str]:
+def judge_leaving(silence: float, moved: str, limits: Limits) -> tuple[State, str]:
     """Of a process that began to end and is still there: what ends it (joins, destructors) may hang."""
     said = f"it began to end {silence:.1f} s ago and is still there"
     if moved:
@@ -217,7 +179,7 @@ def _judge_leaving(silence: float, moved: str, limits: Limits) -> tuple[State, s
     return State.PROGRESSING, said
 
 
-def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[State, str]:
+def judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[State, str]:
     silence, allowed = silence_of(flight), allowed_silence(flight, limits)
     pace = slowdown(flight)
     if silence <= allowed and pace >= limits.slower:
@@ -235,17 +197,3 @@ def _judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[Stat
     if silence > limits.busy * allowed:
         return State.HUNG, f"{said}, though it is busy: {moved}"
     return State.SLOW, f"{said}, but it moves: {moved}"
-
-
-def _judge_from_outside(process: Process, limits: Limits) -> tuple[State, str]:
-    quiet = [link.quiet for link in process.connections if link.quiet >= 0]
-    if quiet and min(quiet) > limits.unknown_history:
-        return State.HUNG, f"nothing moved between two looks, and its connections are quiet for {min(quiet):.0f} s"
-    return State.UNKNOWN, "nothing moved between two looks, but without a recorder its usual pace is not known"
-
-
-def _how_it_ended(process: Process) -> str:
-    status = process.exit_status or 0
-    if process.out_of_memory:
-        return "ended by the kernel at its memory limit"
-    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
