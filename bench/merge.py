@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 from rich.console import Console
 
-from diagnostics.analyze.progress import judge
+from diagnostics.analyze.judge import judge
 from diagnostics.model import Collection, Diagnosis, Frame, Process, Sample, Thread, ThreadSample
 from diagnostics.report.terminal import render_diagnosis
 from diagnostics.stacks.prefix_tree import (
@@ -128,7 +128,7 @@ def share(ranks: int, half: int) -> Share:
 
 
 def _judged(process: Process) -> Process:
-    state, why = judge(process)
+    state, why = judge(process)[:2]
     return msgspec.structs.replace(process, state=state, state_why=why, stacks_from="unwind")
 
 

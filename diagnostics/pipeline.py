@@ -9,6 +9,7 @@ named in `Diagnosis.errors`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +17,15 @@ from typing import NamedTuple
 import msgspec
 
 from diagnostics import bundle, causes, frameworks
+from diagnostics.analyze.beside import undecided
 from diagnostics.analyze.diagnose import diagnose
+from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.stacks.position import classify_all
-from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect
+from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect, resample
 
 Progress = Callable[[str], None]
 
@@ -78,8 +81,41 @@ def attach(
         collection = attach_hosts(fleet, words, options, progress, children)
     else:
         chosen = select(words, children, peers)
-        collection = collect(targets_of(chosen), options, chosen.expected, progress)
+        here = targets_of(chosen)
+        collection = collect(here, options, chosen.expected, progress)
+        collection = sample_until_decided(collection, here, limits, progress)
     return answer(collection, limits, out, progress=progress)
+
+
+LONGEST_WATCH = 25.0
+"""Seconds after the first sample beyond which no other is taken."""
+_OFTEN = 4.0
+
+
+def sample_until_decided(
+    collection: Collection, targets: Sequence[Target], limits: Limits, progress: Progress = _silent
+) -> Collection:
+    """With more samples, while ranks stand still and it is not told whether they hang. Nobody is stopped for these."""
+    began = time.monotonic()
+    while (left := undecided(judge_all(classify_all(collection), limits), limits)) is not None:
+        watched = time.monotonic() - began
+        if watched + left > LONGEST_WATCH:
+            break
+        pause = min(left + 0.2, _OFTEN)
+        progress(f"nothing moves; looking on for {left:.0f} s more, to tell a pause from a hang")
+        time.sleep(pause)
+        collection = with_another_sample(collection, targets)
+    return collection
+
+
+def with_another_sample(collection: Collection, targets: Sequence[Target]) -> Collection:
+    newer, frames = resample(collection, targets=targets)
+    return msgspec.structs.replace(
+        newer,
+        processes=tuple(
+            msgspec.structs.replace(process, later=frames.get(process.pid, ())) for process in newer.processes
+        ),
+    )
 
 
 def targets_of(chosen: Selection) -> list[Target]:

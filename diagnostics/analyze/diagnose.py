@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.standing import standing_words
+from diagnostics.analyze.summary import summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
+from diagnostics.model.rank import parse
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 
 ENOUGH = 0.5
 """A finding must be more likely than not, or the verdict is `unknown`."""
 
-_WELL = (State.PROGRESSING, State.FINISHED, State.IDLE)
+_NO_HANG = ("none", "slow", "throttled")
 
 
 Find = Callable[[Facts], tuple[tuple[Finding, ...], tuple[StageError, ...]]]
@@ -27,15 +30,21 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
     """The collection with the state of every rank, and what it means."""
     collection = judge_all(collection, limits)
     facts = Facts(collection)
-    well = bool(facts.processes) and all(process.state in _WELL for process in facts.processes)
-    findings, errors = ((), ()) if well and not facts.missing_ranks else find(facts)
-    verdict, summary = _verdict(facts, findings, well)
     waits = find_waits(collection)
+    hung = is_hung(facts)
+    well = hung is False and not facts.missing_ranks
+    findings, errors = ((), ()) if well and _moves(facts) else find(facts)
+    culprits = () if well else find_culprits(collection, waits)
+    verdict, title = _verdict(facts, findings, hung)
+    if hung is None and verdict not in ("unknown", *_NO_HANG):
+        hung = True  # a cause that is carried says so
     return collection, Diagnosis(
         verdict=verdict,
-        summary=summary,
+        summary=summary_of(collection, verdict, hung, culprits, title),
         findings=findings,
         next_evidence=_next_evidence(facts, findings, waits) if verdict == "unknown" else (),
+        hung=hung,
+        culprits=culprits,
         errors=errors,
         waits=waits,
         classes=classes_of(collection.processes),
@@ -43,27 +52,32 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
     )
 
 
-def _verdict(facts: Facts, findings: tuple[Finding, ...], well: bool) -> tuple[str, str]:
+def is_hung(facts: Facts) -> bool | None:
+    """Whether the job hangs; None where it cannot be told. Launchers, idle servers and idle children do not vote."""
+    if facts.hung or any(process.state is State.DEAD for process in facts.processes):
+        return True
+    open_ = [process for process in facts.processes if process.state in (State.UNKNOWN, State.UNREACHABLE)]
+    ranks = [process for process in open_ if not parse(process.rank).is_child] or open_
+    return None if ranks or not facts.processes else False
+
+
+def _moves(facts: Facts) -> bool:
+    return not any(process.state is State.SLOW for process in facts.processes)
+
+
+def _verdict(facts: Facts, findings: tuple[Finding, ...], hung: bool | None) -> tuple[str, str]:
     if findings and findings[0].confidence > ENOUGH:
         return findings[0].family, findings[0].title
     if not facts.processes:
         return "unknown", "there is no evidence of any process"
-    if facts.missing_ranks:
-        return "unknown", f"{len(facts.missing_ranks)} of {len(facts.collection.expected)} ranks could not be looked at"
-    if well:
-        return "none", "every rank progresses, serves or has finished"
     slow = [process for process in facts.processes if process.state is State.SLOW]
     if slow and not facts.hung:
         return "slow", f"{_listed(slow)} is slower than its own history, but it moves"
-    if facts.hung:
-        return "unknown", f"{_listed(list(facts.hung))} hangs, and the evidence does not carry a cause"
-    dead = [process for process in facts.processes if process.state is State.DEAD]
-    if dead:
-        return "unknown", f"{_listed(dead)} is gone, and the evidence does not carry why"
-    known = standing_words(facts.collection)
-    if told := [*known] or [f"{process.rank}: {fact.words}" for process in facts.processes for fact in process.facts]:
-        return "unknown", "; ".join(told[:3])
-    return "unknown", "nothing can be said of " + _listed([p for p in facts.processes if p.state not in _WELL])
+    if hung is False and not facts.missing_ranks:
+        return "none", "every rank progresses, serves, waits for one that moves, or has finished"
+    if facts.missing_ranks:
+        return "unknown", f"{len(facts.missing_ranks)} of {len(facts.collection.expected)} ranks could not be looked at"
+    return "unknown", ""
 
 
 def _listed(processes: list[Process]) -> str:

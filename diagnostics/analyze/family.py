@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.model import Process, Role, State
+from diagnostics.model import Process, Role, State, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import main_position
 
 TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 """What a rank does with others."""
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "fish"})
 GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
 
 
@@ -29,7 +30,13 @@ def launches(process: Process, processes: Sequence[Process]) -> bool:
     if parse(process.rank).is_launcher:
         return True
     main = main_position(process)
-    return main is not None and main.has(Role.SPAWN) and bool(children_of(process, processes))
+    waits = main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
+    children = children_of(process, processes) if waits else ()
+    return bool(children) and (_is_shell(process) or any(not parse(child.rank).helps for child in children))
+
+
+def _is_shell(process: Process) -> bool:
+    return bool(process.command) and process.command[0].rpartition("/")[2].lstrip("-") in _SHELLS
 
 
 def serves(process: Process) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from diagnostics.analyze.beside import beside_others, since_of
 from diagnostics.analyze.facts import stack_has
-from diagnostics.analyze.progress import Limits, allowed_silence, is_frozen, is_stopped, judge, silence_of
+from diagnostics.analyze.judge import judge
+from diagnostics.analyze.progress import Limits, allowed_silence, is_frozen, is_stopped, silence_of
 from diagnostics.model import Collection, Connection, Process, State
 
 THROTTLED = 0.5
@@ -48,12 +50,19 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
         return f"but data {on_its_way}, not acknowledged yet" if on_its_way else ""
 
     def judged(process: Process) -> Process:
-        state, why = judge(process, limits)
+        state, why, since, at_least, busy = judge(process, limits)
         if state is State.HUNG and (said := excuse(process)):
             state, why = State.SLOW, f"{why}; {said}"
-        return msgspec.structs.replace(process, state=state, state_why=why)
+        positions = tuple(
+            msgspec.structs.replace(
+                one, since=since_of(process, one.tid, since), at_least=at_least, busy=one.tid in busy
+            )
+            for one in process.positions
+        )
+        return msgspec.structs.replace(process, state=state, state_why=why, since=since, positions=positions)
 
-    return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
+    alone = msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
+    return beside_others(alone, limits)
 
 
 def throttled_share(process: Process) -> float:

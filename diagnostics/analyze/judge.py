@@ -1,7 +1,7 @@
 """The state of one rank, by itself: from its recorder, or from outside by whether its position changes. Pure.
 
-Without a recorder a rank that stands still is `unknown` here, with since when: only beside the others (`job`) is it told
-whether what it waits for can come.
+Without a recorder a rank that stands still is `unknown` here, with since when: only beside the others (`beside`) is it
+told whether what it waits for can come.
 """
 
 from __future__ import annotations

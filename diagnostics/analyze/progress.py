@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 
 from diagnostics.model import Event, Flight, Process, Record, Sample, State
-from diagnostics.model.rank import RankKind, parse
+from diagnostics.model.rank import parse
 
 
 class Limits(Record, frozen=True):

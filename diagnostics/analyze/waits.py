@@ -1,18 +1,18 @@
 """Who waits for whom, for what, as far as the evidence carries it. Pure.
 
-A node is a rank (where it stands: its main thread), another thread of one (`worker:0 thread 4711`), or something outside
-of what was looked at: a peer's address, a file, the device, a rank that is not there. A rank that progresses, serves or
-is gone waits for nobody.
+A node is a rank (where it stands: its main thread), another thread of one (`worker:0 thread 4711`), or something
+outside of what was looked at: a peer's address, a file, the device, a rank that is not there. A rank that
+progresses, serves or is gone waits for nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers, serves
+from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
-from diagnostics.model import BlockingCall, Collection, Position, Process, Role, State, Wait, WaitKind
+from diagnostics.model import BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.blocked import Names, names_of, words
 from diagnostics.stacks.position import classify_all, is_idle, main_position, pairs
@@ -24,6 +24,7 @@ _POLLS = (Role.RENDEZVOUS, Role.FILE_LOCK, Role.COLLECTIVE, Role.BARRIER, Role.D
 """Waits that run now and then, so that a thread in one need not stand still."""
 _INSIDE = (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.INPUT, WaitKind.LOCK)
 _HANDS_OVER = (Role.INPUT_NEXT, Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT)
+_KINDS = {"pipe": WaitKind.PIPE, "child": WaitKind.CHILD, "socket": WaitKind.SOCKET}
 _MEETS = (Role.COLLECTIVE, Role.BARRIER)
 _WORKS_FOR_OTHERS = (Role.INPUT_MAKE, Role.POOL_TASK)
 
@@ -47,7 +48,7 @@ def find_waits(collection: Collection) -> tuple[Wait, ...]:
     if any(process.threads and not process.positions for process in collection.processes):
         collection = classify_all(collection)
     job = _Job(collection)
-    waiting = [process for process in job.processes if process.state in MAY_BE_STUCK]
+    waiting = [p for p in job.processes if p.state in MAY_BE_STUCK and not launches(p, job.processes)]
     escaped = [wait for process in waiting for wait in _escaped(process, collection)]
     known = {wait.rank for wait in escaped}
     found: dict[tuple[str, str], Wait] = {(wait.rank, wait.on): wait for wait in escaped}
@@ -180,7 +181,7 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
     elif call.kind in ("pipe", "socket", "child", "several", "futex", "file"):
         others = [job.names[process.host, pid] for pid in call.others if (process.host, pid) in job.names]
         others = _who_owes(position, [other for other in others if other != process.rank], job)
-        kind = {"pipe": WaitKind.PIPE, "child": WaitKind.CHILD, "socket": WaitKind.SOCKET}.get(call.kind, WaitKind.WORLD)
+        kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
             yield _wait(process, position, other, said, kind)
         if not others and call.kind == "socket" and " -> " in call.what:
@@ -218,7 +219,8 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
             if any(one.has(*_WORKS_FOR_OTHERS) and not is_idle(one) for _, one in pairs(child))
         ]  # fmt: skip
         for child in helpers[:_MOST]:
-            yield _wait(process, position, child.rank, f"in {position.operation}, which it is to answer", WaitKind.INPUT)
+            said = f"in {position.operation}, which it is to answer"
+            yield _wait(process, position, child.rank, said, WaitKind.INPUT)
         if helpers:
             return
     for _, other in pairs(process):
@@ -230,13 +232,3 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
 def _has_its_own_wait(position: Position) -> bool:
     """Whether a thread waits for something that is no other thread's notification: then others may wait for it."""
     return position.own and position.waits not in (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.LOCK, WaitKind.UNKNOWN)
-
-
-Moves = Callable[[Process], bool]
-
-
-def votes(process: Process, processes: Sequence[Process]) -> bool:
-    """Whether its standing still says something of the job: no launcher, server, or child that is idle."""
-    if launches(process, processes) or serves(process):
-        return False
-    return process.state is not State.IDLE

@@ -7,9 +7,16 @@ import random
 import msgspec
 import pytest
 
-from diagnostics.analyze.progress import Limits, is_overdue, judge, silence_allowed
+from diagnostics.analyze.judge import judge as judge_one
+from diagnostics.analyze.progress import Limits, is_overdue, silence_allowed
 from diagnostics.model import Event, Flight, OpenSpan, Process, Sample, State, ThreadSample
 from diagnostics.transport.answers import Answer, LaterThere, with_stacks
+
+
+def judge(process: Process) -> tuple[State, str]:
+    """State and why, without since when."""
+    return judge_one(process)[:2]
+
 
 
 def flight(gaps: list[float], silence: float, *, inside: str = "step") -> Flight:

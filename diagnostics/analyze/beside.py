@@ -1,0 +1,147 @@
+"""Ranks that stand still, each judged beside the others: can what it waits for still come? Pure.
+
+A rank that waits, through whomever, for one that moves does not hang: it comes when that one is done (an evaluation, a
+long save, a pool's task). Where the waiting ends with what cannot move (each other, a rank that is gone or not there, a
+lock whose owner has ended), it hangs, however short it has stood. Everything else hangs once it has stood for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from diagnostics.analyze.family import has_ended, launches, serves
+from diagnostics.analyze.movement import stood_still
+from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
+from diagnostics.analyze.waits import find_waits
+from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
+from diagnostics.model.rank import parse
+from diagnostics.stacks.position import main_position
+
+_FOR_GOOD = frozenset(
+    {WaitKind.LOCK, WaitKind.GIL, WaitKind.PIPE, WaitKind.CHILD, WaitKind.SOCKET, WaitKind.COLLECTIVE}
+)
+"""Waits that, in a circle, nobody outside of it ends."""
+_AT_REST = (WaitKind.TIME, WaitKind.TERMINAL)
+_TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
+
+
+def beside_others(collection: Collection, limits: Limits) -> Collection:
+    """The collection with the ranks decided that stand still without a recorder."""
+    processes = collection.processes
+    if not any(_open(process) for process in processes):
+        return collection
+    waits = find_waits(collection)
+    known = {process.rank: process for process in processes}
+    graph = graph_of(waits)
+    circles = _circles(waits, graph)
+
+    def decided(process: Process) -> Process:
+        if not _open(process):
+            return process
+        if launches(process, processes):
+            return _with(process, State.IDLE, "waits for what it has started")
+        ends = _reached(process.rank, graph)
+        if moving := _first_that_moves(ends, known):
+            return _with(process, State.IDLE, f"waits for {moving}, which moves")
+        if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
+            return _with(process, State.HUNG, f"{process.state_why}, and {why}")
+        if parse(process.rank).is_child and not _waited_for(process, waits):
+            return _with(process, State.IDLE, "stands still, and nobody is seen to wait for it")
+        if _long(process, limits.stands) and not _rests(process, waits, graph):
+            return _with(process, State.HUNG, f"{process.state_why}, and nothing of the job that it waits for moves")
+        return process
+
+    return msgspec.structs.replace(collection, processes=tuple(map(decided, processes)))
+
+
+def undecided(collection: Collection, limits: Limits) -> float | None:
+    """Seconds after which another sample would decide of ranks that stand still; None where all is decided."""
+    standing = [process for process in collection.processes if _open(process) and not serves(process)]
+    votes = [process for process in standing if not parse(process.rank).is_child] or standing
+    left = [limits.stands - process.since for process in votes if process.since >= 0]
+    return max(0.0, min(left)) if left else None
+
+
+def _open(process: Process) -> bool:
+    return process.state is State.UNKNOWN and not process.dump and process.pid > 0
+
+
+def _with(process: Process, state: State, why: str) -> Process:
+    return msgspec.structs.replace(process, state=state, state_why=why)
+
+
+def _long(process: Process, limit: float) -> bool:
+    return process.since >= limit
+
+
+def _reached(start: str, graph: Graph) -> tuple[str, ...]:
+    """All that it waits for, directly or through others, nearest first."""
+    seen, todo = {start: None}, [start]
+    while todo:
+        for other in sorted(graph.get(todo.pop(0), ())):
+            if other not in seen:
+                seen[other] = None
+                todo.append(other)
+    return tuple(seen)[1:]
+
+
+def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
+    for rank in ends:
+        process = known.get(rank)
+        if process and process.state in (State.PROGRESSING, State.SLOW):
+            return rank
+    return ""
+
+
+def _circles(waits: Sequence[Wait], graph: Graph) -> dict[str, tuple[str, ...]]:
+    """node -> the circle of waits without an outside that it is in."""
+    kinds = {(wait.rank, wait.on): wait.kind for wait in waits}
+    found = {}
+    for group in cycles(graph):
+        inner = [kind for (rank, on), kind in kinds.items() if rank in group and on in group]
+        if inner and all(kind in _FOR_GOOD for kind in inner):
+            found.update(dict.fromkeys(group, group))
+    return found
+
+
+def _never(
+    process: Process, ends: Sequence[str], known: Mapping[str, Process], circles: Mapping[str, tuple[str, ...]]
+) -> str:
+    """Why what it waits for cannot come; "" where that is not known."""
+    for name in (process.rank, *ends):
+        if group := circles.get(name):
+            return f"{', '.join(group[:4])} wait for each other" if len(group) > 1 else "it waits for itself"
+        other = known.get(name)
+        if other is not None and other is not process and has_ended(other):
+            return f"{name}, which it waits for, is gone"
+    gone = next((call for call in process.blocking_calls if call.owner and not call.holder), None)
+    if gone and not any(thread.tid == gone.owner for thread in process.threads):
+        return "the owner of a lock that it waits for has ended"
+    return ""
+
+
+def _waited_for(process: Process, waits: Sequence[Wait]) -> bool:
+    return any(wait.on == process.rank for wait in waits)
+
+
+def _rests(process: Process, waits: Sequence[Wait], graph: Graph) -> bool:
+    """Whether it only sleeps, or waits for a person, and nobody waits for it: that is no hang by itself."""
+    main = main_position(process)
+    if main is None:
+        return True
+    at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP)
+    return at_rest and not main.has(*_TOGETHER, Role.FILE_LOCK) and not _waited_for(process, waits)
+
+
+def since_of(process: Process, tid: int, otherwise: float) -> float:
+    """Since when one thread stands: by when it last ran, where it did not run between the samples."""
+    last = process.samples[-1] if process.samples else None
+    sample = next((thread for thread in last.threads if thread.tid == tid), None) if last else None
+    if sample and sample.last_ran >= 0 and stood_still(process, tid):
+        return sample.last_ran
+    main = main_position(process)
+    return otherwise if main is not None and main.tid == tid else -1.0
+

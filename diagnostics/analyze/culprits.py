@@ -1,0 +1,140 @@
+"""Who holds everybody up: the ends of the waiting, with where they stand. Pure.
+
+Given for every hang, also where no cause is known: what a person needs first is the place to look at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from diagnostics.analyze.family import has_ended, launches, peers, serves
+from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
+from diagnostics.model import Collection, Culprit, Position, Process, Role, State, Wait, WaitKind
+from diagnostics.model.rank import parse
+from diagnostics.stacks.position import is_idle, main_position, pairs, position_of
+
+MOST = 4
+_MEETS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS)
+_SURE = (WaitKind.COLLECTIVE, WaitKind.LOCK, WaitKind.CHILD, WaitKind.RENDEZVOUS)
+_CALM = (State.PROGRESSING, State.FINISHED, State.IDLE)
+
+
+def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culprit, ...]:
+    """Of a job that hangs, or of dumps of one: likeliest first, at most a few."""
+    processes = collection.processes
+    known = {process.rank: process for process in processes}
+    stopped = [p for p in processes if p.state is State.HUNG and _is_held_from_outside(p)]
+    if stopped:
+        return tuple(_culprit(p, p.rank, 0.95, p.state_why) for p in stopped[:MOST])
+    stuck = [p for p in processes if _is_stuck(p, processes)]
+    graph = graph_of(waits)
+    ends = _ends(stuck, graph)
+    by_rank = {wait.on: wait for wait in reversed(waits)}
+    found = [
+        _at_end(name, count, len(stuck), known, by_rank.get(name))
+        for name, count in ends.most_common(3 * MOST)
+        if name in by_rank
+    ]
+    found += [_in_circle(group, known) for group in cycles(graph) if _touches(group, stuck)]
+    found = [one for one in found if one is not None and not _only_serves(one, known)]
+    if not found:
+        found = [one for one in map(_by_itself, _alone(stuck, processes)) if one]
+    return _best(one for one in found if one)
+
+
+def _is_held_from_outside(process: Process) -> bool:
+    letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
+    frozen = any(sample.cgroup.frozen for sample in process.samples[-1:] if sample.cgroup)
+    return frozen or (bool(letters) and letters <= {"T", "t"})
+
+
+def _is_stuck(process: Process, processes: Sequence[Process]) -> bool:
+    if serves(process) or launches(process, processes):
+        return False
+    if process.state is State.HUNG:
+        return True
+    return bool(process.threads) and process.state not in _CALM and not has_ended(process)
+
+
+def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
+    """The nodes that wait for nobody, each with how many stuck ranks reach it."""
+    found: Counter[str] = Counter()
+    for process in stuck:
+        seen, todo = {process.rank}, [process.rank]
+        while todo:
+            name = todo.pop()
+            others = graph.get(name, frozenset())
+            if not others and name != process.rank:
+                found[name] += 1
+            new = [other for other in others if other not in seen]
+            seen.update(new)
+            todo += new
+    return found
+
+
+def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: Wait | None) -> Culprit | None:
+    rank, _, tid = name.partition(" thread ")
+    process = known.get(rank)
+    why = f"{wait.rank} waits for it: {wait.why}" if wait else "the others wait for it"
+    share = count / max(of, 1)
+    if process is None:
+        return Culprit(name, 0, "", round(0.55 + 0.3 * share, 2), why)
+    if process.state in (State.PROGRESSING, State.SLOW):
+        return None
+    sure = 0.9 if wait and wait.kind in _SURE else 0.75
+    position = position_of(process, int(tid)) if tid else None
+    return _culprit(process, name, round(sure * (0.7 + 0.3 * share), 2), why, position)
+
+
+def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | None:
+    for name in group:
+        rank, _, tid = name.partition(" thread ")
+        process = known.get(rank)
+        if process is not None:
+            position = position_of(process, int(tid)) if tid else None
+            others = ", ".join(group[:MOST])
+            return _culprit(process, name, 0.8, f"{others} wait for each other in a circle", position)
+    return None
+
+
+def _touches(group: Sequence[str], stuck: Sequence[Process]) -> bool:
+    ranks = {process.rank for process in stuck}
+    return any(name.partition(" thread ")[0] in ranks for name in group)
+
+
+def _only_serves(one: Culprit, known: Mapping[str, Process]) -> bool:
+    """A server that is there and idle answers whoever asks: that it is waited for does not make it the one."""
+    process = known.get(one.rank)
+    return process is not None and serves(process) and not has_ended(process) and process.state is not State.HUNG
+
+
+def _alone(stuck: Sequence[Process], processes: Sequence[Process]) -> list[Process]:
+    """Where nobody is known to be waited for: ranks that are in no collective first; of alike ones none."""
+    ranks = [process for process in stuck if process in peers(processes)] or list(stuck)
+    apart = [process for process in ranks if not (main := main_position(process)) or not main.has(*_MEETS)]
+    if apart and len(apart) < len(ranks):
+        return apart
+    places = {(main.operation, main.place) if (main := main_position(process)) else ("", "") for process in ranks}
+    return ranks if len(ranks) == 1 or len(places) > 1 else []
+
+
+def _by_itself(process: Process) -> Culprit | None:
+    main = main_position(process)
+    if main is None:
+        return None
+    owing = [one for _, one in pairs(process) if one.tid != main.tid and not is_idle(one) and one.own]
+    inside = main.waits in (WaitKind.JOIN, WaitKind.CONDITION, WaitKind.INPUT) and not main.own
+    position = owing[0] if inside and owing else main
+    return _culprit(process, process.rank, 0.6, "it stands still, and nobody else is known to hold it up", position)
+
+
+def _culprit(process: Process, name: str, confidence: float, why: str, position: Position | None = None) -> Culprit:
+    return Culprit(process.rank, process.pid, process.host, confidence, why, position or main_position(process))
+
+
+def _best(found: Iterable[Culprit]) -> tuple[Culprit, ...]:
+    once: dict[tuple[str, int], Culprit] = {}
+    for one in sorted(found, key=lambda one: (-one.confidence, not parse(one.rank).is_child)):
+        once.setdefault((one.rank, one.position.tid if one.position else 0), one)
+    return tuple(once.values())[:MOST]
