@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from diagnostics.analyze.family import has_ended, launches, serves
+from diagnostics.analyze.family import has_ended, launches, votes
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
-from diagnostics.model.rank import parse
 from diagnostics.stacks.position import main_position
 
 _FOR_GOOD = frozenset(
@@ -48,8 +47,8 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
             return _with(process, State.IDLE, f"waits for {moving}, which moves")
         if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
             return _with(process, State.HUNG, f"{process.state_why}, and {why}")
-        if parse(process.rank).is_child and not _waited_for(process, waits):
-            return _with(process, State.IDLE, "stands still, and nobody is seen to wait for it")
+        if not votes(process, processes) and not _waited_for(process, waits):
+            return process
         if _long(process, limits.stands) and not _rests(process, waits, graph):
             return _with(process, State.HUNG, f"{process.state_why}, and nothing of the job that it waits for moves")
         return process
@@ -59,9 +58,8 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
 
 def undecided(collection: Collection, limits: Limits) -> float | None:
     """Seconds after which another sample would decide of ranks that stand still; None where all is decided."""
-    standing = [process for process in collection.processes if _open(process) and not serves(process)]
-    votes = [process for process in standing if not parse(process.rank).is_child] or standing
-    left = [limits.stands - process.since for process in votes if process.since >= 0]
+    processes = collection.processes
+    left = [limits.stands - p.since for p in processes if _open(p) and votes(p, processes) and p.since >= 0]
     return max(0.0, min(left)) if left else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import votes
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.standing import standing_words
@@ -13,7 +14,6 @@ from diagnostics.analyze.summary import summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
-from diagnostics.model.rank import parse
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 
 ENOUGH = 0.5
@@ -56,9 +56,10 @@ def is_hung(facts: Facts) -> bool | None:
     """Whether the job hangs; None where it cannot be told. Launchers, idle servers and idle children do not vote."""
     if facts.hung or any(process.state is State.DEAD for process in facts.processes):
         return True
-    open_ = [process for process in facts.processes if process.state in (State.UNKNOWN, State.UNREACHABLE)]
-    ranks = [process for process in open_ if not parse(process.rank).is_child] or open_
-    return None if ranks or not facts.processes else False
+    voters = [process for process in facts.processes if votes(process, facts.processes)]
+    if not voters and not any(process.state is State.IDLE for process in facts.processes):
+        return None
+    return None if any(process.state in (State.UNKNOWN, State.UNREACHABLE) for process in voters) else False
 
 
 def _moves(facts: Facts) -> bool:

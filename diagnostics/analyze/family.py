@@ -45,6 +45,19 @@ def serves(process: Process) -> bool:
     return parse(process.rank).is_server or (main is not None and main.has(Role.SERVE) and not main.has(*TOGETHER))
 
 
+def votes(process: Process, processes: Sequence[Process]) -> bool:
+    """Whether its standing still says something of the job: a rank, or a program that a launcher or shell started.
+
+    Whether a rank's own helpers stand still says nothing, unless that rank waits for one.
+    """
+    if serves(process) or launches(process, processes):
+        return False
+    if not parse(process.rank).is_child:
+        return True
+    above = [other for other in processes if is_child_of(process, other)]
+    return not above or all(launches(other, processes) for other in above)
+
+
 def peers(processes: Sequence[Process]) -> tuple[Process, ...]:
     """The processes that make steps together: no servers, helpers, or launchers."""
     return tuple(

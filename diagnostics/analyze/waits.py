@@ -211,6 +211,9 @@ def _for_lock_files(process: Process, position: Position, job: _Job) -> list[Wai
 
 def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     """Who waits inside of its process waits for a child or a thread of it that is at work on something of its own."""
+    if position.waits is WaitKind.CHILD:
+        for child in children_of(process, job.processes)[:_MOST]:
+            yield _wait(process, position, child.rank, f"in {position.operation} for its end", WaitKind.CHILD)
     if position.waits not in _INSIDE and not position.has(*_HANDS_OVER):
         return
     if position.has(Role.INPUT_NEXT, Role.POOL_WAIT):

@@ -51,7 +51,12 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("alone", "no other rank is known that it could wait for", "processes", where)
     elif any(together(other) for other in others):
         case.saw("others-in-collective", "other ranks wait in a collective", "stacks", where)
-    look_at_stillness(case, process, [main] if main and not main.position.busy else [])
+    if process.samples and process.state is not State.HUNG and not gone:
+        # A kernel of three seconds in a healthy job gives the same two samples as one that never ends.
+        case.saw("may-be-long", "it has not stood for long enough to tell a long kernel from one", "samples", where)
+        case.needs("samples over half a minute: attach to the process, which takes them by itself")
+    else:
+        look_at_stillness(case, process, [main] if main and not main.position.busy else [])
     return case
 
 
@@ -68,7 +73,7 @@ CAUSE = Cause(
     versions="CUDA and ROCm of any release",
     remedies=(
         Remedy(
-            "find-kernel", "Find the kernel: lastbatch attach --device, or CUDA_LAUNCH_BLOCKING=1 and the stack then"
+            "find-kernel", "Find the kernel: cuda-gdb -p PID, or CUDA_LAUNCH_BLOCKING=1 and the stack then"
         ),
         Remedy("read-driver-log", "Read the driver's errors: dmesg | grep -i xid, nvidia-smi -q"),
         Remedy("no-host-function-with-gil", "Keep host functions and callbacks of streams free of Python and of locks"),
