@@ -52,6 +52,7 @@ def process(
     command: tuple[str, ...] = ("/usr/bin/python3", "/home/ada/job/run.py"),
     state: str = "S",
     wchan: str = "",
+    watched: float = 1.0,
     **more: object,
 ) -> Process:
     """A process whose threads stand still at both samples; the first thread is the main one."""
@@ -64,7 +65,7 @@ def process(
         pid,
         "node4",
         threads=threads,
-        samples=(Sample(1.0, sampled), Sample(2.0, sampled)),
+        samples=(Sample(1.0, sampled), Sample(1.0 + watched, sampled)),
         blocking_calls=tuple(calls),
         parent=parent,
         command=command,
@@ -277,6 +278,7 @@ STORIES = {
                     MAIN, "fit /home/ada/job/engine.py:31", f"synchronize {SITE}torch/cuda/__init__.py:985",
                     "cudaDeviceSynchronize @libcudart.so.12", "cuCtxSynchronize @libcuda.so.1",
                 ),
+                watched=30.0,
             )
         ],
     ),
