@@ -1,37 +1,126 @@
-"""`lastbatch`: run repro scenarios, attach diagnostics to stuck jobs."""
+"""`lastbatch`: run repro scenarios, attach diagnostics to stuck jobs.
+
+A command's module is imported when that command is called: `attach` must be quick while a job stands still, and needs
+nothing of what studies and containers need. So the names and the first lines of the helps are written down here.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.table import Table
-from rich.text import Text
+from typer.core import TyperGroup
 
-from diagnostics.cli import diagnose as looking
-from diagnostics.cli.attach import attach
-from diagnostics.cli.console import LACKING, OK, Json, command, page, print_json, run_app
-from diagnostics.cli.trace import trace
-from diagnostics.cli.watch import watch
-from diagnostics.report.text import size
+from diagnostics.cli.console import run_app
 from diagnostics.version import __version__
-from repro import doctor as checkup
-from repro import runtimes, scenarios
-from repro.bisect import bisect
-from repro.compare import compare
-from repro.plan import plan
-from repro.run import run
-from repro.scenario import Scenario
-from repro.shrink import shrink
-from repro.verify import verify
+
+
+class Lazy(NamedTuple):
+    """A command that is not imported yet: where its function is, and the first paragraph of its docstring."""
+
+    module: str
+    function: str
+    summary: str
+
+
+COMMANDS = {
+    "doctor": Lazy(
+        "repro.doctor",
+        "doctor",
+        "Say what works on this machine, and what to do about the rest.",
+    ),
+    "scenarios": Lazy(
+        "repro.listing",
+        "list_scenarios",
+        "List the scenarios: their arms, runtimes, settings and what to expect.",
+    ),
+    "run": Lazy(
+        "repro.run",
+        "run",
+        "Run a scenario on a real framework, catch the hang, say its cause.",
+    ),
+    "plan": Lazy(
+        "repro.plan",
+        "plan",
+        "Say what a workload needs: parameters, memory of each rank, bytes on the network, with the formulas.",
+    ),
+    "compare": Lazy(
+        "repro.compare",
+        "compare",
+        "Compare hang rates: trials of all cells in random order, until the question is decided.",
+    ),
+    "bisect": Lazy(
+        "repro.bisect",
+        "bisect",
+        "Find the first release without the hang, though a release that has it need not show it in one trial.",
+    ),
+    "shrink": Lazy(
+        "repro.shrink",
+        "shrink",
+        "Find the smallest setting that still hangs the same way, with the rates on the way.",
+    ),
+    "verify": Lazy(
+        "repro.verify",
+        "verify",
+        "Try remedies of the cause against the job without them: does the hang become rarer, and by how much at least?",
+    ),
+    "attach": Lazy(
+        "diagnostics.cli.attach",
+        "attach",
+        "Look at a job that is stuck now: evidence of all its processes, a verdict, a bundle.",
+    ),
+    "watch": Lazy(
+        "diagnostics.cli.watch",
+        "watch",
+        "Wait until a job hangs, then look at it as attach does, while it is still there.",
+    ),
+    "diagnose": Lazy(
+        "diagnostics.cli.diagnose",
+        "diagnose",
+        "Say what a bundle means, or other tools' dumps and logs, offline.",
+    ),
+    "report": Lazy(
+        "diagnostics.cli.diagnose",
+        "report",
+        "Turn a bundle into a report: HTML, Markdown, or a timeline for trace viewers (Perfetto).",
+    ),
+    "trace": Lazy(
+        "diagnostics.cli.trace",
+        "trace",
+        "Prove or refute a race in a job that runs: probes on the framework's own functions, in all its processes.",
+    ),
+}
+
+_STYLE: dict[str, Any] = {
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": "markdown",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows every command by name and summary, and the one that is called whole."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else command, rest
+
+
+def load(name: str) -> Any:
+    """The command of this name, imported."""
+    lazy = COMMANDS[name]
+    alone = typer.Typer(add_completion=False, **_STYLE)
+    alone.command(name)(getattr(import_module(lazy.module), lazy.function))
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="lastbatch",
+    cls=LazyGroup,
     help="Reproduce training jobs that hang at the end of an epoch, and diagnose any job that is stuck.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    **_STYLE,
 )
 
 
@@ -50,125 +139,12 @@ def _top(
     pass
 
 
-@command
-def doctor(as_json: Json = False) -> int:
-    """Say what works on this machine, and what to do about the rest.
-
-    Ends with 3 where something is missing that every command needs.
-
-    Example: lastbatch doctor
-    """
-    states = runtimes.available()
-    checks = checkup.checks(states)
-    lacking = any(check.needed and not check.ok for check in checks)
-    if as_json:
-        print_json({"checks": checks, "runtimes": states})
-        return LACKING if lacking else OK
-    table = Table(box=None, pad_edge=False, title="This machine", title_justify="left", title_style="bold")
-    for column in ("", "what", "found", "what to do"):
-        table.add_column(column, overflow="fold")
-    for check in checks:
-        mark = Text("ok", "green") if check.ok else Text("no", "red" if check.needed else "yellow")
-        table.add_row(mark, check.name, Text(check.found), Text("" if check.ok else check.what_to_do))
-    page.print(table)
-    page.print()
-    table = Table(box=None, pad_edge=False, title="Runtimes", title_justify="left", title_style="bold")
-    for column in ("name", "release", "interpreter", "state", "size", "what to do"):
-        table.add_column(column, overflow="fold")
-    for state in states:
-        table.add_row(
-            state.name, state.release, state.python_version, state.state,
-            size(state.size) if state.size else "", Text(state.what_to_do),
-        )  # fmt: skip
-    page.print(table)
-    return LACKING if lacking else OK
+def _placeholder() -> None:
+    """Never called: `LazyGroup` puts the real command in its place."""
 
 
-@command
-def list_scenarios(
-    name: Annotated[
-        str | None, typer.Argument(help="One scenario, with all its settings.", metavar="[SCENARIO]")
-    ] = None,
-    as_json: Json = False,
-) -> int:
-    """List the scenarios: their arms, runtimes, settings and what to expect.
-
-    Example: lastbatch scenarios last-batch
-    """
-    chosen = [scenarios.find(name)] if name else list(scenarios.load().values())
-    if as_json:
-        print_json({"scenarios": [_described(scenario) for scenario in chosen]})
-        return OK
-    if not name:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for column in ("scenario", "what it shows", "arms"):
-            table.add_column(column, overflow="fold")
-        for scenario in chosen:
-            table.add_row(Text(scenario.name, "bold"), scenario.summary, ", ".join(arm.name for arm in scenario.arms))
-        page.print(table)
-        page.print("\nlastbatch scenarios NAME shows one with all its settings.")
-        return OK
-    for scenario in chosen:
-        page.print(Text.assemble((scenario.name, "bold"), f"  {scenario.summary}"))
-        page.print(f"  {scenario.story}\n", style="dim")
-        table = Table(box=None, pad_edge=False, show_header=True, padding=(0, 2, 0, 0))
-        table.add_column("  arm")
-        table.add_column("what it is")
-        for arm in scenario.arms:
-            table.add_row(f"  {arm.name}", arm.summary)
-        page.print(table)
-        page.print(f"\n  runtimes: {', '.join(scenario.runtimes)} (or any exact release)\n")
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("  --set")
-        table.add_column("default")
-        table.add_column("what it is")
-        for setting in scenario.settings:
-            table.add_row(f"  {setting.name}", str(setting.default).lower(), setting.told)
-        for model in scenario.models:
-            table.add_section()
-            table.add_row(f"  model={model.name}", "", model.summary)
-            for setting in model.settings:
-                table.add_row(f"    {setting.name}", str(setting.default).lower(), setting.told)
-        page.print(table)
-    return OK
-
-
-def _described(scenario: Scenario) -> dict[str, object]:
-    return {
-        "name": scenario.name,
-        "summary": scenario.summary,
-        "arms": scenario.arms,
-        "default_arms": scenario.default_arms,
-        "runtimes": scenario.runtimes,
-        "settings": scenario.settings,
-        "model_settings": {model.name: model.settings for model in scenario.models},
-        "expected": [
-            {"arm": arm.name, "runtime": name, **_expectation(scenario, arm.name, name)}
-            for arm in scenario.arms
-            for name in scenario.runtimes
-        ],
-    }
-
-
-def _expectation(scenario: Scenario, arm: str, runtime: str) -> dict[str, object]:
-    release = tuple(int(part) for part in runtimes.parse(runtime).framework_version.split(".") if part)
-    expected = scenario.expected(arm, release, scenario.resolve({}, arm))
-    return {"hang": "possible" if expected.either else expected.hang, "cause": expected.cause, "why": expected.why}
-
-
-app.command("doctor")(doctor)
-app.command("scenarios")(list_scenarios)
-app.command("run")(run)
-app.command("plan")(plan)
-app.command("compare")(compare)
-app.command("bisect")(bisect)
-app.command("shrink")(shrink)
-app.command("verify")(verify)
-app.command("attach")(attach)
-app.command("watch")(watch)
-app.command("diagnose")(looking.diagnose)
-app.command("report")(looking.report)
-app.command("trace")(trace)
+for _name, _lazy in COMMANDS.items():
+    app.command(_name, help=_lazy.summary)(_placeholder)
 
 
 def main() -> None:

@@ -12,9 +12,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
+from rich.table import Table
+from rich.text import Text
 
+from diagnostics.cli.console import LACKING, OK, Json, command, page, print_json
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import session, sets
+from diagnostics.report.text import size
 from repro import runtimes
 from repro.runtimes import RuntimeState
 
@@ -132,3 +136,37 @@ def checks(states: Iterable[RuntimeState]) -> tuple[Check, ...]:
         _images,
     )
     return tuple(check() for check in look)
+
+
+@command
+def doctor(as_json: Json = False) -> int:
+    """Say what works on this machine, and what to do about the rest.
+
+    Ends with 3 where something is missing that every command needs.
+
+    Example: lastbatch doctor
+    """
+    states = runtimes.available()
+    found = checks(states)
+    lacking = any(check.needed and not check.ok for check in found)
+    if as_json:
+        print_json({"checks": found, "runtimes": states})
+        return LACKING if lacking else OK
+    table = Table(box=None, pad_edge=False, title="This machine", title_justify="left", title_style="bold")
+    for column in ("", "what", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for check in found:
+        mark = Text("ok", "green") if check.ok else Text("no", "red" if check.needed else "yellow")
+        table.add_row(mark, check.name, Text(check.found), Text("" if check.ok else check.what_to_do))
+    page.print(table)
+    page.print()
+    table = Table(box=None, pad_edge=False, title="Runtimes", title_justify="left", title_style="bold")
+    for column in ("name", "release", "interpreter", "state", "size", "what to do"):
+        table.add_column(column, overflow="fold")
+    for state in states:
+        table.add_row(
+            state.name, state.release, state.python_version, state.state,
+            size(state.size) if state.size else "", Text(state.what_to_do),
+        )  # fmt: skip
+    page.print(table)
+    return LACKING if lacking else OK

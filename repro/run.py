@@ -172,7 +172,7 @@ def _warn(arm: str, settings: Settings, runtime: str, bounds: NodeLimits) -> Non
     if by_plan and not workloads.memory_needed(settings, runtime):
         raise UsageError("--limit memory=plan: nobody has planned what this trains", "For example --limit memory=512")
     for warning in workloads.warnings(settings, runtime, 0 if by_plan else bounds.memory_bytes(0)):
-        words.print(f"[yellow]{arm}:[/] {warning}", soft_wrap=True)
+        words.print(Text.assemble((f"{arm}: ", "yellow"), warning), soft_wrap=True)
 
 
 def _free(directory: Path) -> Path:

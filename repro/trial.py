@@ -21,7 +21,6 @@ from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.model import Collection, Diagnosis, Finding, Process, State
 from diagnostics.model.rank import child
 from diagnostics.model.trace import TraceResult
-from diagnostics.report.html import render_html
 from diagnostics.transport import Options, Target, add_stacks, flight, observe
 from repro.cluster import Cluster, Member, NodeOrder
 from repro.cluster.backends import Backend, Local
@@ -247,6 +246,8 @@ def _explained(
         raise why_not
     collecting = time.monotonic() - ended
     report = stem.with_name(stem.name + ".html")
+    from diagnostics.report.html import render_html  # its template engine is for those who get so far
+
     report.write_text(render_html(collection, diagnosis), "utf-8")
     named = diagnosis.findings[0] if diagnosis.findings and diagnosis.verdict != "unknown" else None
     silences = [p.flight.read_at - p.flight.events[-1].at for p in collection.processes

@@ -15,7 +15,6 @@ from diagnostics.analyze.progress import Limits
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, StageError, State
-from diagnostics.report.html import render_html
 from diagnostics.report.markdown import render_markdown
 from diagnostics.report.terminal import render_diagnosis
 from diagnostics.report.trace import render_trace
@@ -132,6 +131,8 @@ def report(
         raise UsageError(f"what is {out.name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
     collection, diagnosis = pipeline.explain(_one([path])[0])
     if chosen is Format.html:
+        from diagnostics.report.html import render_html
+
         text = render_html(collection, diagnosis)
     elif chosen is Format.markdown:
         text = render_markdown(collection, diagnosis)

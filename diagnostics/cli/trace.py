@@ -20,7 +20,6 @@ from diagnostics.frameworks.tensorflow1 import bpftrace, memory, session, sets
 from diagnostics.frameworks.tensorflow1.enrich import STILL
 from diagnostics.frameworks.tensorflow1.probes import ProbeSet
 from diagnostics.model.trace import TraceResult, TraceVerdict
-from diagnostics.report.html import render_html
 from diagnostics.report.probes import render_trace_result
 from diagnostics.transport import Options, Target, collect
 
@@ -128,5 +127,7 @@ def _write(path: Path, chosen: Selection, result: TraceResult) -> Path:
     if answer.not_written:
         raise answer.not_written
     report = path.with_name(path.name.removesuffix(bundle.SUFFIX) + ".html")
+    from diagnostics.report.html import render_html
+
     report.write_text(render_html(answer.collection, answer.diagnosis), "utf-8")
     return path

@@ -12,8 +12,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
-from scipy.special import logsumexp, xlog1py, xlogy
 
 from repro.experiment.rates import Count
 
@@ -82,6 +80,9 @@ def standing(releases: Sequence[str], counts: Mapping[str, Count], asked: Asked)
 
 def _first_good(releases: Sequence[str], bad: Sequence[float], good: Sequence[float]) -> dict[str, float]:
     """Every release after the oldest was as likely, before any trial."""
+    import numpy as np
+    from scipy.special import logsumexp
+
     scores = [sum(bad[:first]) + sum(good[first:]) for first in range(1, len(releases))]
     shares = np.exp(np.array(scores) - logsumexp(scores))
     return {release: float(share) for release, share in zip(releases[1:], shares, strict=True)}
@@ -98,5 +99,8 @@ def _most_open(releases: Sequence[str], probability: Mapping[str, float]) -> str
 
 def _log_mean(count: Count, low: float, high: float) -> float:
     """Log of the likelihood, averaged over rates from low to high, every factor as likely."""
+    import numpy as np
+    from scipy.special import logsumexp, xlog1py, xlogy
+
     rates = np.geomspace(low, high, _POINTS)
     return float(logsumexp(xlogy(count.hits, rates) + xlog1py(count.exposure - count.hits, -rates)) - math.log(_POINTS))

@@ -11,8 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy.special import betainc, betaln
-
 from repro.experiment.rates import PRIOR, Count, Interval, log_likelihood, log_mixture, root
 
 RATIOS = (1e-9, 1e9)
@@ -21,6 +19,8 @@ RATIOS = (1e-9, 1e9)
 
 def against_at_least(count: Count, rate: float) -> float:
     """Evidence that the rate is below `rate`."""
+    from scipy.special import betainc, betaln
+
     a, b = PRIOR
     k, miss = count.hits, count.exposure - count.hits
     return _one_sided(
@@ -30,6 +30,8 @@ def against_at_least(count: Count, rate: float) -> float:
 
 def against_at_most(count: Count, rate: float) -> float:
     """Evidence that the rate is above `rate`."""
+    from scipy.special import betainc, betaln
+
     a, b = PRIOR
     k, miss = count.hits, count.exposure - count.hits
     return _one_sided(

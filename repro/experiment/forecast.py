@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import msgspec
-from scipy.stats import binom
 
 from repro.experiment.evidence import against_equal
 from repro.experiment.rates import Count
@@ -48,6 +47,8 @@ def exposure_to_tell_apart(rate: float, other_rate: float, alpha: float = 0.01, 
 
 
 def _decides(high: float, low: float, exposure: int, alpha: float, power: float) -> bool:
+    from scipy.stats import binom
+
     # Each side gets half of the bad luck that is allowed: together they stay below it.
     unlucky = (1 - power) / 2 if low else 1 - power
     few = max(0, int(binom.ppf(unlucky, exposure, high)))

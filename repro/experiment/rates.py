@@ -3,6 +3,8 @@
 Each epoch end is one chance to hang, so hits are Bernoulli with an unknown rate. Which interval is right depends on
 what stopped the counting: `exact` if the exposure was fixed beforehand, `running` if anything else did, looking at
 the hits included.
+
+SciPy is imported where it is used: it takes longer to import than the rest of the command line.
 """
 
 from __future__ import annotations
@@ -11,9 +13,6 @@ import math
 from collections.abc import Callable
 
 import msgspec
-from scipy.optimize import brentq
-from scipy.special import betaln, xlog1py, xlogy
-from scipy.stats import beta
 
 PRIOR = (0.1, 1.0)
 """Beta weights over possible rates: nearly the same for each factor of ten from 1e-7 to 1, so no scale is favoured."""
@@ -44,6 +43,8 @@ class Interval(msgspec.Struct, frozen=True):
 
 def exact(count: Count, level: float = 0.95) -> Interval:
     """Clopper and Pearson's interval: covers with at least `level` if the exposure was fixed beforehand."""
+    from scipy.stats import beta
+
     tail = (1 - level) / 2
     k, n = count.hits, count.exposure
     low = float(beta.ppf(tail, k, n - k + 1)) if k else 0.0
@@ -53,11 +54,15 @@ def exact(count: Count, level: float = 0.95) -> Interval:
 
 def log_likelihood(count: Count, rate: float) -> float:
     """Of one sequence of epoch ends with these hits."""
+    from scipy.special import xlog1py, xlogy
+
     return float(xlogy(count.hits, rate) + xlog1py(count.exposure - count.hits, -rate))
 
 
 def log_mixture(count: Count) -> float:
     """The likelihood averaged over the prior: what a bet that knows no rate has earned."""
+    from scipy.special import betaln
+
     a, b = PRIOR
     return float(betaln(a + count.hits, b + count.exposure - count.hits) - betaln(a, b))
 
@@ -83,6 +88,8 @@ def running(count: Count, level: float = 0.95) -> Interval:
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:
     """Where a monotone function is zero; the nearer end if it is nowhere."""
+    from scipy.optimize import brentq
+
     low_value, high_value = function(low), function(high)
     if low_value * high_value > 0:
         return low if abs(low_value) < abs(high_value) else high

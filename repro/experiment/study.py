@@ -125,7 +125,9 @@ class Study:
     def create(cls, path: Path, about: dict[str, Any], cells: Sequence[Cell]) -> Study:
         """A new study. `about` is what was asked: plain values. Raises: LastbatchError: the file is there already."""
         if path.exists():
-            raise LastbatchError(f"{path} is there already", "Go on with it by --resume, or name another with --study")
+            raise LastbatchError(
+                f"{path} is there already", "The same command goes on with it; or name another file with --study"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path)
         with connection:
@@ -153,7 +155,7 @@ class Study:
     def read(cls, path: Path) -> Study:
         """Look at a study without touching it. Raises: EvidenceError: it is not a study."""
         if not path.is_file():
-            raise EvidenceError(f"there is no study {path}", "Begin one without --resume")
+            raise EvidenceError(f"there is no study {path}", "Name one that compare, bisect, shrink or verify wrote")
         connection = _connect(path)
         study = cls(path, connection)
         try:
