@@ -111,10 +111,14 @@ def test_a_lock_file_that_is_polled_is_named_with_who_has_it_open(program: str, 
     (tmp_path / "other").touch()
     (tmp_path / "main.py").write_text(program)
     with started(sys.executable, tmp_path / "main.py", tmp_path) as process:
-        wait_for(lambda: seen(process.pid)[0].locks, 10)
-        assert seen(process.pid)[0].locks == (FileLock(str(lock), "name", True, ()),)
+
+        def polled() -> tuple[FileLock, ...]:
+            """A sample between two sleeps shows no lock: the next one does."""
+            return wait_for(lambda: seen(process.pid)[0].locks, 10)  # type: ignore[no-any-return]
+
+        assert polled() == (FileLock(str(lock), "name", True, ()),)
         with lock.open():
-            assert seen(process.pid)[0].locks == (FileLock(str(lock), "name", True, (os.getpid(),)),)
+            assert polled() == (FileLock(str(lock), "name", True, (os.getpid(),)),)
         lock.unlink()
         wait_for(lambda: process.poll() == 0, 10)
 
