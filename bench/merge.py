@@ -151,7 +151,7 @@ def measure(ranks: int) -> dict[str, float]:
     stages["join"] = time.process_time() - began
     began = time.process_time()
     page = Console(file=io.StringIO(), width=120)
-    page.print(render_diagnosis(collection, diagnosis))
+    page.print(render_diagnosis(collection, diagnosis, verbose=True))
     stages["render"] = time.process_time() - began
     peak = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     total = sum(stages.values())

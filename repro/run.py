@@ -189,7 +189,7 @@ def _at_equal_exposure(story: Scenario, settings: Settings, first: Outcome) -> S
 def _tell(outcome: Outcome, as_json: bool) -> None:
     console = words if as_json else page
     if outcome.diagnosis and outcome.collection:
-        console.print(render_diagnosis(outcome.collection, outcome.diagnosis))
+        console.print(render_diagnosis(outcome.collection, outcome.diagnosis, verbose=True))
         console.print()
     else:
         console.print(f"{outcome.arm}: {outcome.verdict} after {outcome.epoch_ends} epoch ends: {outcome.why}")

@@ -13,19 +13,20 @@ from rich.text import Text
 
 from diagnostics import bundle, pipeline
 from diagnostics.analyze.progress import Limits
-from diagnostics.cli.console import LACKING, OK, Json, command, page, print_json, words
-from diagnostics.cli.diagnose import Floor, show
+from diagnostics.cli.console import CANNOT_TELL, LACKING, OK, Json, command, page, print_json, words
+from diagnostics.cli.diagnose import Floor, Verbose, show
 from diagnostics.discover.jobs import Job
 from diagnostics.discover.selectors import jobs_here, select
 from diagnostics.errors import UsageError
+from diagnostics.model.rank import parse
 from diagnostics.redact import redact_command
-from diagnostics.report.text import plural
+from diagnostics.report.text import compact_ranks, plural
 from diagnostics.transport import COLLECTORS, Fleet, Options
 
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py. None: the only job here.", metavar="TARGET..."
+        help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py; see --list.", metavar="TARGET..."
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")]
@@ -52,6 +53,7 @@ def attach(
     host: Annotated[list[str] | None, typer.Option(help="A host to look at through --via; again for more.")] = None,
     deadline: Annotated[float, typer.Option(help="Seconds for each of the two visits to a host.", min=2)] = 60.0,
     hang_after: Floor = 4.0,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:
     """Look at a job that is stuck now: evidence of all its processes, a verdict, a bundle.
@@ -70,6 +72,8 @@ def attach(
         return _list(jobs_here(), as_json)
     if unknown := set(rung or ()) - set(COLLECTORS):
         raise UsageError(f"there is no stack collector {min(unknown)!r}", f"There are {', '.join(COLLECTORS)}")
+    if not targets and not via:
+        raise _which()
     options = Options(gap, budget, tuple(rung or ()))
     fleet = Fleet(_hosts(host or [], targets or []), via, deadline) if via else None
     with words.status("") as status:
@@ -77,7 +81,18 @@ def attach(
             targets or [], options, Limits(floor=hang_after), children, peers, fleet, out or default_path(),
             status.update,
         )  # fmt: skip
-    return conclude(answer, as_json)
+    return conclude(answer, as_json, verbose)
+
+
+def _which() -> UsageError:
+    """An empty `$(pgrep ...)` must not choose a target; the only job here is offered.
+
+    Raises: as `select` where there is no job, or several.
+    """
+    job = select(()).jobs[0]
+    ranks = compact_ranks(member.rank for member in job.members if not parse(member.rank).helps)
+    only = f"job:{job.id}"
+    return UsageError(f"no target is given; the only job here is {only} ({ranks})", f"Take lastbatch attach {only}")
 
 
 def _hosts(named: Sequence[str], selectors: Sequence[str]) -> tuple[str, ...]:
@@ -95,10 +110,10 @@ def default_path() -> Path:
     return Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + bundle.SUFFIX)
 
 
-def conclude(answer: pipeline.Answer, as_json: bool) -> int:
+def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> int:
     """Print the answer, and what became of the evidence; the exit code."""
     collection = answer.collection
-    code = show(collection, answer.diagnosis, as_json, answer.bundle)
+    code = show(collection, answer.diagnosis, as_json, verbose, answer.bundle)
     if answer.not_written:
         words.print(Text(f"lastbatch: the bundle is not written: {answer.not_written}"), soft_wrap=True)
         return answer.not_written.exit_code
@@ -108,7 +123,7 @@ def conclude(answer: pipeline.Answer, as_json: bool) -> int:
     words.print(
         Text(f"lastbatch: no stack could be read: {reason}. See lastbatch doctor for what is missing"), soft_wrap=True
     )
-    return code or LACKING
+    return LACKING if code in (OK, CANNOT_TELL) else code
 
 
 def _list(jobs: Sequence[Job], as_json: bool) -> int:

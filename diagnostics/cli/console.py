@@ -22,7 +22,7 @@ from rich.text import Text
 from diagnostics.errors import NO_SPACE, LastbatchError, MissingError, UsageError
 from diagnostics.report.text import inert_text
 
-OK, BAD_NEWS, USAGE, LACKING = 0, 1, 2, 3
+OK, BAD_NEWS, USAGE, LACKING, CANNOT_TELL = 0, 1, 2, 3, 4
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -12,35 +14,48 @@ import typer
 
 from diagnostics import bundle, importers, pipeline
 from diagnostics.analyze.progress import Limits
-from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, Json, command, page, print_json
 from diagnostics.errors import MissingError, UsageError
-from diagnostics.model import Collection, Diagnosis, StageError, State
+from diagnostics.model import Collection, Diagnosis, StageError
+from diagnostics.report.document import as_json as document_of
 from diagnostics.report.markdown import render_markdown
 from diagnostics.report.terminal import render_diagnosis
-from diagnostics.report.trace import render_trace
-from diagnostics.report.view import as_json as document_of
+from diagnostics.report.trace import render_speedscope, render_trace
+from diagnostics.report.verdict import is_hung
 
-HARMLESS = frozenset({"none", "unknown", "slow", "throttled"})
+LONGEST_COMMAND = 200
+"""Characters of file names; the user has a longer command in the shell's history."""
 
 Floor = Annotated[
     float, typer.Option(help="Seconds without an event below which a rank is never called hung.", min=0.5)
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="After the first screen: evidence, other causes, waits of every thread.")
+]
 
 
-def is_bad_news(collection: Collection, diagnosis: Diagnosis) -> bool:
-    stuck = any(process.state in (State.HUNG, State.DEAD) for process in collection.processes)
-    return stuck or diagnosis.verdict not in HARMLESS
+def exit_code(collection: Collection, diagnosis: Diagnosis) -> int:
+    """What the answer ends a command with."""
+    return {True: BAD_NEWS, False: OK, None: CANNOT_TELL}[is_hung(collection, diagnosis)]
 
 
-def show(collection: Collection, diagnosis: Diagnosis, as_json: bool, written: Path | None) -> int:
-    """Print the answer; the exit code."""
+def show(
+    collection: Collection,
+    diagnosis: Diagnosis,
+    as_json: bool,
+    verbose: bool,
+    written: Path | None,
+    given: Sequence[Path] = (),
+) -> int:
+    """Print the answer; the exit code. `given`: the files that it is about, where there is no bundle of all."""
     if as_json:
         print_json(document_of(collection, diagnosis, str(written) if written else None))
     else:
-        page.print(render_diagnosis(collection, diagnosis))
+        source = shlex.join(map(str, [written] if written else given))
+        page.print(render_diagnosis(collection, diagnosis, verbose, source if len(source) <= LONGEST_COMMAND else ""))
         if written:
-            page.print(f"\nEvidence: {written}\nReport:   lastbatch report {written} --out report.html", soft_wrap=True)
-    return BAD_NEWS if is_bad_news(collection, diagnosis) else OK
+            page.print(f"Evidence: {written} (lastbatch report makes a page of it)", soft_wrap=True)
+    return exit_code(collection, diagnosis)
 
 
 def _one(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]]:
@@ -86,6 +101,7 @@ def diagnose(
         ),
     ],
     hang_after: Floor = 4.0,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> int:
     """Say what a bundle means, or other tools' dumps and logs, offline.
@@ -101,16 +117,22 @@ def diagnose(
     given, unread = _one(paths)
     collection, diagnosis = pipeline.explain(given, Limits(floor=hang_after))
     diagnosis = msgspec.structs.replace(diagnosis, errors=(*unread, *diagnosis.errors))
-    return show(collection, diagnosis, as_json, paths[0] if len(paths) == 1 and _is_bundle(paths[0]) else None)
+    written = paths[0] if len(paths) == 1 and _is_bundle(paths[0]) else None
+    again = [] if any(str(path) == importers.STANDARD_INPUT for path in paths) else paths
+    return show(collection, diagnosis, as_json, verbose, written, again)
 
 
 class Format(str, Enum):
     html = "html"
     markdown = "markdown"
     trace = "trace"
+    speedscope = "speedscope"
 
 
 _ENDINGS = {".html": Format.html, ".htm": Format.html, ".md": Format.markdown, ".json": Format.trace}
+_DEFAULT_ENDING = {
+    Format.html: ".html", Format.markdown: ".md", Format.trace: ".trace.json", Format.speedscope: ".speedscope.json",
+}  # fmt: skip
 
 
 @command
@@ -122,7 +144,7 @@ def report(
     form: Annotated[Format | None, typer.Option("--format", help="Default: by the ending, else html.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Turn a bundle into a report: HTML, Markdown, or a timeline for trace viewers (Perfetto).
+    """Turn a bundle into a report: HTML, Markdown, a timeline for trace viewers (Perfetto), stacks for speedscope.
 
     Example: lastbatch report job.tar.zst --out job.html
     """
@@ -137,9 +159,9 @@ def report(
     elif chosen is Format.markdown:
         text = render_markdown(collection, diagnosis)
     else:
-        text = msgspec.json.encode(render_trace(collection)).decode()
-    ending = {Format.html: ".html", Format.markdown: ".md", Format.trace: ".trace.json"}[chosen]
-    target = out or path.with_name(path.name.removesuffix(bundle.SUFFIX) + ending)
+        document = render_trace(collection) if chosen is Format.trace else render_speedscope(collection)
+        text = msgspec.json.encode(document).decode()
+    target = out or path.with_name(path.name.removesuffix(bundle.SUFFIX) + _DEFAULT_ENDING[chosen])
     try:
         target.write_text(text, "utf-8")
     except OSError as error:

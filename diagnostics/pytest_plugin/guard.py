@@ -112,7 +112,7 @@ def _look(order: Order, armed: Armed) -> tuple[str, str]:
     except Exception as error:
         return f"it could not be looked at: {error}", ""
     page = Console(file=io.StringIO(), width=100, highlight=False)
-    page.print(render_diagnosis(answer.collection, answer.diagnosis))
+    page.print(render_diagnosis(answer.collection, answer.diagnosis, verbose=True))
     assert isinstance(page.file, io.StringIO)
     written = str(answer.bundle or "")
     kept = f"\nEvidence: {written}" if written else f"\nThe evidence is not written: {answer.not_written}"

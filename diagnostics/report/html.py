@@ -17,14 +17,17 @@ from diagnostics.analyze.blocking_calls import Names, names_of, words
 from diagnostics.frameworks.tensorflow1.sequence import draw_sequence
 from diagnostics.model import Collection, Connection, Diagnosis, Process, Thread, ThreadSample, Wait
 from diagnostics.report import text
+from diagnostics.report.positions import position_rows
 from diagnostics.report.spans import lanes
 from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_line
 from diagnostics.report.timeline import MOST_LANES, draw
-from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states, verdict_of
+from diagnostics.report.verdict import culprit_name, culprit_words, proof_words, verdict_of
+from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states
 
 STACK_CHARACTERS = 540_000
 THREAD_ROWS = 1_200
 CONNECTION_ROWS = 800
+POSITION_ROWS = 400
 LOG_CHARACTERS = 160_000
 """Together these keep the file under 1 MB. What is left out is counted in its place, and is in the bundle."""
 
@@ -100,7 +103,7 @@ def _environment() -> Environment:
 def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
     """The whole report as one HTML document, to be written as UTF-8."""
     collection, diagnosis = text.inert(collection), text.inert(diagnosis)
-    rows = rank_rows(collection)
+    rows, places = rank_rows(collection), position_rows(collection, diagnosis)
     drawn = lanes(collection)
     connections = tuple(
         ConnectionRow(process.rank, connection)
@@ -115,7 +118,13 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
         .render(
             collection=collection,
             diagnosis=diagnosis,
-            verdict=verdict_of(diagnosis),
+            verdict=verdict_of(collection, diagnosis),
+            culprits=[
+                (culprit_name(one), text.percent(one.confidence), culprit_words(one)) for one in diagnosis.culprits
+            ],
+            proof=proof_words(collection.trace),
+            positions=places[:POSITION_ROWS],
+            positions_left_out=max(len(places) - POSITION_ROWS, 0),
             rows=rows,
             roll_call=roll_call(rows),
             states=states(rows),

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 
 from diagnostics.model import Collection, Diagnosis, Evidence, Finding
+from diagnostics.report.positions import PositionRow, position_rows
 from diagnostics.report.stacks import Block, stacks_of
 from diagnostics.report.text import (
     DASH,
@@ -18,7 +19,8 @@ from diagnostics.report.text import (
     plural,
     wall_time,
 )
-from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, verdict_of
+from diagnostics.report.verdict import Verdict, culprit_name, culprit_words, proof_words, verdict_of
+from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call
 
 STACK_CHARACTERS = 24_000
 """An issue holds 65,536 characters, and nobody reads that many."""
@@ -37,30 +39,21 @@ NOTHING = "\N{ZERO WIDTH SPACE}"
 def render_markdown(collection: Collection, diagnosis: Diagnosis) -> str:
     """The report, to be pasted; ends with a newline."""
     collection, diagnosis = inert(collection), inert(diagnosis)
-    verdict = verdict_of(diagnosis)
+    verdict = verdict_of(collection, diagnosis)
     rows = rank_rows(collection)
-    lines = [f"### {escape(verdict.headline)}", ""]
-    if verdict.finding:
-        lines += [
-            f"**Cause:** {code(verdict.finding.cause)} (family {code(verdict.family)}), "
-            f"confidence {verdict.percent}, {verdict.words}",
-            "",
-        ]
-    elif verdict.kind == "unknown":
-        lines += ["**Cause:** unknown. No known cause is carried by this evidence.", ""]
-    if verdict.kind == "unknown":
-        lines += _list("Next evidence to take", map(escape, diagnosis.next_evidence), numbered=True)
-    lines += [escape(roll_call(rows)) + ".", "", *_table(rows)]
+    lines = _top(collection, diagnosis, verdict)
+    lines += _positions(position_rows(collection, diagnosis))
+    lines += [f"- {escape(error.stage)} failed: {escape(error.error)}" for error in diagnosis.errors]
+    lines += [""] if diagnosis.errors else []
     if verdict.finding:
         lines += _finding(verdict.finding)
-        lines += _list("What to do", map(escape, verdict.finding.remedy), numbered=True)
-    if verdict.kind != "unknown":
         lines += _list("What would make it surer", map(escape, diagnosis.next_evidence), numbered=True)
     if verdict.candidates:
         words = (f"{code(each.cause)} {percent(each.confidence)}" for each in verdict.candidates)
         lines += [f"**Also considered:** {', '.join(words)}", ""]
     if verdict.finding and verdict.finding.references:
         lines += [f"**References:** {', '.join(map(_link, verdict.finding.references))}", ""]
+    lines += [escape(roll_call(rows)) + ".", "", *_table(rows)]
     lines += _stacks(diagnosis)
     lines += _versions(collection)
     if command := repeat_command(collection.scenario):
@@ -70,6 +63,42 @@ def render_markdown(collection: Collection, diagnosis: Diagnosis) -> str:
         f"{duration(collection.skew)} apart, by lastbatch {escape(collection.tool_version or '?')}.</sub>"
     )
     return "\n".join(lines) + "\n"
+
+
+def _top(collection: Collection, diagnosis: Diagnosis, verdict: Verdict) -> list[str]:
+    """Hung or not and since when, who holds the job up, the cause, what to do."""
+    lines = [f"### {escape(verdict.headline)}", ""]
+    lines += [escape(verdict.summary), ""] if verdict.summary else []
+    lines += [
+        f"- **{escape(culprit_name(one))}** holds the job up ({percent(one.confidence)}): {escape(culprit_words(one))}"
+        for one in diagnosis.culprits
+    ]
+    lines += [""] if diagnosis.culprits else []
+    if proof := proof_words(collection.trace):
+        lines += [escape(proof), ""]
+    if verdict.finding:
+        lines += [
+            f"**Cause:** {code(verdict.finding.cause)} (family {code(verdict.family)}), "
+            f"confidence {verdict.percent}, {verdict.words}. {escape(verdict.finding.title)}",
+            "",
+        ]
+        return lines + _list("What to do", map(escape, verdict.finding.remedy), numbered=True)
+    if verdict.kind != "healthy":
+        lines += ["**Cause:** unknown. No known cause is carried by this evidence.", ""]
+    return lines + _list("Next evidence to take", map(escape, diagnosis.next_evidence), numbered=True)
+
+
+def _positions(rows: tuple[PositionRow, ...]) -> list[str]:
+    if not rows:
+        return []
+    lines = ["| rank | state | since | operation | function | waits for |", "|---|---|--:|---|---|---|"]
+    for row in rows[:MOST_ROWS]:
+        state = f"**{row.state.value}**" if row.state.value in ("hung", "dead", "slow") else row.state.value
+        cells = [escape(row.ranks), state, row.since, *map(escape, (row.operation, row.place, row.waits_for))]
+        lines.append("| " + " | ".join(cell or DASH for cell in cells) + " |")
+    if len(rows) > MOST_ROWS:
+        lines += ["", f"and {plural(len(rows) - MOST_ROWS, 'more place')}"]
+    return [*lines, ""]
 
 
 def escape(text: str) -> str:

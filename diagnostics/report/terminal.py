@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from diagnostics.analyze import blocking_calls as sleeps
 from diagnostics.model import Collection, Diagnosis, Evidence, Finding, State
+from diagnostics.report.screen import STYLES, FirstScreen
 from diagnostics.report.text import (
     DASH,
     compact_ranks,
@@ -22,13 +22,8 @@ from diagnostics.report.text import (
     percent,
     plural,
 )
-from diagnostics.report.view import RankRow, Verdict, rank_rows, roll_call, verdict_of
-
-STYLES = {
-    State.HUNG: "bold red", State.DEAD: "bold magenta", State.UNREACHABLE: "magenta", State.SLOW: "yellow",
-    State.UNKNOWN: "dim", State.IDLE: "cyan", State.PROGRESSING: "green", State.FINISHED: "green",
-}  # fmt: skip
-BORDERS = {"bad": "red", "unknown": "yellow", "healthy": "green"}
+from diagnostics.report.verdict import Verdict, verdict_of
+from diagnostics.report.view import RankRow, rank_rows, roll_call
 
 MOST_ROWS = 40
 """Ranks shown one by one; of a larger job those that make trouble first, and the rest by their state."""
@@ -39,52 +34,38 @@ MOST_THREADS = 16
 CALM = (State.PROGRESSING, State.IDLE, State.FINISHED)
 
 
-def render_diagnosis(collection: Collection, diagnosis: Diagnosis) -> RenderableType:
-    """Verdict, roll call with the last batch, evidence, remedy, what to take next."""
+def render_diagnosis(
+    collection: Collection, diagnosis: Diagnosis, verbose: bool = False, source: str = ""
+) -> RenderableType:
+    """The first screen; where it is asked for, the evidence after it.
+
+    Args:
+        verbose: with evidence, other causes, references, every thread's wait, what the recorder had of each rank.
+        source: the files that a further `lastbatch diagnose` is to read, quoted for a shell; "" for none.
+    """
     # Only Text is built from evidence, never markup: what looks like a tag in it stays text.
     collection, diagnosis = inert(collection), inert(diagnosis)
-    verdict = verdict_of(diagnosis)
+    if not verbose:
+        return FirstScreen(collection, diagnosis, source)
+    return Group(FirstScreen(collection, diagnosis, whole=True), *_details(collection, diagnosis))
+
+
+def _details(collection: Collection, diagnosis: Diagnosis) -> list[RenderableType]:
+    verdict = verdict_of(collection, diagnosis)
     rows = rank_rows(collection)
-    parts: list[RenderableType] = [_panel(verdict), Text(roll_call(rows) + "."), *_ranks(rows)]
+    parts: list[RenderableType] = []
+    if verdict.finding:
+        parts += [*_list("What to do", verdict.finding.remedy, numbered=True), *_finding(verdict.finding)]
+    title = "What would make it surer" if verdict.finding else "Next evidence to take"
+    parts += _list(title, diagnosis.next_evidence, numbered=True)
+    parts += _others(verdict)
+    parts += [Text(), Text(roll_call(rows) + "."), *_ranks(rows)]
     if diagnosis.waits:
         parts += _waits(diagnosis)
     parts += _threads(collection)
     if verdict.finding:
-        parts += _finding(verdict.finding)
-    parts += _others(verdict)
-    if verdict.finding:
-        parts += _list("What to do", verdict.finding.remedy, numbered=True)
-    title = "Next evidence to take" if verdict.kind == "unknown" else "What would make it surer"
-    parts += _list(title, diagnosis.next_evidence, numbered=True)
-    if verdict.finding:
         parts += _list("References", verdict.finding.references)
-    return Group(*parts)
-
-
-def _panel(verdict: Verdict) -> Panel:
-    body = Text(verdict.headline, style="bold")
-    if verdict.finding:
-        body.append(f"\n\ncause       {verdict.finding.cause}", "not bold")
-        body.append(f"\nfamily      {verdict.family}", "not bold")
-        body.append(
-            f"\nconfidence  {_bar(verdict.confidence)} {verdict.percent}, {verdict.words}", "not bold"
-        )
-    elif verdict.kind == "unknown":
-        body.append("\n\nNo known cause is carried by this evidence, so none is named.", "not bold")
-    title = {"bad": "Verdict", "unknown": "Verdict: unknown", "healthy": "Verdict: healthy"}[verdict.kind]
-    return Panel(
-        body,
-        title=title,
-        title_align="left",
-        border_style=BORDERS[verdict.kind],
-        box=box.ROUNDED,
-        padding=(0, 1),
-    )
-
-
-def _bar(confidence: float, cells: int = 20) -> str:
-    full = round(min(max(confidence, 0.0), 1.0) * cells) if confidence == confidence else 0
-    return "━" * full + "╌" * (cells - full)
+    return parts
 
 
 def _ranks(rows: tuple[RankRow, ...]) -> list[RenderableType]:

@@ -1,46 +1,14 @@
-"""The facts that all reports tell, worked out once: a row a rank, the verdict, the JSON document."""
+"""The facts that all reports tell, worked out once: what is known of each rank beside its position."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from diagnostics.analyze.blocking_calls import Names, names_of, telling, what_of, words
-from diagnostics.model import (
-    BlockingCall,
-    Collection,
-    Diagnosis,
-    Evidence,
-    Finding,
-    Flight,
-    LogFact,
-    OpenSpan,
-    Process,
-    State,
-)
-from diagnostics.report.text import (
-    compact_ranks,
-    confidence_words,
-    duration,
-    exit_words,
-    inert,
-    percent,
-    plural,
-    rank_order,
-)
-from diagnostics.report.threads import threads_of
+from diagnostics.model import Collection, Flight, OpenSpan, Process, State
+from diagnostics.report.positions import WORST_FIRST
+from diagnostics.report.text import compact_ranks, duration, exit_words, plural, rank_order
 
 NOT_FOUND = "no process was found for it"
-
-WORST_FIRST = (
-    State.HUNG,
-    State.DEAD,
-    State.UNREACHABLE,
-    State.SLOW,
-    State.UNKNOWN,
-    State.IDLE,
-    State.PROGRESSING,
-    State.FINISHED,
-)
 
 
 class RankRow(NamedTuple):
@@ -70,44 +38,15 @@ class RankRow(NamedTuple):
         return {True: "yes", False: "no", None: ""}[self.end_of_sequence]
 
 
-HEADLINES = {
-    "bad": "The job does not go on.",
-    "unknown": "What holds the job is not known.",
-    "healthy": "No hang was found.",
-}
-"""Where the diagnosis has no sentence of its own."""
-
-
-class Verdict(NamedTuple):
-    """The top of every report. `finding` is the cause that carries the verdict, None where none does."""
-
-    kind: str  # "bad", "unknown" or "healthy"
-    family: str
-    headline: str
-    finding: Finding | None
-    confidence: float
-    percent: str
-    words: str
-    candidates: tuple[Finding, ...]  # the other findings, best first
-
-
-def verdict_of(diagnosis: Diagnosis) -> Verdict:
-    best = diagnosis.findings[0] if diagnosis.findings else None
-    if best is not None and (best.confidence <= 0.5 or diagnosis.verdict == "unknown"):
-        best = None
-    kind = {"none": "healthy", "unknown": "unknown"}.get(diagnosis.verdict, "bad")
-    confidence = best.confidence if best else 0.0
-    headline = diagnosis.summary or (best.title if best else HEADLINES[kind])
-    return Verdict(
-        kind=kind,
-        family=diagnosis.verdict,
-        headline=headline,
-        finding=best,
-        confidence=confidence,
-        percent=percent(confidence) if best else "",
-        words=confidence_words(confidence) if best else "",
-        candidates=tuple(finding for finding in diagnosis.findings if finding is not best),
-    )
+def last_batch_words(rows: tuple[RankRow, ...]) -> str:
+    """`worker:0 batch 0 of epoch 2,206, end of sequence not seen`; ranks with the same last batch together."""
+    together: dict[str, list[str]] = {}
+    for row in rows:
+        if row.last_batch:
+            end = {True: ", end of sequence seen", False: ", end of sequence not seen", None: ""}[row.end_of_sequence]
+            epoch = f" of epoch {row.epoch}" if row.epoch else ""
+            together.setdefault(f"{row.last_batch}{epoch}{end}", []).append(row.rank)
+    return "; ".join(f"{compact_ranks(ranks)} batch {words}" for words, ranks in together.items())
 
 
 def rank_rows(collection: Collection) -> tuple[RankRow, ...]:
@@ -206,67 +145,3 @@ def repeat_command(scenario: dict[str, str]) -> tuple[str, ...]:
     for key, value in sorted(rest.items()):
         words += ["--set", f"{key}={value}"]
     return tuple(words)
-
-
-def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) -> dict[str, Any]:
-    """The document that `attach --json` and `diagnose --json` print."""
-    collection, diagnosis = inert(collection), inert(diagnosis)
-    names = names_of(collection)
-    seen = {process.rank: process for process in collection.processes}
-    return {
-        "verdict": diagnosis.verdict,
-        "ranks": [
-            {
-                "rank": row.rank,
-                "pid": row.pid,
-                "host": row.host,
-                "state": row.state.value,
-                "stacks_from": row.stacks_from,
-                "pause_ms": round(row.pause * 1000, 3),
-                "why_not": row.why_not,
-                "threads": threads_of(seen[row.rank]) if row.rank in seen else [],
-                "waits_for": [_slept(sleep, seen[row.rank], names) for sleep in telling(seen[row.rank])]
-                if row.rank in seen
-                else [],
-            }
-            for row in rank_rows(collection)
-        ],
-        "waits": [
-            {"rank": wait.rank, "on": wait.on, "why": wait.why, "seconds": wait.seconds} for wait in diagnosis.waits
-        ],
-        "facts": [_said(process.rank, fact) for process in collection.processes for fact in process.facts],
-        "findings": [
-            {
-                "cause": finding.cause,
-                "family": finding.family,
-                "confidence": finding.confidence,
-                "evidence": [_fact(evidence) for evidence in finding.evidence],
-                "against": [_fact(evidence) for evidence in finding.against],
-                "missing": list(finding.missing),
-                "remedy": list(finding.remedy),
-                "references": list(finding.references),
-            }
-            for finding in diagnosis.findings
-        ],
-        "next_evidence": list(diagnosis.next_evidence),
-        "errors": [{"stage": error.stage, "error": error.error} for error in diagnosis.errors],
-        "bundle": inert(bundle) if bundle is not None else None,
-    }
-
-
-def _slept(sleep: BlockingCall, process: Process, names: Names) -> dict[str, Any]:
-    return {
-        "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": what_of(sleep), "holder": sleep.holder,
-        "others": list(sleep.others), "peer": sleep.peer, "words": words(sleep, process, names),
-    }  # fmt: skip
-
-
-def _said(rank: str, fact: LogFact) -> dict[str, Any]:
-    return {
-        "rank": rank, "kind": fact.kind.name.lower().replace("_", "-"), "words": fact.words, "about": list(fact.about),
-        "values": fact.values, "line": fact.line, "times": fact.times,
-    }  # fmt: skip
-
-
-def _fact(evidence: Evidence) -> dict[str, Any]:
-    return {"fact": evidence.fact, "source": evidence.source, "ranks": list(evidence.ranks)}

@@ -10,6 +10,7 @@ from diagnostics.model import (
     Attempt,
     Collection,
     Connection,
+    Culprit,
     Diagnosis,
     Event,
     Evidence,
@@ -17,8 +18,10 @@ from diagnostics.model import (
     Flight,
     Frame,
     OpenSpan,
+    Position,
     Process,
     RankClass,
+    Role,
     Sample,
     StackNode,
     State,
@@ -26,7 +29,9 @@ from diagnostics.model import (
     ThreadSample,
     Versions,
     Wait,
+    WaitKind,
 )
+from diagnostics.model.trace import TraceResult, TraceVerdict
 
 WALL = 1_714_557_731.0
 MONO = 80_412.0
@@ -294,6 +299,50 @@ def last_batch_diagnosis(collection: Collection) -> Diagnosis:
         ),
         tree=merge(collection),
     )  # fmt: skip
+
+
+def eight_ranks(alike: bool = True) -> tuple[Collection, Diagnosis]:
+    """Seven ranks in a collective wait for the eighth, whose loader gives no batch. Not alike: each at a place."""
+
+    def rank(index: int) -> Process:
+        pid = 4100 + index
+        if index == 7:
+            place = Position(
+                pid, "DataLoader.__next__", "load", "/srv/job/data.py", 118, True, WaitKind.INPUT,
+                "the next batch, of its worker process 4211", since=413.0,
+            )  # fmt: skip
+        else:
+            place = Position(
+                pid, "all_reduce", "step", "/srv/job/train.py", 44 if alike else 44 + index, True, WaitKind.COLLECTIVE,
+                "the other ranks of a collective", roles=(Role.COLLECTIVE,), group="0", number=41, since=412.0,
+            )  # fmt: skip
+        return Process(
+            f"worker:{index}", pid, "node-a", State.HUNG, "nothing moved", 412.0, (place,), "py-spy",
+            threads=(Thread(pid, "MainThread", (Frame(place.function, place.file, place.line),)),),
+            flight=Flight(f"worker:{index}", "", (), (), 3, 99, last_epoch=3, last_batch=98, last_rows=32),
+        )  # fmt: skip
+
+    ranks = tuple(map(rank, range(8)))
+    finding = Finding(
+        "dataloader-worker-killed", "dataloader-worker", 0.86, "A worker of the DataLoader was killed, and its batch "
+        "never comes", (Evidence("worker:7 has no child any more", "procfs", ("worker:7",)),),
+        remedy=(
+            "Look for the out-of-memory killer in the kernel's log (dmesg), and lower num_workers or the batch's size",
+            "Set timeout= on the DataLoader, so that the rank fails within minutes instead of waiting for ever",
+            "Upgrade",
+        ),
+    )  # fmt: skip
+    culprit = Culprit(
+        "worker:7", 4107, "node-a", 0.9, "the others wait for it in all_reduce number 41", ranks[7].positions[0]
+    )
+    trace = TraceResult("rendezvous", TraceVerdict.PROVEN, "a receive of worker:0 escaped the abort of its step")
+    summary = (
+        "worker:0, worker:1, worker:2, worker:3 and 3 more hang for 412 s in all_reduce, step (train.py:44); look at "
+        "worker:7 (process 4107) in DataLoader.__next__, load (data.py:118), waiting for the next batch"
+    )
+    return Collection(WALL, 4.0, ranks, tool_version="0.1.0", trace=trace), Diagnosis(
+        "dataloader-worker", summary, (finding,), (), True, (culprit,)
+    )
 
 
 def unknown() -> tuple[Collection, Diagnosis]:

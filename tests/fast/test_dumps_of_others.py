@@ -14,7 +14,7 @@ import pytest
 
 from diagnostics import importers, pipeline
 from diagnostics.analyze.progress import Limits
-from diagnostics.report.view import as_json
+from diagnostics.report.document import as_json
 
 HOME = Path(__file__).parent.parent / "data" / "dumps"
 CASES = sorted(path.parent.name for path in HOME.glob("*/expected.json"))

@@ -69,6 +69,18 @@ def test_it_shows_everything_that_is_known() -> None:
         assert part in words, part
 
 
+def test_culprit_and_positions_come_before_all_evidence() -> None:
+    """GIVEN one rank of eight that holds the others up, THEN a reader sees it, and where it stands, first."""
+    words = Page(render_html(*report_samples.eight_ranks())).words
+    order = (
+        "HUNG for 6 min 52 s", "worker:7 (pid 4107 on node-a)", "holds the job up", ": in DataLoader.__next__, load",
+        "Cause dataloader-worker-killed", "What to do", "Where each rank stands", "worker:0-6", "all_reduce number 41",
+        "Evidence", "Roll call",
+    )  # fmt: skip
+    places = [words.index(part) for part in order]
+    assert places == sorted(places), list(zip(order, places, strict=True))
+
+
 def test_it_is_one_file_that_needs_no_network() -> None:
     html = render_html(*report_samples.last_batch_hang())
     page = Page(html)
@@ -102,10 +114,10 @@ def test_nothing_in_the_page_is_broken_by_a_job_of_another_kind() -> None:
 
 def test_unknown_says_so_and_what_to_take_next() -> None:
     words = Page(render_html(*report_samples.unknown())).words
-    assert "Verdict: unknown" in words and "none is named" in words and "41 %" in words
+    assert "Verdict: unknown" in words and "HUNG" in words and "none is named" in words and "41 %" in words
     assert words.index("Next evidence to take") < words.index("Roll call")
     assert "none from ps:3 (no process was found for it); ps:2 (in state D" in words
-    assert "What to do " not in words[: words.index("Roll call")]
+    assert "What to do " not in words[: words.index("Where each rank stands")]
 
 
 def test_a_finding_that_does_not_carry_the_verdict_is_not_named_on_top() -> None:
@@ -117,7 +129,7 @@ def test_a_finding_that_does_not_carry_the_verdict_is_not_named_on_top() -> None
 
 def test_healthy_has_no_cause_and_no_alarm() -> None:
     html = render_html(*report_samples.healthy())
-    assert "Verdict: healthy" in html and "2 progressing" in html
+    assert '<h1 id="verdict">Healthy</h1>' in html and "2 progressing" in html
     assert 'class="bar step open calm"' in html
 
 

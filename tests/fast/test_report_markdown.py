@@ -22,7 +22,7 @@ def tokens(text: str) -> list[Token]:
 
 def test_it_tells_the_story_in_short() -> None:
     text = render_markdown(*report_samples.last_batch_hang())
-    assert text.startswith("### worker:0 waits for a tensor")
+    assert text.startswith("### HUNG") and "\n\nworker:0 waits for a tensor" in text
     for part in (
         "`tf-recv-registered-after-abort`", "88 %", "| worker:0 | **hung**", "<details>",
         "165 idle pool threads",
@@ -32,7 +32,17 @@ def test_it_tells_the_story_in_short() -> None:
         assert part in text, part
 
 
-@pytest.mark.parametrize("name", ["last_batch_hang", "unknown", "healthy", "empty", "large"])
+def test_culprit_and_positions_come_before_all_evidence() -> None:
+    text = render_markdown(*report_samples.eight_ranks())
+    order = (
+        "### HUNG for 6 min 52 s", "**worker:7", "**Cause:** `dataloader-worker-killed`", "**What to do**",
+        "| worker:7 | **hung** |", "| worker:0-6 | **hung** | 6 min 52 s |", "**Evidence for it**", "8 of 8 ranks",
+    )  # fmt: skip
+    places = [text.index(part) for part in order]
+    assert places == sorted(places), text
+
+
+@pytest.mark.parametrize("name", ["last_batch_hang", "eight_ranks", "unknown", "healthy", "empty", "large"])
 def test_it_fits_into_an_issue(name: str) -> None:
     assert len(render_markdown(*getattr(report_samples, name)())) < 60_000
 

@@ -8,23 +8,38 @@ import msgspec
 import pytest
 import report_samples
 
-from diagnostics.model import Collection, Flight, OpenSpan, Process, State
-from diagnostics.report.view import as_json, open_words, rank_rows, repeat_command, roll_call, verdict_of
+from diagnostics.cli.diagnose import exit_code
+from diagnostics.model import Collection, Diagnosis, Flight, OpenSpan, Process, State
+from diagnostics.report.document import as_json
+from diagnostics.report.verdict import verdict_of
+from diagnostics.report.view import open_words, rank_rows, repeat_command, roll_call
 
 
 def test_the_json_has_the_shape_that_others_rely_on() -> None:
     document = as_json(*report_samples.last_batch_hang(), "hang.tar.zst")
-    assert list(document) == ["verdict", "ranks", "waits", "facts", "findings", "next_evidence", "errors", "bundle"]
+    assert list(document) == [
+        "verdict", "hung", "summary", "culprits", "ranks", "waits", "facts", "findings", "next_evidence", "errors",
+        "bundle",
+    ]  # fmt: skip
+    assert document["hung"] is True and document["summary"].startswith("worker:0 waits for a tensor")
     threads = document["ranks"][0].pop("threads")
     assert threads[0]["function"] == "train_epoch" and threads[0]["innermost"] == "pthread_cond_wait"
+    position = document["ranks"][0].pop("position")
+    assert list(position) == [
+        "operation", "function", "file", "line", "waits_for", "since_s", "busy", "tid", "group", "number",
+    ]  # fmt: skip
+    assert (position["function"], position["line"], position["since_s"]) == ("train_epoch", 38, None)
+    why = document["ranks"][0].pop("state_why")
+    assert why.startswith("in step 4,413 for 31.2 s")
     assert document["ranks"][0] == {
-        "rank": "worker:0", "pid": 4120, "host": "node-a", "state": "hung", "stacks_from": "pystack",
+        "rank": "worker:0", "pid": 4120, "host": "node-a", "state": "hung", "since_s": None, "stacks_from": "pystack",
         "pause_ms": 412.0,
         "why_not": "", "waits_for": [],
     }  # fmt: skip
+    document["ranks"][0] |= {"position": position, "state_why": why}
     document["ranks"][0]["threads"] = threads
     assert list(document["findings"][0]) == [
-        "cause", "family", "confidence", "evidence", "against", "missing", "remedy", "references",
+        "cause", "family", "confidence", "title", "evidence", "against", "missing", "remedy", "references",
     ]  # fmt: skip
     assert document["findings"][0]["evidence"][0] == {
         "fact": "The step that hangs follows the last batch of its epoch: it ends in OutOfRange.",
@@ -35,12 +50,36 @@ def test_the_json_has_the_shape_that_others_rely_on() -> None:
     assert document == json.loads(json.dumps(document)) == msgspec.json.decode(msgspec.json.encode(document))
 
 
+def test_the_json_names_the_culprit_with_its_position() -> None:
+    document = as_json(*report_samples.eight_ranks(), None)
+    culprit = document["culprits"][0]
+    assert list(culprit) == ["rank", "pid", "host", "confidence", "why", "position"]
+    assert (culprit["rank"], culprit["pid"], culprit["position"]["function"]) == ("worker:7", 4107, "load")
+    ranks = {rank["rank"]: rank for rank in document["ranks"]}
+    assert ranks["worker:0"]["since_s"] == 412.0 and ranks["worker:0"]["position"]["number"] == 41
+    assert ranks["worker:0"]["position"]["operation"] == "all_reduce"
+
+
+@pytest.mark.parametrize(
+    ("hung", "state", "verdict", "code"),
+    [
+        (True, State.UNKNOWN, "unknown", 1), (True, State.HUNG, "rank-elsewhere", 1), (None, State.HUNG, "unknown", 1),
+        (None, State.DEAD, "unknown", 1), (None, State.UNKNOWN, "unknown", 4), (None, State.UNKNOWN, "none", 0),
+        (False, State.PROGRESSING, "none", 0), (False, State.SLOW, "slow", 0),
+    ],
+)  # fmt: skip
+def test_the_exit_code_follows_the_hang(hung: bool | None, state: State, verdict: str, code: int) -> None:
+    collection = Collection(0.0, 0.0, (Process("worker:0", 1, "a", state),))
+    assert exit_code(collection, Diagnosis(verdict, "", (), (), hung=hung)) == code
+
+
 def test_a_rank_that_was_expected_and_not_found_is_in_the_roll_call() -> None:
     document = as_json(*report_samples.unknown(), None)
     missing = next(rank for rank in document["ranks"] if rank["rank"] == "ps:3")
     assert missing == {
-        "rank": "ps:3", "pid": None, "host": "", "state": "unreachable", "stacks_from": "", "pause_ms": 0.0,
-        "why_not": "no process was found for it", "threads": [], "waits_for": [],
+        "rank": "ps:3", "pid": None, "host": "", "state": "unreachable", "state_why": "", "since_s": None,
+        "stacks_from": "", "pause_ms": 0.0, "why_not": "no process was found for it", "position": None,
+        "threads": [], "waits_for": [],
     }  # fmt: skip
     assert document["bundle"] is None
 
@@ -87,9 +126,9 @@ def test_every_state_has_its_place() -> None:
 
 @pytest.mark.parametrize(("confidence", "named"), [(0.51, True), (0.5, False), (0.0, False)])
 def test_a_finding_has_to_be_above_one_half_to_be_named(confidence: float, named: bool) -> None:
-    _, diagnosis = report_samples.last_batch_hang()
+    collection, diagnosis = report_samples.last_batch_hang()
     finding = msgspec.structs.replace(diagnosis.findings[0], confidence=confidence)
-    verdict = verdict_of(msgspec.structs.replace(diagnosis, findings=(finding,)))
+    verdict = verdict_of(collection, msgspec.structs.replace(diagnosis, findings=(finding,)))
     assert (verdict.finding is not None) is named
     assert len(verdict.candidates) == (0 if named else 1)
 

@@ -22,7 +22,7 @@ from diagnostics.model import (
     ThreadSample,
     Wait,
 )
-from diagnostics.report.view import as_json
+from diagnostics.report.document import as_json
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
 waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)
