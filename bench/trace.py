@@ -34,8 +34,8 @@ from repro import scenarios
 from repro.cluster import Cluster
 from repro.cluster.local import local_cluster
 from repro.experiment import rates
-from repro.run import parse_settings
 from repro.runtimes import ensure
+from repro.setting import parse_settings
 from repro.trial import Outcome, Plan, recorder_of, run_trial, wait_until_ready
 
 FOREVER = "1000000"

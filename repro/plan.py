@@ -16,8 +16,7 @@ from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_jso
 from diagnostics.errors import UsageError
 from diagnostics.report.text import size
 from repro import workloads
-from repro.run import parse_settings
-from repro.setting import resolve
+from repro.setting import parse_settings, resolve
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

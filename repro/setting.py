@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -66,3 +66,14 @@ def resolve(owner: str, settings: Iterable[Setting], given: Mapping[str, str]) -
         name: setting.parse(given[name]) if name in given else setting.default
         for name, setting in known.items()
     }
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` words as a dictionary. Raises: UsageError: one is not of that form."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {pair!r} is not KEY=VALUE", "For example --set ps=2")
+        found[key.replace("-", "_")] = value
+    return found

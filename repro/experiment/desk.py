@@ -20,12 +20,13 @@ from diagnostics.errors import LastbatchError, MissingError, UsageError
 from repro import scenarios
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits
+from repro.display import displayed
 from repro.experiment.campaign import Choose, Pacing, run_campaign, training_share
 from repro.experiment.cell import Cell, check
 from repro.experiment.engine import Engine, LocalEngine
 from repro.experiment.rates import Count, Interval
 from repro.experiment.study import Study, Trial
-from repro.run import displayed, parse_settings
+from repro.setting import parse_settings
 
 ScenarioName = Annotated[str, typer.Argument(help="Its name (lastbatch scenarios).", metavar="SCENARIO")]
 Arm = Annotated[str | None, typer.Option(help="Which arm; by default the scenario's first.", metavar="ARM")]

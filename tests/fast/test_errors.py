@@ -15,7 +15,7 @@ from diagnostics import bundle
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Process
 from repro import scenarios
-from repro.run import Log
+from repro.display import Log
 from repro.runtimes import Runtime
 from repro.trial import Plan, run_trial
 
