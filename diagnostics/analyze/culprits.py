@@ -124,7 +124,7 @@ def _by_itself(process: Process) -> Culprit | None:
     if main is None:
         return None
     owing = [one for _, one in pairs(process) if one.tid != main.tid and not is_idle(one) and one.own]
-    inside = main.waits in (WaitKind.JOIN, WaitKind.CONDITION, WaitKind.INPUT) and not main.own
+    inside = main.waits is WaitKind.JOIN or (main.waits in (WaitKind.CONDITION, WaitKind.INPUT) and not main.own)
     position = owing[0] if inside and owing else main
     return _culprit(process, process.rank, 0.6, "it stands still, and nobody else is known to hold it up", position)
 

@@ -17,17 +17,19 @@ def summary_of(
     """`worker:0 hangs for 31 s in all_reduce, step (train.py:44); it waits for worker:1, which stands in ...`."""
     if hung is False or verdict in ("slow", "throttled") or not collection.processes:
         return title or "nothing hangs"
-    parts = [part for part in (_standing(collection, hung), _culprit(culprits), title) if part]
+    parts = [part for part in (_standing(collection, hung, culprits), _culprit(culprits), title) if part]
     return "; ".join(parts) or "nothing can be told"
 
 
-def _standing(collection: Collection, hung: bool | None) -> str:
+def _standing(collection: Collection, hung: bool | None, culprits: Sequence[Culprit]) -> str:
     stuck = [process for process in collection.processes if process.state is State.HUNG]
     if not stuck and hung is not False:
         stuck = [process for process in collection.processes if process.state is State.UNKNOWN and process.threads]
     ranks = [process for process in stuck if not parse(process.rank).is_child] or stuck
     if not ranks:
         return ""
+    blamed = {one.rank for one in culprits}
+    ranks = [process for process in ranks if process.rank not in blamed] or ranks  # those that it holds up
     first = max(ranks, key=lambda process: process.since)
     known = first.since >= 0 and first.state is State.HUNG
     verb = ("hangs" if first.state is State.HUNG else "stands") + (f" for {first.since:.0f} s" if known else "")

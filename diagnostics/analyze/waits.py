@@ -20,7 +20,9 @@ from diagnostics.stacks.position import classify_all, is_idle, main_position, pa
 _MOST = 8
 """Of one kind for one rank: what is behind a pipe that many have open is not to be found that way."""
 
-_POLLS = (Role.RENDEZVOUS, Role.FILE_LOCK, Role.COLLECTIVE, Role.BARRIER, Role.DEVICE)
+_POLLS = (
+    Role.RENDEZVOUS, Role.FILE_LOCK, Role.COLLECTIVE, Role.BARRIER, Role.DEVICE, Role.INPUT_NEXT, Role.POOL_WAIT,
+)  # fmt: skip
 """Waits that run now and then, so that a thread in one need not stand still."""
 _INSIDE = (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.INPUT, WaitKind.LOCK)
 _HANDS_OVER = (Role.INPUT_NEXT, Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT)
