@@ -136,9 +136,9 @@ def test_two_threads_that_hold_each_others_mutex_are_a_circle(lastbatch: Call, t
         found = attach(lastbatch, process.pid)
         held = {row["tid"]: row["holder"] for row in rank_of(found, process.pid)["waits_for"]}
         assert held == {process.pid: other, other: process.pid}
-        name = f"pid:{process.pid} thread"
+        main = f"pid:{process.pid}"  # a rank stands where its main thread does
         edges = {(wait["rank"], wait["on"]) for wait in found["waits"]}
-        assert edges == {(f"{name} {process.pid}", f"{name} {other}"), (f"{name} {other}", f"{name} {process.pid}")}
+        assert edges == {(main, f"{main} thread {other}"), (f"{main} thread {other}", main)}
         assert found["verdict"] == "lock-order"
 
 

@@ -29,7 +29,8 @@ BUFFER_PAGES = 2048
 """Of 4 KiB for each processor: what a burst of 200,000 events takes while nobody reads."""
 MEMORY = 96 << 20
 """Bytes of output that are kept, the newest; about a million events."""
-ATTACH_LIMIT = 60.0
+ATTACH_LIMIT = END_LIMIT = 60.0
+"""Seconds to set the probes, and to take them away and write what was kept: seconds on a machine with work to do."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -138,9 +139,15 @@ class Tracer:
         self.began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
     def stop(self) -> list[str]:
-        """Take the probes away; what they said, as lines."""
+        """Take the probes away; what they said, as lines.
+
+        Raises: LastbatchError: it ended before, or had to be killed: what the probes said is gone, or a part of it.
+        """
         self.ended = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        ended_before = self._process.poll() is not None
         self._end()
+        if ended_before or self._process.returncode == -signal.SIGKILL:
+            raise LastbatchError(f"bpftrace ended too early, its events are lost: {self._last_words()}", "Trace again")
         text = b"".join(self._kept).decode("utf-8", "replace").splitlines()
         # Where old output had to go, the first line is half a one.
         return (text[1:] if self._dropped else text) + [word for word in self._words if word.startswith("Lost")]
@@ -152,7 +159,7 @@ class Tracer:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(10)
+                self._process.wait(END_LIMIT)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
