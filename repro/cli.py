@@ -83,7 +83,7 @@ COMMANDS = {
     "report": Lazy(
         "diagnostics.cli.diagnose",
         "report",
-        "Turn a bundle into a report: HTML, Markdown, or a timeline for trace viewers (Perfetto).",
+        "Turn a bundle into a report: HTML, Markdown, a timeline for trace viewers (Perfetto), stacks for speedscope.",
     ),
     "trace": Lazy(
         "diagnostics.cli.trace",

@@ -18,7 +18,7 @@ import typer
 from diagnostics import pipeline
 from diagnostics.analyze.progress import Limits
 from diagnostics.cli.attach import Out, conclude, default_path
-from diagnostics.cli.console import BAD_NEWS, OK, Json, command, words
+from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, Json, command, words
 from diagnostics.collector import procfs
 from diagnostics.discover.selectors import select
 from diagnostics.errors import MissingError, UsageError
@@ -93,7 +93,7 @@ def _watch(
         # What is known from watching is more than two looks tell.
         limits = Limits(floor=hang_after, unknown_history=min(hang.job.allowed(hang_after), 60.0))
         answer = pipeline.answer(collection, limits, out or default_path())
-        if conclude(answer, as_json) == OK and _moves(family, hang_after, PAUSE):
+        if conclude(answer, as_json) in (OK, CANNOT_TELL) and _moves(family, hang_after, PAUSE):
             words.print("lastbatch: it went on by itself; watching on")
             continue
         code = BAD_NEWS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diagnostics.model import Collection, Culprit, Diagnosis, Finding, State
-from diagnostics.model.rank import parse
+from diagnostics.model.rank import RankKind, parse
 from diagnostics.model.trace import TraceResult, TraceVerdict
 from diagnostics.report.positions import operation_of, waits_for
 from diagnostics.report.text import confidence_words, duration, percent, wall_time
@@ -105,7 +105,9 @@ def culprit_words(culprit: Culprit) -> str:
 
 def culprit_name(culprit: Culprit) -> str:
     """`worker:0 (pid 4711 on node-a)`."""
-    parts = [f"pid {culprit.pid}" if culprit.pid > 0 else "", f"on {culprit.host}" if culprit.host else ""]
+    named_by_pid = parse(culprit.rank).kind is RankKind.PROCESS
+    pid = f"pid {culprit.pid}" if culprit.pid > 0 and not named_by_pid else ""
+    parts = [pid, f"on {culprit.host}" if culprit.host else ""]
     where = " ".join(filter(None, parts))
     return f"{culprit.rank} ({where})" if where else culprit.rank
 

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 from conftest import LASTBATCH, Answer
+from typer.testing import CliRunner
 
 from diagnostics import bundle
+from diagnostics.discover.jobs import Job, Member
+from diagnostics.discover.selectors import Selection
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Process
 from repro import scenarios
+from repro.cli import app
 from repro.display import Log
 from repro.runtimes import Runtime
 from repro.trial import Plan, run_trial
@@ -54,6 +58,24 @@ def test_a_mistake_is_one_line(lastbatch: Call, words: list[str], said: str) -> 
     assert answer.out == ""
     assert len(answer.err.strip().splitlines()) == 1, answer.err
     assert answer.err.startswith("lastbatch: ") and said in answer.err
+
+
+@pytest.mark.parametrize("words", [[], ["--json"], ["--out", "x.tar.zst"]])
+def test_attach_without_a_target_chooses_none(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """GIVEN one job here, WHEN `$(pgrep ...)` was empty, THEN its selector is told, and no process is touched."""
+    members = (Member(10, "worker:0", "RANK"), Member(11, "worker:1", "RANK"), Member(12, "launcher/12", "started"))
+    only = Selection(members, (), (Job("torch-29500", members),))
+    monkeypatch.setattr("diagnostics.cli.attach.select", lambda words: only)
+    monkeypatch.setattr("diagnostics.pipeline.attach", lambda *_: pytest.fail("attached"))
+    answer = CliRunner().invoke(app, ["attach", *words])
+    assert answer.exit_code == 2
+    said = " ".join(answer.stderr.split())
+    assert "no target is given" in said and "(worker:0-1)" in said and "lastbatch attach job:torch-29500" in said
+
+
+def test_stacks_for_speedscope(lastbatch: Call, whole: str, tmp_path: Path) -> None:
+    assert lastbatch("report", whole, "--format", "speedscope").code == 0
+    assert "speedscope.app" in (tmp_path / "whole.speedscope.json").read_text()
 
 
 def test_with_json_the_mistake_is_json_too(lastbatch: Call) -> None:

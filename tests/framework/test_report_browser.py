@@ -21,7 +21,7 @@ import report_samples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (1280, 390)
-SECTIONS = ("verdict", "ranks", "timeline", "waits", "stacks", "findings", "details", "repeat")
+SECTIONS = ("verdict", "positions", "findings", "ranks", "timeline", "waits", "stacks", "details", "repeat")
 
 
 @pytest.fixture(scope="module", autouse=True)
