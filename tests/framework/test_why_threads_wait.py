@@ -221,4 +221,5 @@ def test_a_peer_that_was_not_looked_at_is_known_by_its_address(lastbatch: Call) 
             found = attach(lastbatch, asker.pid)
             (row,) = rank_of(found, asker.pid)["waits_for"]
             assert row["peer"] == "" and f"127.0.0.1:{port}" in row["words"]
-            assert found["waits"] == []
+            (wait,) = found["waits"]
+            assert (wait["rank"], wait["on"]) == (f"pid:{asker.pid}", f"127.0.0.1:{port}")
