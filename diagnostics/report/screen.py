@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -25,13 +26,27 @@ LINES = 24
 MOST_ROWS = 8
 """Rows of the table; what follows them is counted."""
 
-SUMMARY_LINES = 3
-CULPRIT_LINES = (2, 1)
-"""For the first culprit and the second; further ones are counted."""
+class Room(NamedTuple):
+    """Lines that each part may take at most."""
 
-MOST_REMEDIES = 2
+    summary: int
+    culprits: tuple[int, ...]  # the first, the second; further ones are counted
+    cause: int
+    remedies: tuple[int, ...]
+
+
+ROOMS = (
+    Room(4, (4, 3), 3, (3, 3)),
+    Room(3, (3, 2), 3, (2, 2)),
+    Room(3, (2, 1), 2, (2, 1)),
+    Room(2, (2, 1), 1, (1, 1)),
+)
+"""Widest first: that is taken with which the screen holds all."""
+
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-WIDEST_NAME = 18
+WIDEST_NAME = 22
+LEAST = 10
+"""Columns that an operation and what is waited for keep."""
 HEAD = ("rank", "state", "since", "operation", "function", "waits for")
 
 
@@ -43,13 +58,20 @@ class FirstScreen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        top = self._top(console, width)
         below = [*self._facts(width), *self._table(width), *self._errors(width)]
-        left = LINES - len(top) - len(below)
-        yield from top
-        if not self.whole:
-            yield from self._remedies(console, width, max(left, 1))
+        if self.whole:
+            yield from self._top(console, width, ROOMS[0])
+        else:
+            yield from self._fitting(console, width, LINES - len(below))
         yield from below
+
+    def _fitting(self, console: Console, width: int, left: int) -> list[Text]:
+        for room in ROOMS:
+            top = self._top(console, width, room)
+            remedies = self._remedies(console, width, room)
+            if len(top) + len(remedies) <= left:
+                break
+        return [*top, *remedies[: max(left - len(top), 1)]]
 
     def _cut(self, console: Console, text: Text, width: int, most: int, indent: int = 8) -> list[Text]:
         """At most so many lines, those after the first indented."""
@@ -61,20 +83,20 @@ class FirstScreen:
             lines = [*lines[: most - 1], _ended(rest, width - indent)]
         return [lines[0], *(Text(" " * indent).append_text(line) for line in lines[1:])]
 
-    def _top(self, console: Console, width: int) -> list[Text]:
+    def _top(self, console: Console, width: int, room: Room) -> list[Text]:
         verdict = verdict_of(self.collection, self.diagnosis)
         lines = [Text(verdict.headline, HEADLINES[verdict.kind])]
-        lines += self._cut(console, Text(verdict.summary), width, SUMMARY_LINES, 0) if verdict.summary else []
+        lines += self._cut(console, Text(verdict.summary), width, room.summary, 0) if verdict.summary else []
         culprits = self.diagnosis.culprits
-        limits = CULPRIT_LINES if not self.whole else (0,) * len(culprits)
+        limits = room.culprits if not self.whole else (0,) * len(culprits)
         for culprit, most in zip(culprits, limits, strict=False):
             said = Text.assemble(
                 ("Culprit ", "bold"), (culprit_name(culprit), "bold red"), f", {percent(culprit.confidence)}: ",
                 culprit_words(culprit),
             )  # fmt: skip
             lines += self._cut(console, said, width, most)
-        if len(culprits) > len(CULPRIT_LINES) and not self.whole:
-            names = ", ".join(culprit.rank for culprit in culprits[len(CULPRIT_LINES) :])
+        if len(culprits) > len(limits):
+            names = ", ".join(culprit.rank for culprit in culprits[len(limits) :])
             lines.append(_ended(Text(f"        and {names}"), width))
         if verdict.finding:
             said = Text.assemble(
@@ -82,21 +104,21 @@ class FirstScreen:
                 f"{verdict.finding.cause} ({verdict.percent}, {verdict.words}): ",
                 verdict.finding.title,
             )  # fmt: skip
-            lines += self._cut(console, said, width, 2)
+            lines += self._cut(console, said, width, room.cause)
         elif verdict.kind == "hung":
             lines.append(_ended(Text.assemble(("Cause   ", "bold"), "not known; none is above one half"), width))
         return lines
 
-    def _remedies(self, console: Console, width: int, left: int) -> list[Text]:
+    def _remedies(self, console: Console, width: int, room: Room) -> list[Text]:
         """What to do, or where no cause is known, what to take next."""
         verdict = verdict_of(self.collection, self.diagnosis)
         items = verdict.finding.remedy if verdict.finding else self.diagnosis.next_evidence
-        lines: list[Text] = []
-        for item in items[:MOST_REMEDIES]:
-            said = Text.assemble(("Do      " if verdict.finding else "Take    ", "bold"), item)
-            if room := left - len(lines):
-                lines += self._cut(console, said, width, min(2, room))
-        return lines
+        name = ("Do      " if verdict.finding else "Take    ", "bold")
+        return [
+            line
+            for item, most in zip(items, room.remedies, strict=False)
+            for line in self._cut(console, Text.assemble(name, item), width, most)
+        ]
 
     def _facts(self, width: int) -> list[Text]:
         told = (
@@ -140,7 +162,7 @@ def _sizes(natural: list[int], width: int) -> list[int]:
     fixed = [min(natural[0], WIDEST_NAME), natural[1], min(natural[2], 16)]
     left = max(width - sum(fixed) - 2 * (len(HEAD) - 1), 18)
     operation, place, waits = natural[3:]
-    place = min(place, max(left // 2, left - operation - waits))
+    place = min(place, max(left - min(operation, LEAST) - min(waits, LEAST), left // 3))
     operation = min(operation, max((left - place) // 2, left - place - waits))
     return [*fixed, operation, place, max(min(waits, left - place - operation), 1)]
 

@@ -63,6 +63,26 @@ def test_the_first_screen_of_eight_ranks_holds_the_answer(width: int, alike: boo
     assert "Evidence for it" not in text and "Upgrade" not in text
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_long_words_and_two_culprits_cost_no_more_lines(width: int) -> None:
+    """GIVEN all that can be said at once, each at length, THEN it is shortened, and every part is still there."""
+    collection, diagnosis = report_samples.eight_ranks(alike=False)
+    long = "and so it goes on and on " * 20
+    first, finding = diagnosis.culprits[0], diagnosis.findings[0]
+    culprits = tuple(msgspec.structs.replace(first, rank=f"worker:{index}", why=long) for index in (7, 6, 5))
+    wordy = msgspec.structs.replace(
+        diagnosis, summary=long, culprits=culprits,
+        findings=(msgspec.structs.replace(finding, title=long, remedy=("first " + long, "second " + long)),),
+    )  # fmt: skip
+    helpers = tuple(Process(f"child/worker:{index}/{index + 9000}", index + 9000, "node-a") for index in range(8))
+    everybody = msgspec.structs.replace(collection, processes=(*collection.processes, *helpers))
+    text = printed((everybody, wordy), width, verbose=False)
+    assert len(text.splitlines()) <= 24, text
+    for part in ("Culprit worker:7", "Culprit worker:6", "and worker:5", "Cause", "first and", "Next", "8 unknown"):
+        assert part in text, text
+    assert sum(f"worker:{index} " in line for line in text.splitlines() for index in range(8)) >= 8
+
+
 def test_a_large_job_fits_on_the_first_screen() -> None:
     """GIVEN a hundred ranks, each at a place of its own, THEN those after the eighth are counted."""
     collection, diagnosis = report_samples.eight_ranks(alike=False)
