@@ -10,22 +10,46 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-import docker
 import pytest
 
 from diagnostics.analyze.progress import Limits, is_overdue
 from diagnostics.errors import MissingError
 from diagnostics.transport import flight
 from repro import scenarios
-from repro.cluster import Cluster, NodeOrder, images
+from repro.cluster import Cluster, NodeOrder
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime, ensure
 from repro.trial import recorder_of, wait_until_ready
 
+if TYPE_CHECKING:
+    import docker
+
 # In the background of a script SIGINT is ignored, and every process that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+FAST = Path(__file__).parent / "fast"
+STARTS = frozenset({"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
+_guarded = False
+
+
+def _refuse_to_start(event: str, _: object) -> None:
+    if _guarded and event in STARTS:
+        raise AssertionError("tests/fast starts no process: a test that needs one belongs to tests/process")
+
+
+sys.addaudithook(_refuse_to_start)
+
+
+@pytest.fixture(autouse=True)
+def fast_tests_start_no_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is in tests/fast runs anywhere, within seconds."""
+    global _guarded
+    _guarded = FAST in request.path.parents
+    yield
+    _guarded = False
 
 
 class Answer(NamedTuple):
@@ -80,6 +104,8 @@ def lacking(error: MissingError) -> NoReturn:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
     """A Docker engine."""
+    from repro.cluster import images  # here and below: the fast tier does without Docker's SDK
+
     try:
         client = images.connect()
     except MissingError as error:
@@ -91,6 +117,7 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def image(engine: docker.DockerClient) -> Callable[[str], str]:
     """The image of a runtime, built where it is not there yet."""
+    from repro.cluster import images
 
     def get(name: str) -> str:
         try:

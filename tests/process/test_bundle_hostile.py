@@ -1,6 +1,6 @@
 """Whatever a file holds, reading it gives a bundle or one line on what is wrong, soon and in little memory.
 
-`LASTBATCH_FUZZ=100000 pytest tests/fast/test_bundle_hostile.py -k fuzz` fuzzes for longer.
+`LASTBATCH_FUZZ=100000 pytest tests/process/test_bundle_hostile.py -k fuzz` fuzzes for longer.
 """
 
 from __future__ import annotations
