@@ -32,10 +32,11 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
     ends = _ends(stuck, graph)
     by_rank = {wait.on: wait for wait in reversed(waits)}
     found = [
-        _at_end(name, count, len(stuck), known, by_rank.get(name))
+        _at_end(name, count, len(stuck), known, by_rank[name], name in collection.expected)
         for name, count in ends.most_common(3 * MOST)
         if name in by_rank
     ]
+    found += [_behind(one, known) for one in found if one is not None]
     found += [_in_circle(group, known) for group in cycles(graph) if _touches(group, stuck)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
     if not found:
@@ -73,18 +74,40 @@ def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
     return found
 
 
-def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: Wait | None) -> Culprit | None:
+def _at_end(
+    name: str, count: int, of: int, known: Mapping[str, Process], wait: Wait, expected: bool
+) -> Culprit | None:
     rank, _, tid = name.partition(" thread ")
     process = known.get(rank)
-    why = f"{wait.rank} waits for it: {wait.why}" if wait else "the others wait for it"
+    why = f"{wait.rank} waits for it: {wait.why}"
     share = count / max(of, 1)
-    if process is None:
+    if process is None and expected:
         return Culprit(name, 0, "", round(0.55 + 0.3 * share, 2), why)
+    if process is None:
+        return _who_asks(name, wait, known)
     if process.state in (State.PROGRESSING, State.SLOW):
         return None
-    sure = 0.9 if wait and wait.kind in _SURE else 0.75
+    sure = 0.9 if wait.kind in _SURE else 0.75
     position = position_of(process, int(tid)) if tid else None
     return _culprit(process, name, round(sure * (0.7 + 0.3 * share), 2), why, position)
+
+
+def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit | None:
+    """The waiting ends outside of what was looked at: the rank that asks there is the one to look at."""
+    rank, _, tid = wait.rank.partition(" thread ")
+    process = known.get(rank)
+    if process is None:
+        return None
+    position = position_of(process, int(tid)) if tid else None
+    return _culprit(process, rank, 0.8, f"it waits for {outside}, which does not come: {wait.why}", position)
+
+
+def _behind(one: Culprit, known: Mapping[str, Process]) -> Culprit | None:
+    """The rank whose helper it is: that is the one that the others see."""
+    parent = known.get(parse(one.rank).parent)
+    if parent is None:
+        return None
+    return _culprit(parent, parent.rank, round(0.7 * one.confidence, 2), f"it waits for {one.rank}, which it started")
 
 
 def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | None:
