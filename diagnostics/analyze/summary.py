@@ -31,6 +31,7 @@ def _standing(collection: Collection, hung: bool | None, culprits: Sequence[Culp
     blamed = {one.rank for one in culprits}
     ranks = [process for process in ranks if process.rank not in blamed] or ranks  # those that it holds up
     first = max(ranks, key=lambda process: process.since)
+    ranks = [process for process in ranks if where(main_position(process)) == where(main_position(first))]
     known = first.since >= 0 and first.state is State.HUNG
     verb = ("hangs" if first.state is State.HUNG else "stands") + (f" for {first.since:.0f} s" if known else "")
     others = len(ranks) - 1

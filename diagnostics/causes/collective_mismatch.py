@@ -73,6 +73,8 @@ def _groups(facts: Facts) -> dict[str, Table]:
     groups: dict[str, dict[str, dict[int, Collective]]] = {}
     for process in facts.processes:
         for collective in process.collectives:
+            if collective.p2p:
+                continue
             groups.setdefault(collective.group, {}).setdefault(process.rank, {})[collective.seq] = collective
     return groups
 

@@ -236,9 +236,11 @@ class Flight(Record, frozen=True):
 
 
 class Collective(Record, frozen=True):
-    """A collective operation as a rank's own framework recorded it (PyTorch's Flight Recorder, a watchdog's log).
+    """A collective or point-to-point operation as a rank's own framework recorded it.
 
-    `seq` counts the collectives of a group, from 1. `state`: scheduled, started, completed, timed-out.
+    From PyTorch's ring in memory, its Flight Recorder's dump, a watchdog's log. `seq` counts the collectives of a
+    group, from 1; of point-to-point operations (`p2p`) it counts those, of a pair or of the group, as the backend does.
+    `state`: scheduled, started, completed, timed-out. `group`: see `group_label`.
     """
 
     group: str
@@ -247,6 +249,36 @@ class Collective(Record, frozen=True):
     sizes: str = ""
     state: str = ""
     frames: tuple[Frame, ...] = ()
+    p2p: bool = False
+    called_at: float = -1.0  # wall; -1: not known
+    timeout: float = -1.0  # seconds that it may take
+
+
+class ProcessGroup(Record, frozen=True):
+    """A process group as one of its members knows it. Numbers of collectives are -1 where there is none, or unknown.
+
+    `ranks`: the members' ranks in the job; () where they are not known. `size`: how many they are; -1: not known.
+    """
+
+    group: str  # see `group_label`
+    name: str = ""
+    description: str = ""
+    ranks: tuple[int, ...] = ()
+    size: int = -1
+    rank: int = -1  # of this member, in the group
+    enqueued: int = -1
+    started: int = -1
+    completed: int = -1
+
+
+_NO_DESCRIPTION = ("", "undefined")
+
+
+def group_label(name: str, description: str) -> str:
+    """What people call a process group: its description, with its name, as descriptions may be the same."""
+    if description in _NO_DESCRIPTION:
+        return name
+    return description if description == "default_pg" else f"{description} ({name})" if name else description
 
 
 class Attempt(Record, frozen=True):
@@ -295,6 +327,8 @@ class Process(Record, frozen=True):
     log_tail: tuple[str, ...] = ()
     facts: tuple[LogFact, ...] = ()  # what its log says of the hang
     collectives: tuple[Collective, ...] = ()
+    groups: tuple[ProcessGroup, ...] = ()
+    framework_why_not: str = ""  # why the framework's own state was not read
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()
     attempts: tuple[Attempt, ...] = ()
