@@ -126,11 +126,12 @@ def _waited_for(process: Process, waits: Sequence[Wait]) -> bool:
 
 
 def _rests(process: Process, waits: Sequence[Wait], graph: Graph) -> bool:
-    """Whether it only sleeps, or waits for a person, and nobody waits for it: that is no hang by itself."""
+    """Whether it only sleeps, or waits for a person or a signal, and nobody waits for it: no hang by itself."""
     main = main_position(process)
     if main is None:
         return True
-    at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP)
+    until_ended = main.operation.startswith("Event.") and not main.roles  # how programs wait that a signal ends
+    at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP) or until_ended
     return at_rest and not main.has(*_TOGETHER, Role.FILE_LOCK) and not _waited_for(process, waits)
 
 

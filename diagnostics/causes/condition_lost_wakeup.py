@@ -82,11 +82,11 @@ def _has_workers(process: Process) -> bool:
 
 
 def _sleeps_by_design(process: Process, threads: tuple[At, ...]) -> bool:
-    """The main thread waits on an event, or for threads that all do so: `Event.wait`, `Thread.join`."""
+    """The main thread waits on an event, as a program does that a signal ends; its pools may rest without work."""
     main = main_at(process)
     operation = main.position.operation if main else ""
     queues = [at for at in threads if at.position.has(Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT)]
-    return operation.startswith("Event.") and len(threads) == 1 and not queues
+    return operation.startswith("Event.") and not queues
 
 
 CAUSE = Cause(

@@ -19,7 +19,8 @@ _READER = "Reader.read"
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process, facts) for process in peers(facts) if may_be_stuck(process))
+    others = [process for process in facts.processes if not is_server(process.rank)]  # a rank's child makes steps, too
+    return likeliest(_examine_process(process, facts) for process in others if may_be_stuck(process))
 
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:
