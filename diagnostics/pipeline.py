@@ -95,8 +95,13 @@ _OFTEN = 4.0
 def sample_until_decided(
     collection: Collection, targets: Sequence[Target], limits: Limits, progress: Progress = _silent
 ) -> Collection:
-    """With more samples, while ranks stand still and it is not told whether they hang. Nobody is stopped for these."""
+    """With more samples, while ranks stand still and it is not told whether they hang. Nobody is stopped for these.
+
+    None for a pause that is known to end: it would be over before it is told.
+    """
     began = time.monotonic()
+    if explain(collection, limits)[1].verdict == "slow":
+        return collection
     while (left := undecided(judge_all(classify_all(collection), limits), limits)) is not None:
         watched = time.monotonic() - began
         if watched + left > LONGEST_WATCH:
