@@ -80,9 +80,11 @@ def test_two_processes_do_not_run_one_study(lastbatch: Call, runtime: Get, tmp_p
     with subprocess.Popen([*LASTBATCH, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
         try:
             wait_for(path.exists)
+            program.send_signal(signal.SIGSTOP)  # or it may be done before the second one has started
             second = lastbatch(*words)
             assert second.code == 1 and "another process runs the study" in second.err
         finally:
+            program.send_signal(signal.SIGCONT)
             program.send_signal(signal.SIGINT)
     assert program.returncode == 130 and not _left_behind(str(tmp_path))
 
