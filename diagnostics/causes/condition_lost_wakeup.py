@@ -61,7 +61,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("pool-elsewhere", "it waits for a pool whose workers are no threads of it", "stacks", where)
     if any(at.position.has(Role.TEARDOWN) for at in threads):
         case.saw("tears-down", "it is on its way out", "stacks", where)
-    if process.state is not State.HUNG and _sleeps_by_design(process, threads):
+    in_a_step = process.state is State.HUNG and process.flight  # as its recorder says
+    if not in_a_step and _sleeps_by_design(process, threads):
         said = "the main thread waits on an event, as programs do that have done their work or end by a signal"
         case.saw("by-design", said, "stacks", where)
     others = [other for other in peers(facts) if other is not process and _waits_for_peers(other)]
