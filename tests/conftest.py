@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from diagnostics.analyze.progress import Limits, is_overdue
 from diagnostics.errors import MissingError
@@ -25,6 +26,10 @@ from repro.trial import recorder_of, wait_until_ready
 
 if TYPE_CHECKING:
     import docker
+
+# A busy machine draws inputs slowly, which says nothing of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # In the background of a script SIGINT is ignored, and every process that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
