@@ -84,14 +84,14 @@ def _has_table(memory: Memory, address: int) -> bool:
 
 
 def _told(memory: Memory, address: int, name: bytes, width: int) -> Optional[List[int]]:
-    """`Backend::Options`: timeout, backend, group's name, description, members."""
+    """`Backend::Options`: timeout, backend, group's name, its description (not up to PyTorch 2.10), members."""
     body = memory.read(address, 24 + 3 * width + 24)
     if len(body) < 24 + 3 * width + 24 or not memory.in_library(struct.unpack_from("<Q", body)[0]):
         return None
     backend, own, description = (memory.text(address + at, body, at, width) for at in (24, 24 + width, 24 + 2 * width))
-    if own != name or not backend or description is None:
+    if own != name or not backend:
         return None
-    begin, end = struct.unpack_from("<2Q", body, 24 + 3 * width)
+    begin, end = struct.unpack_from("<2Q", body, 24 + (2 if description is None else 3) * width)
     if not 0 <= end - begin <= 8 << 20 or (end - begin) % 8:
         return None
     return [int(rank) for rank in memory.words(begin, end - begin)]

@@ -16,6 +16,7 @@ import os
 import re
 import struct
 import time
+from itertools import product
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from diagnostics.frameworks.torch import groups as registry
@@ -202,10 +203,10 @@ def layout_of(memory: Memory, base: int, size: int, data: bytes, places: List[in
                 memory.text(base + place * size + at, data, place * size + at, width) is not None for place in sample
             )
         ]
-        pair = next((at for at in strings if at >= 16 and at + width in strings), -1)
-        names = [at for at in strings if at == pair + 2 * width + 24]
-        if pair >= 0 and names and _all_names(memory, base, size, data, sample, names[0], width):
-            return _behind(base, size, data, sample, pair, names[0], width)
+        for pair in (at for at in strings if at >= 16 and at + width in strings):
+            name = pair + 2 * width + 24  # behind the three numbers
+            if name in strings and _all_names(memory, base, size, data, sample, name, width):
+                return _behind(base, size, data, sample, pair, name, width)
     return None
 
 
@@ -223,18 +224,17 @@ def _behind(base: int, size: int, data: bytes, places: List[int], pair: int, nam
 
     after = range(name + width, size - 7, 8)
     created = next((at for at in after if all(_is_time(word(place, at)) for place in places)), -1)
-    vectors = [
-        at
-        for at in after
-        if at > created > 0 and all(_is_small_vector(base, size, data, place, at) for place in places)
-    ]
-    if created < 0 or len(vectors) < 2:
-        return None
-    dims, outputs = vectors[0], vectors[1]
-    sizes = vectors[2] if len(vectors) > 2 else -1
-    gap = dims - created - 56  # p2p and duration, two optional times; with a timeout eight bytes more
-    if gap not in (0, 8):
-        return None
+    for gap, step in product((8, 0), (72, 56)) if created > 0 else ():
+        # With or without a timeout; dims of 64 or of 32 bits. What lies between is padding, and may look like anything.
+        dims = created + 56 + gap
+        vectors = (dims, dims + step, dims + 2 * step)
+        if all(_is_small_vector(base, size, data, place, at) for place in places for at in vectors):
+            return _layout(size, pair, name, width, created, gap, step)
+    return None
+
+
+def _layout(size: int, pair: int, name: int, width: int, created: int, gap: int, step: int) -> Layout:
+    dims = created + 56 + gap
     return Layout(
         description=pair,
         group=pair + width,
@@ -248,9 +248,9 @@ def _behind(base: int, size: int, data: bytes, places: List[int], pair: int, nam
         started=dims - 32,
         completed=dims - 16,
         input_dims=dims,
-        output_dims=outputs,
-        dim_bytes=8 if outputs - dims == 72 else 4,
-        sizes=sizes,
+        output_dims=dims + step,
+        dim_bytes=8 if step == 72 else 4,
+        sizes=dims + 2 * step,
         retired=size - 8,
     )
 
