@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.progress import Limits, storage_answers
 from diagnostics.model import Frame, Position, Process, Role, Sample, Thread, ThreadSample, WaitKind
 from diagnostics.stacks.position import is_idle, main_position
 
@@ -118,16 +118,6 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits) -> s
     if last.log_bytes > first.log_bytes and not polls:
         return f"its log grew by {last.log_bytes - first.log_bytes} bytes in {seconds:.1f} s"
     return "its storage answers" if storage_answers(first, last) else ""
-
-
-def storage_answers(first: Sample, last: Sample) -> bool:
-    """Whether a thread in uninterruptible sleep woke in between: a long fsync moves nothing else."""
-    before = {thread.tid: thread for thread in first.threads}
-    return any(
-        "D" in (thread.state, before[thread.tid].state) and thread.voluntary > before[thread.tid].voluntary
-        for thread in last.threads
-        if thread.tid in before
-    )
 
 
 def position_changed(process: Process) -> str:

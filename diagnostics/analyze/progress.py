@@ -133,10 +133,10 @@ def has_moved(samples: Sequence[Sample], limits: Limits) -> str:
     stored = last.disk_bytes - first.disk_bytes
     if first.disk_bytes >= 0 and stored / seconds > limits.moving_disk:
         return f"{stored} bytes of storage in {seconds:.1f} s"
-    return "its storage answers" if _storage_answers(first, last) else ""
+    return "its storage answers" if storage_answers(first, last) else ""
 
 
-def _storage_answers(first: Sample, last: Sample) -> bool:
+def storage_answers(first: Sample, last: Sample) -> bool:
     """Whether a thread in uninterruptible sleep woke in between: a long fsync moves nothing else."""
     before = {thread.tid: thread for thread in first.threads}
     return any(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import is_server
-from diagnostics.analyze.thread_waits import stood_still
 from diagnostics.causes.base import Case
 from diagnostics.model import BlockingCall, Position, Process, Role, State, Thread, WaitKind
 from diagnostics.model import rank as identity

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.job import waits_for_autotuner
-from diagnostics.analyze.thread_waits import stood_still
+from diagnostics.analyze.movement import stood_still
 from diagnostics.causes.absent import look_at_absent
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
