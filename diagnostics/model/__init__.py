@@ -35,7 +35,6 @@ from diagnostics.model.evidence import Sample as Sample
 from diagnostics.model.evidence import Thread as Thread
 from diagnostics.model.evidence import ThreadSample as ThreadSample
 from diagnostics.model.evidence import Versions as Versions
-from diagnostics.model.evidence import group_label as group_label
 from diagnostics.model.logfact import FactKind as FactKind
 from diagnostics.model.logfact import LogFact as LogFact
 from diagnostics.model.position import Position as Position

@@ -240,7 +240,8 @@ class Collective(Record, frozen=True):
 
     From PyTorch's ring in memory, its Flight Recorder's dump, a watchdog's log. `seq` counts the collectives of a
     group, from 1; of point-to-point operations (`p2p`) it counts those, of a pair or of the group, as the backend does.
-    `state`: scheduled, started, completed, timed-out. `group`: see `group_label`.
+    `state`: scheduled, started, completed, timed-out. `group`: what people
+    call it: its description, with its name, as descriptions may be the same.
     """
 
     group: str
@@ -260,7 +261,7 @@ class ProcessGroup(Record, frozen=True):
     `ranks`: the members' ranks in the job; () where they are not known. `size`: how many they are; -1: not known.
     """
 
-    group: str  # see `group_label`
+    group: str  # as in `Collective`
     name: str = ""
     description: str = ""
     ranks: tuple[int, ...] = ()
@@ -269,16 +270,6 @@ class ProcessGroup(Record, frozen=True):
     enqueued: int = -1
     started: int = -1
     completed: int = -1
-
-
-_NO_DESCRIPTION = ("", "undefined")
-
-
-def group_label(name: str, description: str) -> str:
-    """What people call a process group: its description, with its name, as descriptions may be the same."""
-    if description in _NO_DESCRIPTION:
-        return name
-    return description if description == "default_pg" else f"{description} ({name})" if name else description
 
 
 class Attempt(Record, frozen=True):

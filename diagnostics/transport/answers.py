@@ -12,6 +12,7 @@ from diagnostics.errors import EvidenceError
 from diagnostics.model import (
     Attempt,
     BlockingCall,
+    Collective,
     Connection,
     Device,
     FileLock,
@@ -21,6 +22,7 @@ from diagnostics.model import (
     KernelLine,
     Listener,
     Process,
+    ProcessGroup,
     Sample,
     Thread,
     Versions,
@@ -59,6 +61,9 @@ class EvidenceThere(msgspec.Struct, forbid_unknown_fields=True):
     versions: Versions = Versions()
     interfaces: tuple[Interface, ...] = ()
     locks: tuple[FileLock, ...] = ()
+    collectives: tuple[Collective, ...] = ()
+    groups: tuple[ProcessGroup, ...] = ()
+    framework_why_not: str = ""
 
 
 class BesideThere(msgspec.Struct, forbid_unknown_fields=True):

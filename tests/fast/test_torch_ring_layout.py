@@ -8,8 +8,8 @@ import struct
 
 import pytest
 
-from diagnostics.frameworks.torch.memory import Memory
-from diagnostics.frameworks.torch.ring import layout_of
+from diagnostics.collector.memory.process import Memory
+from diagnostics.collector.memory.torch_ring import layout_of
 
 SIZE = 512
 NOW = 1_790_000_000 * 10**9

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from diagnostics.frameworks.torch import ring
+from diagnostics.collector.memory import torch_ring as ring
 from diagnostics.pipeline import attach
 from repro.runtimes import ensure
 

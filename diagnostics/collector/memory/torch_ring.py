@@ -12,16 +12,15 @@ strings and small vectors that point into themselves. Source: `struct FlightReco
 The standard library alone, CPython 3.6 and later, so that it can go along to other hosts.
 """
 
-import os
 import re
 import struct
 import time
 from itertools import product
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from diagnostics.frameworks.torch import groups as registry
-from diagnostics.frameworks.torch import memory as memories
-from diagnostics.frameworks.torch.memory import NEW, OLD, Memory, Unreadable
+from diagnostics.collector.memory import torch_groups as registry
+from diagnostics.collector.memory.process import NEW, OLD, Memory, Unreadable, decoded
+from diagnostics.collector.memory.python_code import Code
 
 LIBRARIES = ("libtorch_cuda.so", "libtorch_cpu.so", "libtorch_hip.so", "libtorch_xpu.so")
 MOST_ENTRIES = 20000
@@ -39,8 +38,8 @@ _CAPACITY = (1, 10000000)
 _NANOSECONDS = (1400000000 * 10**9, 4200000000 * 10**9)  # 2014 to 2103
 
 
-def once(pid: int) -> Dict[str, Any]:
-    """What the ring of a process holds.
+def once(pid: int, budget: float = DEADLINE) -> Dict[str, Any]:
+    """What the ring of a process holds, as far as it can be read in `budget` seconds.
 
     `collectives`: group, description, number, p2p number, operation's name, sizes (input and output), state
     (scheduled, started, completed), created and completed (nanoseconds of wall time; 0: not), timeout (ms), frames.
@@ -54,7 +53,7 @@ def once(pid: int) -> Dict[str, Any]:
         with Memory(pid) as memory:
             found["torch"] = bool(memory.libraries(LIBRARIES))
             if found["torch"]:
-                _read(memory, found, began + DEADLINE)
+                _read(memory, found, began + budget)
             else:
                 found["why_not"] = "it has no PyTorch loaded"
     except Unreadable as error:
@@ -275,7 +274,7 @@ def _collectives(memory: Memory, read: Read, deadline: float) -> List[Dict[str, 
         if entry:
             by_group.setdefault((entry["group"], entry["description"]), []).append(entry)
     kept = []  # type: List[Dict[str, Any]]
-    code = memories.Code(memory)
+    code = Code(memory)
     for entries in by_group.values():
         newest = [entry for entry in entries[:-KEPT] if entry["state"] != "completed"][-KEPT:] + entries[-KEPT:]
         for back, entry in enumerate(reversed(newest)):
@@ -291,7 +290,7 @@ def _entry(memory: Memory, read: Read, place: int) -> Optional[Dict[str, Any]]:
 
     def text(offset: int) -> str:
         raw = memory.text(read.base + at + offset, read.data, at + offset, layout.width)
-        return memories.decoded(raw or b"")
+        return decoded(raw or b"")
 
     def word(offset: int) -> int:
         return struct.unpack_from("<Q", read.data, at + offset)[0] if offset >= 0 else 0
@@ -353,27 +352,3 @@ def _vector(memory: Memory, read: Read, at: int, offset: int, bytes_each: int) -
     if len(raw) < count * bytes_each:
         return []
     return list(struct.unpack("<%d%s" % (count, "q" if bytes_each == 8 else "i"), raw))
-
-
-def dumps(pid: int) -> List[str]:
-    """Files of Flight Recorder that already lie there: the process's own cache (`~/.cache/torch`), by path."""
-    found = []
-    home = _home(pid)
-    for folder in [os.path.join(home, ".cache", "torch")] if home else []:
-        try:
-            names = sorted(os.listdir("/proc/%d/root%s" % (pid, folder)))
-        except OSError:
-            continue
-        found += [os.path.join(folder, name) for name in names if re.match(r"^(comm_lib|nccl)_trace_rank_\d+$", name)]
-    return found
-
-
-def _home(pid: int) -> str:
-    try:
-        with open("/proc/%d/environ" % pid, "rb") as file:
-            for item in file.read(1 << 20).split(b"\0"):
-                if item.startswith(b"HOME="):
-                    return item[5:].decode("utf-8", "replace")
-    except OSError:
-        pass
-    return ""

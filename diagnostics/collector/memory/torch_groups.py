@@ -10,7 +10,7 @@ The standard library alone, CPython 3.6 and later, so that it can go along to ot
 import struct
 from typing import Any, Dict, Iterator, List, Optional
 
-from diagnostics.frameworks.torch.memory import NEW, Memory, decoded
+from diagnostics.collector.memory.process import NEW, Memory, decoded
 
 MOST_GROUPS = 4096
 _GROUP = 320
