@@ -20,7 +20,7 @@ import psutil
 from diagnostics.collector.sources import cgroup
 from diagnostics.transport import flight
 from repro import scenarios
-from repro.cluster import Cluster, NodeOrder
+from repro.cluster import Cluster, RankSpec
 from repro.cluster.docker import docker_cluster
 from repro.cluster.images import connect, ensure_image
 from repro.trial import epoch_ends_of, recorder_of, wait_until_ready
@@ -35,17 +35,17 @@ def measure(servers: int, workers: int) -> dict[str, Any]:
     story = scenarios.find("last-batch")
     given = {"ps": servers, "workers": workers, "variables": 2 * servers, "epoch_ends": 100_000, "inter_op": 1}
     settings = story.resolve({key: str(value) for key, value in given.items()}, "dataset")
-    orders = [NodeOrder(rank, story.program, "dataset", settings) for rank in story.ranks(settings)]
+    specs = [RankSpec(rank, story.program, "dataset", settings) for rank in story.ranks(settings)]
     client = connect()
     image = ensure_image(client, RUNTIME)
     client.close()
     with tempfile.TemporaryDirectory() as scratch:
         began = time.monotonic()
-        with docker_cluster(image, RUNTIME, orders, Path(scratch) / "trial") as cluster:
+        with docker_cluster(image, RUNTIME, specs, Path(scratch) / "trial") as cluster:
             running = time.monotonic()
             wait_until_ready(cluster)
             ready = time.monotonic()
-            found = {"ranks": len(orders), "containers": running - began, "ready": ready - began} | _train(cluster)
+            found = {"ranks": len(specs), "containers": running - began, "ready": ready - began} | _train(cluster)
             ended = time.monotonic()
         return found | {"removed": time.monotonic() - ended, "load": os.getloadavg()[0]}
 

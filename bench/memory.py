@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro import scenarios, workloads
-from repro.cluster import NodeOrder
+from repro.cluster import RankSpec
 from repro.cluster.local import LocalCluster, local_cluster
 from repro.runtimes import Runtime, ensure
 from repro.setting import Settings
@@ -125,10 +125,10 @@ class Bench(NamedTuple):
         story = scenarios.find("last-batch")
         given = {"model": case.model, "ps": case.servers, "epoch_ends": self.epochs, **case.settings}
         settings = story.resolve({key: str(value) for key, value in given.items()})
-        orders = [NodeOrder(rank, story.program, "dataset", settings) for rank in story.ranks(settings)]
+        specs = [RankSpec(rank, story.program, "dataset", settings) for rank in story.ranks(settings)]
         with (
             tempfile.TemporaryDirectory(prefix="lastbatch-memory-") as directory,
-            local_cluster(self.runtime, orders, Path(directory, "trial")) as cluster,
+            local_cluster(self.runtime, specs, Path(directory, "trial")) as cluster,
         ):
             wait_until_ready(cluster)
             wait_until_done(cluster)

@@ -33,9 +33,9 @@ from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import Cluster
 from repro.cluster.local import local_cluster
-from repro.experiment import rates
 from repro.runtimes import ensure
 from repro.setting import parse_settings
+from repro.study import rates
 from repro.trial import Outcome, Plan, recorder_of, run_trial, wait_until_ready
 
 FOREVER = "1000000"
@@ -96,7 +96,7 @@ def _pairs_of_a_job(options: argparse.Namespace, had: int) -> list[tuple[Pace, P
         plan, probe_set = plan_of(options, home, options.probes), sets.find(options.probes)
         chosen = session.plan(probe_set, session.library_of(plan.runtime.python, probe_set))
         plan.directory.mkdir()
-        with local_cluster(plan.runtime, plan.orders(), plan.directory) as cluster:
+        with local_cluster(plan.runtime, plan.specs(), plan.directory) as cluster:
             wait_until_ready(cluster)
             if not _warmed_up(cluster):
                 return []

@@ -31,7 +31,7 @@ from diagnostics.pipeline import attach
 from diagnostics.stacks.prefix_tree import main_thread, waits_in
 from diagnostics.transport import flight
 from repro import scenarios
-from repro.cluster import Cluster, Member, NodeOrder
+from repro.cluster import Cluster, Member, RankSpec
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime, ensure
 from repro.scenario import Scenario
@@ -117,8 +117,8 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
     if (truth == "none" or scenario.name in SAY_NOTHING) and scenario.name not in LOOKALIKES:
         given |= {setting.name: LONG for setting in scenario.settings if setting.name in ("epoch_ends", "hang_at")}
     settings = scenario.resolve(given, arm)
-    orders = [NodeOrder(rank, scenario.program, arm, settings) for rank in scenario.ranks(settings)]
-    with local_cluster(ensure(scenario.default_runtime), orders, home) as cluster:
+    specs = [RankSpec(rank, scenario.program, arm, settings) for rank in scenario.ranks(settings)]
+    with local_cluster(ensure(scenario.default_runtime), specs, home) as cluster:
         wait_until_ready(cluster)
         hangs = truth != "none"
         if hangs and scenario.name in SAY_NOTHING:

@@ -19,7 +19,7 @@ from diagnostics.analyze.progress import Limits, is_overdue
 from diagnostics.errors import MissingError
 from diagnostics.transport import flight
 from repro import scenarios
-from repro.cluster import Cluster, NodeOrder
+from repro.cluster import Cluster, RankSpec
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime, ensure
 from repro.trial import recorder_of, wait_until_ready
@@ -148,9 +148,9 @@ def stuck_job(runtime: Callable[[str], Runtime], tmp_path_factory: pytest.TempPa
     story = scenarios.find("last-batch")
     settings = story.resolve({"epoch_ends": "100000"})
     ranks = story.ranks(settings)
-    orders = [NodeOrder(rank, story.program, "dataset", settings) for rank in ranks]
+    specs = [RankSpec(rank, story.program, "dataset", settings) for rank in ranks]
     home = tmp_path_factory.mktemp("stuck")
-    with local_cluster(runtime("tf1.12"), orders, home) as cluster:
+    with local_cluster(runtime("tf1.12"), specs, home) as cluster:
         wait_until_ready(cluster)
         worker = next(member for member in cluster.members if member.rank == "worker:0")
 

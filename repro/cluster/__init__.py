@@ -10,7 +10,7 @@ import msgspec
 from diagnostics.model import Memory
 
 
-class NodeOrder(msgspec.Struct, frozen=True):
+class RankSpec(msgspec.Struct, frozen=True):
     """One rank to start: the node program and what it is told (see `repro.nodes.node`).
 
     `data` is where it keeps its input files, its own directory unless given. An `absent` rank has an address, but is

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from diagnostics.errors import UsageError
-from repro.cluster import Cluster, NodeOrder
+from repro.cluster import Cluster, RankSpec
 from repro.cluster.limits import NodeLimits
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime, ensure, parse
@@ -25,7 +25,7 @@ class Backend(Protocol):
     def name(self) -> str: ...
 
     def cluster(
-        self, runtime: Runtime, orders: Sequence[NodeOrder], directory: Path
+        self, runtime: Runtime, specs: Sequence[RankSpec], directory: Path
     ) -> AbstractContextManager[Cluster]: ...
 
 
@@ -35,9 +35,9 @@ class Local(msgspec.Struct, frozen=True):
     name: str = "local"
 
     def cluster(
-        self, runtime: Runtime, orders: Sequence[NodeOrder], directory: Path
+        self, runtime: Runtime, specs: Sequence[RankSpec], directory: Path
     ) -> AbstractContextManager[Cluster]:
-        return local_cluster(runtime, orders, directory)
+        return local_cluster(runtime, specs, directory)
 
 
 class Docker(msgspec.Struct, frozen=True):
@@ -48,11 +48,11 @@ class Docker(msgspec.Struct, frozen=True):
     name: str = "docker"
 
     def cluster(
-        self, runtime: Runtime, orders: Sequence[NodeOrder], directory: Path
+        self, runtime: Runtime, specs: Sequence[RankSpec], directory: Path
     ) -> AbstractContextManager[Cluster]:
         from repro.cluster.docker import docker_cluster
 
-        return docker_cluster(self.image, runtime.name, orders, directory, self.limits)
+        return docker_cluster(self.image, runtime.name, specs, directory, self.limits)
 
 
 def prepare(backend: str, runtime: str, limits: NodeLimits, progress: Progress) -> tuple[Backend, Runtime]:

@@ -1,6 +1,6 @@
 """The ranks of a trial as containers: each with its own address, limits and link, in a network of the trial's own.
 
-A rank's directory is mounted at the path that it has on this machine, so recorder, log and orders are the same
+A rank's directory is mounted at the path that it has on this machine, so recorder, log and spec are the same
 files on both sides. Containers have no capability at all: evidence is taken from outside, by a process that has the
 rights here, and faults are done from outside as well. What is made carries the label of its owner, see `sweep`.
 """
@@ -25,7 +25,7 @@ from diagnostics.collector.sources import cgroup
 from diagnostics.collector.sources.cgroup import Cgroup
 from diagnostics.errors import LastbatchError, MissingError
 from diagnostics.model import Memory
-from repro.cluster import Disk, Member, NodeOrder, images, owner
+from repro.cluster import Disk, Member, RankSpec, images, owner
 from repro.cluster.limits import NodeLimits
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.cluster.sweep import OWNER, RANK, TRIAL, remove, sweep
@@ -81,19 +81,19 @@ class DockerCluster:
             if not state["Running"]:
                 self._ended[member.rank] = state
 
-    def create(self, image: str, order: NodeOrder, home: Path, address: str, limits: NodeLimits) -> str:
+    def create(self, image: str, spec: RankSpec, home: Path, address: str, limits: NodeLimits) -> str:
         """A container that is ready to start; its id."""
         api = self.client.api
         user = str(_USER) if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
         code = home.parent / "code"
-        mounts = {home: "rw", code: "ro"} | ({order.data: "rw"} if order.data else {})
+        mounts = {home: "rw", code: "ro"} | ({spec.data: "rw"} if spec.data else {})
         log = f'exec python3 "$@" >>{home / "log"} 2>&1'
         made: dict[str, str] = api.create_container(
-            image, ["sh", "-c", log, "sh", *arguments(order, home)], hostname=order.rank.replace(":", "-"), user=user,
+            image, ["sh", "-c", log, "sh", *arguments(spec, home)], hostname=spec.rank.replace(":", "-"), user=user,
             # Not detached: standard input is the lifeline, and ends with the connection that holds it.
             stdin_open=True, detach=False,
-            name=f"lastbatch-{self.trial}-{order.rank.replace(':', '-')}",
-            labels={OWNER: owner.here(), TRIAL: self.trial, RANK: order.rank},
+            name=f"lastbatch-{self.trial}-{spec.rank.replace(':', '-')}",
+            labels={OWNER: owner.here(), TRIAL: self.trial, RANK: spec.rank},
             working_dir=str(home), environment=NODE_ENVIRONMENT | {"PYTHONPATH": str(code), "HOME": str(home)},
             networking_config=api.create_networking_config(
                 {self.network: api.create_endpoint_config(ipv4_address=address)}
@@ -101,7 +101,7 @@ class DockerCluster:
             host_config=api.create_host_config(
                 binds=[f"{path}:{path}:{how}" for path, how in mounts.items()], network_mode=self.network,
                 cap_drop=["ALL"], security_opt=["no-new-privileges"], log_config={"type": "none"},
-                **limits.host_config(order.memory_needed),
+                **limits.host_config(spec.memory_needed),
             ),
         )  # fmt: skip
         return made["Id"]
@@ -157,9 +157,9 @@ def _make_network(client: docker.DockerClient, trial: str) -> str:
 
 @contextmanager
 def docker_cluster(
-    image: str, runtime: str, orders: Sequence[NodeOrder], directory: Path, limits: NodeLimits = NodeLimits()
+    image: str, runtime: str, specs: Sequence[RankSpec], directory: Path, limits: NodeLimits = NodeLimits()
 ) -> Iterator[DockerCluster]:
-    """Start a container for each order; all are gone when the block ends.
+    """Start a container for each spec; all are gone when the block ends.
 
     Args:
         image: see `images.ensure_image`.
@@ -178,20 +178,20 @@ def docker_cluster(
         client.close()
         raise
     try:
-        hosts = [str(host) for host in list(ipaddress.ip_network(subnet).hosts())[9 : 9 + len(orders)]]
-        addresses = {order.rank: host for order, host in zip(orders, hosts, strict=True)}
-        _, homes = stage(directory, runtime, orders, {rank: f"{host}:{PORT}" for rank, host in addresses.items()})
+        hosts = [str(host) for host in list(ipaddress.ip_network(subnet).hosts())[9 : 9 + len(specs)]]
+        addresses = {spec.rank: host for spec, host in zip(specs, hosts, strict=True)}
+        _, homes = stage(directory, runtime, specs, {rank: f"{host}:{PORT}" for rank, host in addresses.items()})
         if os.geteuid() == 0:
             for home in homes.values():
                 os.chown(home, _USER, _USER)
         with ThreadPoolExecutor(8) as pool:
-            present = [order for order in orders if not order.absent]
-            cluster.needed = {order.rank: order.memory_needed for order in present}
+            present = [spec for spec in specs if not spec.absent]
+            cluster.needed = {spec.rank: spec.memory_needed for spec in present}
             made = pool.map(lambda o: cluster.create(image, o, homes[o.rank], addresses[o.rank], limits), present)
-            cluster.containers = dict(zip((order.rank for order in present), made, strict=True))
+            cluster.containers = dict(zip((spec.rank for spec in present), made, strict=True))
             list(pool.map(lambda o: cluster.start(o.rank, homes[o.rank], addresses[o.rank]), present))
         by_rank = {member.rank: member for member in cluster.members}
-        cluster.members = tuple(by_rank[order.rank] for order in present)
+        cluster.members = tuple(by_rank[spec.rank] for spec in present)
         yield cluster
     except NotFound as error:
         raise LastbatchError(f"the engine lost what the trial had made: {error.explanation}") from None

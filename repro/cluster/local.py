@@ -12,7 +12,7 @@ from pathlib import Path
 
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Memory
-from repro.cluster import Disk, Member, NodeOrder, supervisor
+from repro.cluster import Disk, Member, RankSpec, supervisor
 from repro.cluster.ports import lease
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.runtimes import Runtime
@@ -70,19 +70,19 @@ def _not_started(message: dict[str, str]) -> LastbatchError:
 
 
 @contextmanager
-def local_cluster(runtime: Runtime, orders: Sequence[NodeOrder], directory: Path) -> Iterator[LocalCluster]:
-    """Start a process for each order; all are gone when the block ends."""
-    with lease(len(orders)) as ports:
-        addresses = {order.rank: f"127.0.0.1:{port}" for order, port in zip(orders, ports, strict=True)}
-        code, homes = stage(directory, runtime.name, orders, addresses)
+def local_cluster(runtime: Runtime, specs: Sequence[RankSpec], directory: Path) -> Iterator[LocalCluster]:
+    """Start a process for each spec; all are gone when the block ends."""
+    with lease(len(specs)) as ports:
+        addresses = {spec.rank: f"127.0.0.1:{port}" for spec, port in zip(specs, ports, strict=True)}
+        code, homes = stage(directory, runtime.name, specs, addresses)
         environment = node_environment(code)
         plans = [
             {
-                "rank": order.rank, "argv": [str(runtime.python), *arguments(order, homes[order.rank])],
-                "env": environment, "cwd": str(homes[order.rank]), "log": str(homes[order.rank] / "log"),
+                "rank": spec.rank, "argv": [str(runtime.python), *arguments(spec, homes[spec.rank])],
+                "env": environment, "cwd": str(homes[spec.rank]), "log": str(homes[spec.rank] / "log"),
             }
-            for order in orders
-            if not order.absent
+            for spec in specs
+            if not spec.absent
         ]  # fmt: skip
         with subprocess.Popen(
             [sys.executable, "-I", supervisor.__file__],

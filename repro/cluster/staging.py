@@ -1,4 +1,4 @@
-"""What every kind of cluster lays out before it starts: the code of the nodes, a directory and orders for each rank."""
+"""What every kind of cluster lays out before it starts: the code of the nodes, a directory and a spec for each rank."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import diagnostics
 import repro
-from repro.cluster import NodeOrder
+from repro.cluster import RankSpec
 
 NODE_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
@@ -26,39 +26,39 @@ NODE_ENVIRONMENT = {
 
 
 class Stage(NamedTuple):
-    """`code` goes on the nodes' PYTHONPATH; `homes` holds a directory for each rank, with `orders.json` in it."""
+    """`code` goes on the nodes' PYTHONPATH; `homes` holds a directory for each rank, with `spec.json` in it."""
 
     code: Path
     homes: dict[str, Path]
 
 
-def stage(directory: Path, runtime: str, orders: Sequence[NodeOrder], addresses: Mapping[str, str]) -> Stage:
+def stage(directory: Path, runtime: str, specs: Sequence[RankSpec], addresses: Mapping[str, str]) -> Stage:
     """Lay out a trial below `directory`.
 
     Args:
         runtime: its name, for the recorders.
         addresses: rank -> `host:port`, where it will serve.
     """
-    ranks = [order.rank for order in orders]
+    ranks = [spec.rank for spec in specs]
     assert max(Counter(ranks).values()) == 1
     directory = directory.resolve()  # ranks have working directories of their own
     stage_code(directory / "code")
     homes = {rank: directory / rank.replace(":", "-") for rank in ranks}
     table = addresses_by_role({rank: addresses[rank] for rank in ranks})
-    for order in orders:
-        home = homes[order.rank]
+    for spec in specs:
+        home = homes[spec.rank]
         home.mkdir()
         told = {
-            "rank": order.rank, "addresses": table, "settings": order.settings, "arm": order.arm,
-            "directory": str(home), "data": str(order.data or home), "runtime": runtime, "expected": ranks,
+            "rank": spec.rank, "addresses": table, "settings": spec.settings, "arm": spec.arm,
+            "directory": str(home), "data": str(spec.data or home), "runtime": runtime, "expected": ranks,
         }  # fmt: skip
-        (home / "orders.json").write_text(json.dumps(told))
+        (home / "spec.json").write_text(json.dumps(told))
     return Stage(directory / "code", homes)
 
 
-def arguments(order: NodeOrder, home: Path) -> list[str]:
+def arguments(spec: RankSpec, home: Path) -> list[str]:
     """What comes after the interpreter on a node's command line."""
-    return ["-m", f"repro.nodes.{order.program}", str(home / "orders.json")]
+    return ["-m", f"repro.nodes.{spec.program}", str(home / "spec.json")]
 
 
 def stage_code(directory: Path) -> None:

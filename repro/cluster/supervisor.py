@@ -41,12 +41,12 @@ def say(**message: Any) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
-def start(order: dict[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
+def start(spec: dict[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
     """Start one process; the second value is the end of its lifeline to hold."""
     reading, holding = os.pipe()
-    with open(order["log"], "ab", buffering=0) as log:
+    with open(spec["log"], "ab", buffering=0) as log:
         process = subprocess.Popen(
-            order["argv"], stdin=reading, stdout=log, stderr=log, cwd=order["cwd"], env=order["env"],
+            spec["argv"], stdin=reading, stdout=log, stderr=log, cwd=spec["cwd"], env=spec["env"],
             start_new_session=True, preexec_fn=die_with_parent,
         )  # fmt: skip
     os.close(reading)
@@ -102,15 +102,15 @@ def main() -> None:
     started: dict[int, str] = {}
     kept = []  # a Popen that is dropped reaps its process, and we would never hear of its end
     try:
-        for order in json.loads(sys.stdin.buffer.readline()):
+        for spec in json.loads(sys.stdin.buffer.readline()):
             try:
-                process, lifeline = start(order)
+                process, lifeline = start(spec)
             except OSError as error:
-                say(rank=order["rank"], error=str(error))
+                say(rank=spec["rank"], error=str(error))
                 return
             kept.append((process, lifeline))
-            started[process.pid] = order["rank"]
-            say(rank=order["rank"], pid=process.pid)
+            started[process.pid] = spec["rank"]
+            say(rank=spec["rank"], pid=process.pid)
         with selectors.DefaultSelector() as selector:
             selector.register(sys.stdin, selectors.EVENT_READ)
             selector.register(woken, selectors.EVENT_READ)

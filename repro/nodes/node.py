@@ -1,6 +1,6 @@
-"""What every node program shares: its orders, saying that it is ready, staying until it is released.
+"""What every node program shares: its spec, saying that it is ready, staying until it is released.
 
-A node is started as `python -m repro.nodes.PROGRAM ORDERS.json`. The orders name its rank, the addresses of all
+A node is started as `python -m repro.nodes.PROGRAM SPEC.json`. The spec names its rank, the addresses of all
 ranks, the settings, and its own directory. Its standard input is a lifeline: when that closes, whoever
 started the node is gone and the node ends at once.
 """
@@ -20,23 +20,23 @@ PR_SET_PTRACER_ANY = ctypes.c_ulong(-1)
 
 
 class Node(object):
-    """The orders of this process, and its side of the talk with the cluster that started it."""
+    """The spec of this process, and its side of the talk with the cluster that started it."""
 
-    def __init__(self, orders):
-        self.rank = orders["rank"]
+    def __init__(self, spec):
+        self.rank = spec["rank"]
         self.role, index = self.rank.split(":")
         self.index = int(index)
-        self.addresses = orders["addresses"]  # role -> list of host:port
-        self.settings = orders["settings"]
-        self.arm = orders["arm"]
-        self.directory = orders["directory"]
-        self.data = orders.get("data", self.directory)  # where its input files lie
+        self.addresses = spec["addresses"]  # role -> list of host:port
+        self.settings = spec["settings"]
+        self.arm = spec["arm"]
+        self.directory = spec["directory"]
+        self.data = spec.get("data", self.directory)  # where its input files lie
         if self.settings.get("recorder", True):
             self.recorder = Recorder(
                 os.path.join(self.directory, "flight.lbrec"),
                 rank=self.rank,
-                runtime=orders["runtime"],
-                expected=orders["expected"],
+                runtime=spec["runtime"],
+                expected=spec["expected"],
             )
         else:
             self.recorder = NullRecorder()
@@ -76,13 +76,13 @@ class Node(object):
 
 
 def start():
-    """Read the orders, tie this process to its lifeline, open the recorder."""
+    """Read the spec, tie this process to its lifeline, open the recorder."""
     with open(sys.argv[1]) as file:
-        orders = json.load(file)
+        spec = json.load(file)
     # Where Yama restricts ptrace to ancestors, the collector is a cousin: let it in.
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0)
     _tie_to_lifeline()
-    return Node(orders)
+    return Node(spec)
 
 
 def _tie_to_lifeline():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from repro.jobs.torch import torch_job
 from repro.scenario import Arm
-from repro.torchjob import torch_job
 
 SCENARIO = torch_job(
     "collective-mismatch",

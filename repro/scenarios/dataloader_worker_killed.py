@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from repro.jobs.torch import torch_job
 from repro.scenario import Arm, Settings
-from repro.torchjob import torch_job
 
 
 def ranks(settings: Settings) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from repro.jobs.torch import torch_job
 from repro.scenario import Arm, Setting
-from repro.torchjob import torch_job
 
 SCENARIO = torch_job(
     "ddp-uneven",

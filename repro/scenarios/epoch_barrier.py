@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.psjob import ps_job
+from repro.jobs.ps import ps_job
 from repro.scenario import Arm
 
 SCENARIO = ps_job(

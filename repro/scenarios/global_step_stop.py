@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.psjob import SETTINGS, ps_job
+from repro.jobs.ps import SETTINGS, ps_job
 from repro.scenario import Arm, Setting
 
 SCENARIO = ps_job(

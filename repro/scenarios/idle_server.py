@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from repro.jobs.single import single
 from repro.scenario import Arm, Settings
-from repro.single import single
 
 
 def ranks(settings: Settings) -> tuple[str, ...]:

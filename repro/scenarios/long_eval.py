@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from repro.jobs.torch import torch_job
 from repro.scenario import Arm, Expected, Settings
-from repro.torchjob import torch_job
 
 _ARM = Arm("one-evaluates", "rank 0 evaluates for six seconds, the others wait at a barrier")
 

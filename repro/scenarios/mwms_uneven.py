@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from repro.jobs.torch import torch_job
 from repro.scenario import Arm
-from repro.torchjob import torch_job
 
 SCENARIO = msgspec.structs.replace(
     torch_job(

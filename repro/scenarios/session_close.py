@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from repro.psjob import ps_job
+from repro.jobs.ps import ps_job
 from repro.scenario import Arm, Expected, Settings
 
 _JOB = ps_job(

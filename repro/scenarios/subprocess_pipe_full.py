@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from repro.jobs.single import single
 from repro.scenario import Arm
-from repro.single import single
 
 SCENARIO = single(
     "subprocess-pipe-full",

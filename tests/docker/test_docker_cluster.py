@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from diagnostics import bundle
 from diagnostics.collector.sockets import sockets_of
 from repro import scenarios
-from repro.cluster import NodeOrder, owner
+from repro.cluster import RankSpec, owner
 from repro.cluster.docker import docker_cluster
 from repro.cluster.limits import NodeLimits
 from repro.cluster.sweep import sweep
@@ -25,10 +25,10 @@ Image = Callable[[str], str]
 Call = Callable[..., Answer]
 
 
-def orders(**settings: object) -> list[NodeOrder]:
+def specs(**settings: object) -> list[RankSpec]:
     story = scenarios.find("last-batch")
     resolved = story.resolve({key: str(value) for key, value in settings.items()})
-    return [NodeOrder(rank, story.program, "queue", resolved) for rank in story.ranks(resolved)]
+    return [RankSpec(rank, story.program, "queue", resolved) for rank in story.ranks(resolved)]
 
 
 def ours(engine: docker.DockerClient, me: str) -> list[str]:
@@ -54,7 +54,7 @@ def test_the_seed_hangs_in_containers_and_is_named(image: Image, lastbatch: Call
 
 
 def test_nothing_is_left_when_a_trial_has_ended(engine: docker.DockerClient, image: Image, tmp_path: Path) -> None:
-    with docker_cluster(image("tf1.12"), "tf1.12", orders(ps=2), tmp_path / "trial") as cluster:
+    with docker_cluster(image("tf1.12"), "tf1.12", specs(ps=2), tmp_path / "trial") as cluster:
         wait_until_ready(cluster)
         assert len(ours(engine, owner.here())) == 4  # three ranks and their network
     assert ours(engine, owner.here()) == []
@@ -89,7 +89,7 @@ def test_what_a_killed_program_left_is_removed_by_the_next_start(
 
 def test_limits_reach_the_rank(image: Image, tmp_path: Path) -> None:
     limits = NodeLimits(cpus=0.5, memory=512, cpuset="0")
-    with docker_cluster(image("tf1.12"), "tf1.12", orders(ps=1), tmp_path / "trial", limits) as cluster:
+    with docker_cluster(image("tf1.12"), "tf1.12", specs(ps=1), tmp_path / "trial", limits) as cluster:
         wait_until_ready(cluster)
         for member in cluster.members:
             assert os.sched_getaffinity(member.pid) == {0}

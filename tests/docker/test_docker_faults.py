@@ -17,7 +17,7 @@ from diagnostics import bundle
 from diagnostics.collector.sources import cgroup
 from diagnostics.transport import flight
 from repro import scenarios
-from repro.cluster import NodeOrder, owner
+from repro.cluster import RankSpec, owner
 from repro.cluster.docker import DockerCluster, docker_cluster
 from repro.cluster.sweep import sweep
 from repro.faults import history, make
@@ -35,9 +35,9 @@ def job(image: Image, tmp_path_factory: pytest.TempPathFactory):  # type: ignore
     """A TensorFlow 1.12 job that trains on and on."""
     story = scenarios.find("last-batch")
     resolved = story.resolve(HEALTHY, "dataset-article")
-    orders = [NodeOrder(rank, story.program, "dataset-article", resolved) for rank in story.ranks(resolved)]
+    specs = [RankSpec(rank, story.program, "dataset-article", resolved) for rank in story.ranks(resolved)]
     directory = tmp_path_factory.mktemp("job") / "trial"
-    with docker_cluster(image("tf1.12"), "tf1.12", orders, directory) as cluster:
+    with docker_cluster(image("tf1.12"), "tf1.12", specs, directory) as cluster:
         wait_until_ready(cluster)
         wait_for(lambda: steps(cluster) > 50)
         yield cluster

@@ -14,7 +14,7 @@ from diagnostics.causes import Case, Cause, find_all, load
 from diagnostics.causes.weights import WEIGHTS
 from diagnostics.model import Collection, Process, Sample, ThreadSample
 from repro import scenarios
-from repro.experiment import remedies
+from repro.study import remedies
 
 ROOT = Path(__file__).parents[2]
 

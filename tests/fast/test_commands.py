@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from repro import run, workloads
-from repro.cli import COMMANDS, app, load
+from repro import workloads
+from repro.cli import COMMANDS, app, load, run
 from repro.cluster.limits import NodeLimits
 
 ROOT = Path(__file__).parents[2]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from diagnostics.errors import UsageError
-from repro.experiment import bisection, comparison, shrinking
-from repro.experiment.campaign import Pacing, Turn, target_of, training_share
-from repro.experiment.cell import CONTROL, Cell, crossed, one_by_one, parse_axes
-from repro.experiment.comparison import Question
-from repro.experiment.rates import Count
-from repro.experiment.study import Result, Trial, counts
-from repro.shrink import axes_of
+from repro.cli.shrink import axes_of
+from repro.study import bisection, comparison, shrinking
+from repro.study.cell import CONTROL, Cell, crossed, one_by_one, parse_axes
+from repro.study.comparison import Question
+from repro.study.rates import Count
+from repro.study.runner import Pacing, Policy, target_of, training_share
+from repro.study.store import Result, Trial, counts
 
 CAUSE = "tf-late-recv-after-abort"
 PACE = 30.0
@@ -27,7 +27,7 @@ MEASURED = {
 
 
 def simulate(rate: float, target: int, chance: random.Random) -> Result:
-    """A trial that hangs with this rate at each epoch end, as `perform` would tell of it."""
+    """A trial that hangs with this rate at each epoch end, as a worker would tell of it."""
     ends = next((n for n in range(target) if chance.random() < rate), target) if rate > 1e-5 else target
     if ends == target:
         return Result("finished", epoch_ends=target, training=target / PACE, wall=target / PACE + 5)
@@ -37,14 +37,14 @@ def simulate(rate: float, target: int, chance: random.Random) -> Result:
 
 
 def play(
-    choose: Callable[[Sequence[Trial]], Turn | None], rate_of: Callable[[Cell], float], seed: int, most: int = 3000
+    policy: Policy, rate_of: Callable[[Cell], float], seed: int, most: int = 3000
 ) -> list[Trial]:
     """Run a study to its end with simulated trials."""
     chance, trials = random.Random(seed), []
-    while (turn := choose(trials)) and len(trials) < most:
-        target = target_of(trials, turn.cell.label, Pacing())
-        result = simulate(rate_of(turn.cell), target, chance)
-        trials.append(Trial(len(trials) + 1, turn.cell.label, target, "ended", result))
+    while (cell := policy(trials)) and len(trials) < most:
+        target = target_of(trials, cell.label, Pacing())
+        result = simulate(rate_of(cell), target, chance)
+        trials.append(Trial(len(trials) + 1, cell.label, target, "ended", result))
     assert len(trials) < most
     return trials
 
@@ -64,7 +64,7 @@ def test_a_comparison_finds_what_was_measured_and_leaves_the_control_alone() -> 
     question = Question(alpha=0.01, most=8000)
     for seed in range(5):
         trials = play(
-            lambda trials: comparison.next_turn(cells, trials, question, seed=1),
+            lambda trials: comparison.next_cell(cells, trials, question, seed=1),
             lambda cell: rates.get(cell.label, 1 / 200),
             seed,
         )
@@ -88,9 +88,9 @@ def test_what_looks_different_is_tried_more_often() -> None:
         )
     ]  # fmt: skip
     for _ in range(60):
-        turn = comparison.next_turn(cells, trials, Question(alpha=1e-9, most=10**6), seed=1)
-        assert turn
-        trials.append(Trial(len(trials) + 1, turn.cell.label, 200, "ended", Result("finished", epoch_ends=0)))
+        cell = comparison.next_cell(cells, trials, Question(alpha=1e-9, most=10**6), seed=1)
+        assert cell
+        trials.append(Trial(len(trials) + 1, cell.label, 200, "ended", Result("finished", epoch_ends=0)))
     tried = [trial.cell for trial in trials[30:]]
     assert tried.count("ps=1") >= 2 * tried.count("ps=2") > 0
 
@@ -101,7 +101,7 @@ def test_equal_cells_are_not_told_apart() -> None:
     question = Question(alpha=0.05, most=3000, factor=100)
     wrong = 0
     for seed in range(60):
-        trials = play(lambda trials: comparison.next_turn(cells, trials, question, seed=2), lambda cell: 1 / 100, seed)
+        trials = play(lambda trials: comparison.next_cell(cells, trials, question, seed=2), lambda cell: 1 / 100, seed)
         wrong += any(row.answer in ("lower", "higher") for row in comparison.assess(cells, trials, question))
     assert wrong <= 7  # 5 % of 60 is 3; more than 7 happens once in 70 at the bound
 
@@ -110,7 +110,7 @@ def test_equal_cells_are_not_told_apart() -> None:
 def test_a_rate_is_told_from_a_bound(rate: float, kind: str, answer: str) -> None:
     cells = {"baseline": BASE}
     question = Question(kind=kind, rate=1e-3, alpha=0.05)
-    trials = play(lambda trials: comparison.next_turn(cells, trials, question, seed=3), lambda cell: rate, 1)
+    trials = play(lambda trials: comparison.next_cell(cells, trials, question, seed=3), lambda cell: rate, 1)
     (row,) = comparison.assess(cells, trials, question)
     assert (row.answer, row.ratio) == (answer, None)
 
@@ -122,9 +122,9 @@ def test_trials_are_interleaved_at_random() -> None:
     for seed in (1, 2):
         trials: list[Trial] = []
         for number in range(1, 25):
-            turn = comparison.next_turn(cells, trials, question, seed)
-            assert turn
-            trials.append(Trial(number, turn.cell.label, 100, "ended", Result("finished", epoch_ends=100)))
+            cell = comparison.next_cell(cells, trials, question, seed)
+            assert cell
+            trials.append(Trial(number, cell.label, 100, "ended", Result("finished", epoch_ends=100)))
         for block in range(3):
             assert {"ps=1", "ps=2", "inter_op=1"} <= {trial.cell for trial in trials[block * 6 : block * 6 + 6]}
         orders.append([trial.cell for trial in trials])
@@ -151,18 +151,18 @@ def test_unknown_failed_lost_and_other_hangs_are_no_hits() -> None:
 def test_a_cell_that_always_fails_ends_the_study() -> None:
     cells = {"baseline": BASE}
     failed = [Trial(number, "baseline", 10, "ended", Result("failed", "no such file")) for number in range(3)]
-    assert comparison.next_turn(cells, failed, Question("above", 1e-3), 1) is None
+    assert comparison.next_cell(cells, failed, Question("above", 1e-3), 1) is None
     assert comparison.assess(cells, failed, Question("above", 1e-3))[0].stopped == "no such file"
 
 
 def bisect(rates: dict[str, float], seed: int) -> tuple[bisection.Standing, list[Trial]]:
     releases, asked = list(rates), bisection.Asked()
 
-    def choose(trials: Sequence[Trial]) -> Turn | None:
+    def policy(trials: Sequence[Trial]) -> Cell | None:
         release = bisection.standing(releases, counts(trials), asked).next
-        return Turn(BASE.changed(release, {"runtime": release})) if release else None
+        return BASE.changed(release, {"runtime": release}) if release else None
 
-    trials = play(choose, lambda cell: rates[cell.runtime], seed)
+    trials = play(policy, lambda cell: rates[cell.runtime], seed)
     return bisection.standing(releases, counts(trials), asked), trials
 
 
@@ -216,15 +216,15 @@ def test_shrink_ends_at_the_smallest_setting_that_hangs() -> None:
     asked = shrinking.Asked()
     settings: dict[str, dict[str, int]] = {}
 
-    def choose(trials: Sequence[Trial]) -> Turn | None:
+    def policy(trials: Sequence[Trial]) -> Cell | None:
         setting = shrinking.standing(AXES, counts(trials), asked).next
         if setting is None:
             return None
         name = shrinking.label(setting)
         settings[name] = setting
-        return Turn(BASE.changed(name, {key: str(value) for key, value in setting.items()}))
+        return BASE.changed(name, {key: str(value) for key, value in setting.items()})
 
-    trials = play(choose, lambda cell: rate(settings[cell.label]), 4)
+    trials = play(policy, lambda cell: rate(settings[cell.label]), 4)
     found = shrinking.standing(AXES, counts(trials), asked)
     assert found.best and (found.best["ps"], found.best["inter_op"]) == (2, 2)
     assert 40 <= found.best["variables"] <= 50
@@ -251,10 +251,10 @@ def test_the_training_share_is_of_what_a_trial_takes() -> None:
 
 
 def test_axes_make_cells() -> None:
-    axes = parse_axes(["ps=4,1", "amplify=none,burn:2+cores:1", "fault=none,freeze:ps:0;at=5;for=2"])
+    axes = parse_axes(["ps=4,1", "stress=none,burn:2+cores:1", "fault=none,freeze:ps:0;at=5;for=2"])
     cells = crossed(BASE, axes)
-    assert len(cells) == 8 and cells[0].label == "ps=4 amplify=none fault=none"
-    assert cells[-1].amplifiers == ("burn:2", "cores:1") and cells[-1].faults == ("freeze:ps:0,at=5,for=2",)
+    assert len(cells) == 8 and cells[0].label == "ps=4 stress=none fault=none"
+    assert cells[-1].stressors == ("burn:2", "cores:1") and cells[-1].faults == ("freeze:ps:0,at=5,for=2",)
     assert [cell.label for cell in one_by_one(BASE, {"ps": ["4", "2"], "runtime": ["tf1.12.0", "tf1.8"]})] == [
         "baseline", "ps=2", "runtime=tf1.8",
     ]  # fmt: skip
@@ -262,7 +262,7 @@ def test_axes_make_cells() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"arm": "x"}, {"ps": "0"}, {"amplify": "pray:1"}, {"backend": "x"}, {"fault": "freeze:ps:9"}]
+    "change", [{"arm": "x"}, {"ps": "0"}, {"stress": "pray:1"}, {"backend": "x"}, {"fault": "freeze:ps:9"}]
 )
 def test_a_cell_that_cannot_be_is_refused(change: dict[str, str]) -> None:
     with pytest.raises(UsageError):

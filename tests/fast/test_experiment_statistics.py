@@ -8,9 +8,9 @@ import random
 import numpy as np
 import pytest
 
-from repro.experiment import evidence, rates
-from repro.experiment.forecast import exposure_to_see, exposure_to_tell_apart, forecast
-from repro.experiment.rates import Count
+from repro.study import evidence, rates
+from repro.study.forecast import exposure_to_see, exposure_to_tell_apart, forecast
+from repro.study.rates import Count
 
 RATES = [1e-4, 1e-3, 1e-2, 0.1, 0.5]
 RUNS = 1500

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from diagnostics.errors import EvidenceError, LastbatchError, UsageError
-from repro.experiment.cell import Cell
-from repro.experiment.desk import opened
-from repro.experiment.engine import share_out
-from repro.experiment.study import Result, Study
+from repro.cli.studies import opened
+from repro.study.cell import Cell
+from repro.study.engine import share_out
+from repro.study.store import Result, Study
 
 CELL = Cell("baseline", "last-batch", "dataset", "tf1.12", {"ps": "2"}, ("burn:1",))
 

@@ -14,10 +14,11 @@ from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.frameworks.tensorflow1.judge import SETTLED
 from diagnostics.model.trace import TraceResult, TraceVerdict
-from repro import interleave, scenarios
-from repro.cluster import NodeOrder
+from repro import scenarios
+from repro.cluster import RankSpec
 from repro.cluster.local import local_cluster
-from repro.interleave import Forced
+from repro.forcing import interleave
+from repro.forcing.interleave import Forced
 from repro.runtimes import Runtime
 from repro.trial import wait_until_ready
 
@@ -34,10 +35,10 @@ def forced(
         lacking(error)
     made, story = runtime(name), scenarios.find("last-batch")
     settings = story.resolve({"epoch_ends": "100000", "variables": "40", "input_on_ps": input_on_ps})
-    orders = [NodeOrder(rank, story.program, "queue-closed", settings) for rank in story.ranks(settings)]
+    specs = [RankSpec(rank, story.program, "queue-closed", settings) for rank in story.ranks(settings)]
     probe_set = sets.find(probes)
     plan = session.plan(probe_set, session.library_of(made.python, probe_set))
-    with local_cluster(made, orders, home) as cluster:
+    with local_cluster(made, specs, home) as cluster:
         ranks = {member.pid: member.rank for member in cluster.members}
         with session.tracing(plan, ranks) as trace:
             wait_until_ready(cluster)

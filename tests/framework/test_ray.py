@@ -12,17 +12,17 @@ import psutil
 import pytest
 from conftest import wait_for
 
-from repro.experiment import comparison
-from repro.experiment.campaign import Pacing, run_campaign
-from repro.experiment.cell import Cell
-from repro.experiment.comparison import Question
-from repro.experiment.study import Study, Trial
 from repro.runtimes import Runtime
+from repro.study import comparison
+from repro.study.cell import Cell
+from repro.study.comparison import Question
+from repro.study.runner import Pacing, run_study
+from repro.study.store import Study, Trial
 
 try:
     from ray.cluster_utils import Cluster
 
-    from repro.experiment.ray_engine import RayEngine
+    from repro.study.ray_engine import RayEngine
 except ImportError:
     if os.environ.get("CI"):
         raise
@@ -58,9 +58,9 @@ def test_a_lost_node_costs_its_trials_only(runtime: Callable[[str], Runtime], th
                     three_nodes.remove_node(node, allow_graceful=False)
                     wait_for(lambda: engine.slots == 2)  # else the others may come to the answer before Ray knows
 
-            over = run_campaign(
+            over = run_study(
                 study,
-                lambda trials: comparison.next_turn(cells, trials, question, 1),
+                lambda trials: comparison.next_cell(cells, trials, question, 1),
                 engine,
                 Pacing(slice=60),
                 kill_one,

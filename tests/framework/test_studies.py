@@ -12,10 +12,10 @@ import psutil
 import pytest
 from conftest import LASTBATCH, Answer, wait_for
 
-from repro.experiment.cell import Cell
-from repro.experiment.perform import Order, perform
-from repro.experiment.study import Study
 from repro.runtimes import Runtime
+from repro.study.cell import Cell
+from repro.study.store import Study
+from repro.study.worker import TrialSpec, run_one
 
 CAUSE = "tf-late-recv-after-abort"
 
@@ -38,7 +38,7 @@ def test_rates_are_compared_and_everything_is_in_one_file(lastbatch: Call, runti
     assert cells["ps=1"]["answer"] == "open" and cells["ps=1"]["stopped"] == "40 epoch ends"
     low, high = cells["ps=1"]["interval"]
     assert low == 0 and 0.01 < high < 1
-    assert cells["ps=1"]["crowding"] >= 1 and cells["ps=1"]["error_after_ms"] > 0
+    assert cells["ps=1"]["cpu_contention"] >= 1 and cells["ps=1"]["error_after_ms"] > 0
     assert 0 < answer.json["training_share"] < 1 and answer.json["trials"] >= 3
     with Study.read(tmp_path / "s.sqlite") as study:
         assert sum(trial.result.epoch_ends for trial in study.trials() if trial.result) >= 80
@@ -103,11 +103,11 @@ def test_trials_side_by_side_have_cores_of_their_own(lastbatch: Call, runtime: G
 @pytest.mark.parametrize(
     ("name", "moved"), [("burn:1", "cpu_seconds"), ("cores:1", "cores"), ("freeze:3/13", "seen_stopped")]
 )
-def test_an_amplifier_really_moves_its_knob(runtime: Get, tmp_path: Path, name: str, moved: str) -> None:
+def test_a_stressor_really_moves_its_knob(runtime: Get, tmp_path: Path, name: str, moved: str) -> None:
     """The record shows CPU that was burnt, cores that were left, servers that were seen to be stopped."""
     runtime("tf1.12")
     cell = Cell("x", "last-batch", "dataset", "tf1.12", {"ps": "2", "variables": "10"}, (name,))
-    result = perform_in_a_process(Order(cell, 60, 120.0, str(tmp_path / "trial")))
+    result = run_in_a_process(TrialSpec(cell, 60, 120.0, str(tmp_path / "trial")))
     assert result.verdict in ("finished", "hung"), result.why
     record = result.moved[name]
     assert record[moved] == 1 if moved == "cores" else record[moved] > 0
@@ -116,12 +116,12 @@ def test_an_amplifier_really_moves_its_knob(runtime: Get, tmp_path: Path, name: 
     assert result.verdict != "hung" or result.cause == CAUSE
 
 
-def perform_in_a_process(order: Order):  # type: ignore[no-untyped-def]
+def run_in_a_process(spec: TrialSpec):  # type: ignore[no-untyped-def]
     """As engines do: a trial changes what its process may run on."""
-    from repro.experiment.engine import LocalEngine
+    from repro.study.engine import LocalEngine
 
     with LocalEngine() as engine:
-        engine.start(1, order)
+        engine.start(1, spec)
         ((_, result),) = wait_for(lambda: engine.wait(1.0), 300)
     assert not isinstance(result, str), result
     return result
@@ -131,7 +131,7 @@ def test_a_hang_counts_with_its_fingerprint(runtime: Get, tmp_path: Path) -> Non
     """GIVEN the seed's setting, THEN the trial ends in a hit: cause, who waits for whom, and the evidence kept."""
     runtime("tf1.12")
     cell = Cell("x", "last-batch", "queue-closed", "tf1.12")
-    result = perform_in_a_process(Order(cell, 100_000, 600.0, str(tmp_path / "trial")))
+    result = run_in_a_process(TrialSpec(cell, 100_000, 600.0, str(tmp_path / "trial")))
     assert (result.verdict, result.fingerprint) == ("hung", f"{CAUSE}; worker waits for ps"), result.why
     assert Path(result.evidence).is_file() and result.evidence.startswith(str(tmp_path))
     assert not (tmp_path / "trial").exists()
@@ -141,7 +141,7 @@ def test_a_trial_that_cannot_start_is_a_failure_with_its_reason(runtime: Get, tm
     runtime("tf1.12")
     taken = tmp_path / "trial"
     taken.mkdir()
-    result = perform(Order(Cell("x", "last-batch", "dataset", "tf1.12"), 10, 60.0, str(taken)))
+    result = run_one(TrialSpec(Cell("x", "last-batch", "dataset", "tf1.12"), 10, 60.0, str(taken)))
     assert result.verdict == "failed" and "is there already" in result.why
 
 
@@ -153,7 +153,7 @@ def test_a_trial_that_cannot_start_is_a_failure_with_its_reason(runtime: Get, tm
         (["compare", "last-batch", "--vary", "ps=1,2", "--vary", "ps=4"], "given twice"),
         (["compare", "last-batch", "--question", "below:2"], "is none"),
         (["compare", "last-batch", "--design", "half"], "no design"),
-        (["compare", "last-batch", "--amplify", "burn:0"], "no amplifier"),
+        (["compare", "last-batch", "--stress", "burn:0"], "no stressor"),
         (["compare", "last-batch", "--set", "epoch_ends=9"], "for the study to choose"),
         (["compare", "last-batch", "--engine", "slurm", "--vary", "ps=1,2"], "no engine 'slurm'"),
         (["compare", "last-batch", "--cores", "999", "--vary", "ps=1,2"], "999 cores of its own"),
@@ -194,7 +194,7 @@ def test_stopping_by_count_ends_epochs_without_an_error(runtime: Get, tmp_path: 
     runtime("tf1.12")
     settings = {"ps": "1", "variables": "5", "batches": "2", "stop_by_count": "true"}
     cell = Cell("x", "last-batch", "dataset", "tf1.12", settings)
-    result = perform_in_a_process(Order(cell, 30, 120.0, str(tmp_path / "trial")))
+    result = run_in_a_process(TrialSpec(cell, 30, 120.0, str(tmp_path / "trial")))
     assert (result.verdict, result.epoch_ends, result.error_after_ms) == ("finished", 30, -1.0)
 
 
@@ -203,5 +203,5 @@ def _left_behind(marker: str) -> list[psutil.Process]:
         process
         for process in psutil.process_iter(["cmdline", "status"])
         if process.info["status"] != psutil.STATUS_ZOMBIE
-        and any(marker in word and word.endswith("orders.json") for word in process.info["cmdline"] or ())
+        and any(marker in word and word.endswith("spec.json") for word in process.info["cmdline"] or ())
     ]

@@ -15,9 +15,9 @@ from conftest import Answer
 
 from repro import scenarios
 from repro.cluster.ports import lease
+from repro.jobs.single import PYTHONS
 from repro.runtimes import Runtime
 from repro.scenario import Scenario
-from repro.single import PYTHONS
 
 Call = Callable[..., Answer]
 Runtimes = Callable[[str], Runtime]

@@ -14,11 +14,11 @@ from diagnostics.collector import procfs
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import MissingError
 from repro import scenarios
-from repro.cluster import Member, NodeOrder
+from repro.cluster import Member, RankSpec
 from repro.cluster.local import local_cluster
+from repro.jobs.single import PYTHONS
 from repro.runtimes import Runtime
 from repro.scenario import Scenario
-from repro.single import PYTHONS
 from repro.trial import wait_until_ready
 
 Call = Callable[..., Answer]
@@ -61,7 +61,7 @@ def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: C
 def stuck(scenario: str, arm: str, runtime: Runtime, directory: Path) -> Iterator[Member]:
     """The only rank of a scenario, without a recorder, when it says that what comes next does not come back."""
     story = scenarios.find(scenario)
-    order = NodeOrder("worker:0", story.program, arm, story.resolve({"recorder": "false"}, arm))
+    order = RankSpec("worker:0", story.program, arm, story.resolve({"recorder": "false"}, arm))
     with local_cluster(runtime, [order], directory) as cluster:
         wait_until_ready(cluster)
         (member,) = cluster.members

@@ -12,7 +12,7 @@ from conftest import Answer, wait_for
 
 from diagnostics.collector import procfs
 from repro import scenarios
-from repro.cluster import Cluster, Member, NodeOrder
+from repro.cluster import Cluster, Member, RankSpec
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime
 from repro.scenario import Expected
@@ -49,8 +49,8 @@ def stuck(name: str, arm: str, runtime: Runtime, home: Path) -> Iterator[Cluster
     """The job without a recorder, when it stands still."""
     story = scenarios.find(name)
     settings = story.resolve({"recorder": "false"}, arm)
-    orders = [NodeOrder(rank, story.program, arm, settings) for rank in story.ranks(settings)]
-    with local_cluster(runtime, orders, home) as cluster:
+    specs = [RankSpec(rank, story.program, arm, settings) for rank in story.ranks(settings)]
+    with local_cluster(runtime, specs, home) as cluster:
         wait_until_ready(cluster)
         wait_for(lambda: any(member.said("stuck") for member in cluster.members))
         if name in ("startup", "chief-first"):

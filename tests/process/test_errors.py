@@ -19,7 +19,7 @@ from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Process
 from repro import scenarios
 from repro.cli import app
-from repro.display import Log
+from repro.cli.display import Log
 from repro.runtimes import Runtime
 from repro.trial import Plan, run_trial
 

@@ -16,7 +16,7 @@ from conftest import wait_for
 
 from diagnostics.collector import procfs
 from diagnostics.errors import LastbatchError, MissingError
-from repro.cluster import NodeOrder, ports
+from repro.cluster import RankSpec, ports
 from repro.cluster.local import LocalCluster, local_cluster, node_environment
 from repro.cluster.staging import addresses_by_role, stage_code
 from repro.runtimes import Runtime, discover
@@ -48,8 +48,8 @@ def test_a_lease_ends_with_its_block() -> None:
 
 @contextmanager
 def cluster_of(home: Path, runtime: Path, ranks: int) -> Iterator[LocalCluster]:
-    orders = [NodeOrder(f"worker:{index}", "last_batch", "dataset", {}) for index in range(ranks)]
-    with local_cluster(Runtime("none", runtime, "3.6", "tensorflow", "1.12", Path()), orders, home) as cluster:
+    specs = [RankSpec(f"worker:{index}", "last_batch", "dataset", {}) for index in range(ranks)]
+    with local_cluster(Runtime("none", runtime, "3.6", "tensorflow", "1.12", Path()), specs, home) as cluster:
         yield cluster
 
 

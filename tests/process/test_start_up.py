@@ -43,5 +43,5 @@ def test_diagnostics_import_neither_studies_nor_containers(name: str) -> None:
 
 def test_the_main_scenario_starts_without_what_studies_need() -> None:
     said, modules = imported_by("run", "--help")
-    assert "SCENARIO" in said and "repro.run" in modules
+    assert "SCENARIO" in said and "repro.cli.run" in modules
     assert not modules & (HEAVY - {"psutil"}), "processes of this machine need no container and no statistics"

@@ -1,7 +1,7 @@
 """Trials as Ray tasks, each with the cores that it needs: on a cluster that is there, or on one started here.
 
 A node that is lost costs its trials only: they are written down as lost, and the study asks for more. On its node a
-task runs `repro.experiment.perform` in a process of its own, so that the kernel ends all of it when the task's
+task runs `repro.study.worker` in a process of its own, so that the kernel ends all of it when the task's
 worker is killed. The nodes need this package and the runtimes, which they build themselves the first time.
 """
 
@@ -15,15 +15,15 @@ import msgspec
 import ray
 
 from diagnostics.errors import MissingError
-from repro.experiment.engine import Ended, LocalEngine
-from repro.experiment.perform import Order
-from repro.experiment.study import Result
+from repro.study.engine import Ended, LocalEngine
+from repro.study.store import Result
+from repro.study.worker import TrialSpec
 
 
-def _perform(number: int, order: bytes) -> bytes:
+def _run_one(number: int, spec: bytes) -> bytes:
     """Runs on a node. Raises: RuntimeError: the trial's process ended without a result."""
     with LocalEngine() as engine:
-        engine.start(number, msgspec.json.decode(order, type=Order))
+        engine.start(number, msgspec.json.decode(spec, type=TrialSpec))
         while not (ended := engine.wait(3600.0)):
             pass
     result = ended[0][1]
@@ -49,7 +49,7 @@ class RayEngine:
         except (ConnectionError, ValueError) as error:
             raise MissingError(f"there is no Ray cluster at {address}: {error}", "See ray start --help") from None
         self._cores = cores_each or max(1, min(_cores_of_nodes(), default=1))
-        self._task = ray.remote(num_cpus=self._cores, max_retries=0)(_perform)
+        self._task = ray.remote(num_cpus=self._cores, max_retries=0)(_run_one)
         self._running: dict[Any, int] = {}
 
     @property
@@ -65,8 +65,8 @@ class RayEngine:
             ray.cancel(task, force=True)
         ray.shutdown()
 
-    def start(self, number: int, order: Order) -> None:
-        self._running[self._task.remote(number, msgspec.json.encode(order))] = number
+    def start(self, number: int, spec: TrialSpec) -> None:
+        self._running[self._task.remote(number, msgspec.json.encode(spec))] = number
 
     def wait(self, seconds: float) -> list[Ended]:
         if not self._running:

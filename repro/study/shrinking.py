@@ -11,8 +11,8 @@ from collections.abc import Generator, Mapping, Sequence
 
 import msgspec
 
-from repro.experiment import evidence
-from repro.experiment.rates import Count
+from repro.study import evidence
+from repro.study.rates import Count
 
 FINE = 1.25
 """Where the smallest value that hangs and the largest that does not are within this factor, it is close enough."""

@@ -12,12 +12,13 @@ from rich.text import Text
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro import scenarios
-from repro.experiment import desk, rates
-from repro.experiment.campaign import HANG_AFTER, Pacing, Turn, failing
-from repro.experiment.cell import Cell
-from repro.experiment.rates import Count
-from repro.experiment.shrinking import Asked, Axis, Standing, label, standing, why_not_smaller
-from repro.experiment.study import Study, Trial, counts
+from repro.cli import studies
+from repro.study import rates
+from repro.study.cell import Cell
+from repro.study.rates import Count
+from repro.study.runner import HANG_AFTER, Pacing, failing
+from repro.study.shrinking import Asked, Axis, Standing, label, standing, why_not_smaller
+from repro.study.store import Study, Trial, counts
 
 DEFAULT_AXES = ("ps", "workers", "inter_op", "intra_op", "variables", "batches", "rows")
 """Settings that make a job smaller, where the scenario has them."""
@@ -25,15 +26,15 @@ DEFAULT_AXES = ("ps", "workers", "inter_op", "intra_op", "variables", "batches",
 
 @command
 def shrink(
-    scenario: desk.ScenarioName,
+    scenario: studies.ScenarioName,
     axis: Annotated[
         list[str] | None,
         typer.Option(help="A setting to shrink; again for more. By default all sizes.", metavar="NAME"),
     ] = None,
-    arm: desk.Arm = None,
-    runtime: desk.Runtime = "tf1.12",
-    setting: desk.Set = None,
-    amplify: desk.Amplify = None,
+    arm: studies.Arm = None,
+    runtime: studies.Runtime = "tf1.12",
+    setting: studies.Set = None,
+    stress: studies.Stress = None,
     worth: Annotated[
         float, typer.Option(help="Rate an epoch end below which it is too rare to work with.", min=1e-8, max=0.9)
     ] = 1e-3,
@@ -42,13 +43,13 @@ def shrink(
         int | None,
         typer.Option(help="Epoch ends after which a setting is given up. By default ten times 1 / --worth.", min=10),
     ] = None,
-    study: desk.StudyFile = None,
-    slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = HANG_AFTER,
-    hours: desk.Hours = 24.0,
-    cores: desk.Cores = 0,
-    engine: desk.EngineName = "local",
-    address: desk.Address = None,
+    study: studies.StudyFile = None,
+    slice: studies.Slice = 30.0,
+    hang_after: studies.HangAfter = HANG_AFTER,
+    hours: studies.Hours = 24.0,
+    cores: studies.Cores = 0,
+    engine: studies.EngineName = "local",
+    address: studies.Address = None,
     as_json: Json = False,
 ) -> int:
     """Find the smallest setting that still hangs the same way, with the rates on the way.
@@ -57,22 +58,22 @@ def shrink(
 
     Example: lastbatch shrink last-batch --axis ps --axis variables
     """
-    base = desk.base_cell(scenario, arm, runtime, setting, amplify)
+    base = studies.base_cell(scenario, arm, runtime, setting, stress)
     axes = axes_of(base, axis or DEFAULT_AXES, strict=bool(axis))
     asked, pacing = Asked(worth, error, most or round(10 / worth)), Pacing(slice, hang_after)
     about = {"verb": "shrink", "base": base, "axes": axes, "asked": asked, "pacing": pacing}
 
-    def choose(trials: Sequence[Trial]) -> Turn | None:
+    def policy(trials: Sequence[Trial]) -> Cell | None:
         wanted = standing(axes, counts(trials), asked).next
         if wanted is None or failing(trials, label(wanted)):
             return None
-        return Turn(base.changed(label(wanted), {name: str(value) for name, value in wanted.items()}))
+        return base.changed(label(wanted), {name: str(value) for name, value in wanted.items()})
 
-    desk.make_ready([base])
-    with desk.opened(study or desk.new_path("shrink", base.scenario), about, []) as file:
-        with desk.engine_for(engine, cores, address) as running:
-            desk.carry_out(
-                file, choose, running, pacing, hours, lambda trials: _summary(standing(axes, counts(trials), asked))
+    studies.make_ready([base])
+    with studies.opened(study or studies.new_path("shrink", base.scenario), about, []) as file:
+        with studies.engine_for(engine, cores, address) as running:
+            studies.carry_out(
+                file, policy, running, pacing, hours, lambda trials: _summary(standing(axes, counts(trials), asked))
             )
         trials = file.trials()
         found = standing(axes, counts(trials), asked)
@@ -119,11 +120,11 @@ def _show(
         print_json(_document(file, axes, found, known, reasons, failed))
         return
     numbers = ("hangs", "rate", "95 %")
-    made = desk.table("Settings on the way", "setting", *numbers, "hangs the same way", right=numbers)
+    made = studies.table("Settings on the way", "setting", *numbers, "hangs the same way", right=numbers)
     for setting, judged in found.steps:
         count = known.get(label(setting), Count())
         made.add_row(
-            label(setting), desk.counted(count), desk.rate(count.rate), desk.span(rates.running(count)),
+            label(setting), studies.counted(count), studies.rate(count.rate), studies.span(rates.running(count)),
             "yes" if judged.hangs else f"no: {judged.why}",
         )  # fmt: skip
     page.print(made)
@@ -134,7 +135,7 @@ def _show(
             page.print(f"  {axis.name} {axis.start} -> {found.best[axis.name]}: {reasons[axis.name]}", markup=False)
     else:
         page.print(found.problem or failed or "It is still open; the same command with --study goes on.", markup=False)
-    page.print(desk.facts_line(file), soft_wrap=True)
+    page.print(studies.facts_line(file), soft_wrap=True)
 
 
 def _document(
@@ -158,5 +159,5 @@ def _document(
     return {
         "smallest": found.best, "started_at": {axis.name: axis.start for axis in axes}, "settled": found.next is None,
         "why_not_smaller": reasons, "problem": found.problem or failed or None, "steps": steps,
-        **desk.study_facts(file),
+        **studies.study_facts(file),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What raises the rate of a hang without being its cause. Each amplifier records what it really did.
+"""What raises the rate of a hang without being its cause. Each stressor records what it really did.
 
 | name | does |
 |---|---|
@@ -6,7 +6,7 @@
 | `cores:N` | all ranks share N of the trial's cores |
 | `freeze:ON/EVERY` | stops all servers but the first for ON of every EVERY milliseconds (SIGSTOP, SIGCONT) |
 
-More receives are a setting (`variables`), and no amplifier. Amplifiers end before a rank is judged, so that a frozen or
+More receives are a setting (`variables`), and no stressor. Stressors end before a rank is judged, so that a frozen or
 starved rank is never called hung.
 """
 
@@ -34,14 +34,14 @@ from repro.cluster.supervisor import die_with_parent
 Record = dict[str, float]
 
 
-class Amplifier(Protocol):
-    """Companion of a trial (see `repro.trial`). `record` is complete when it has ended."""
+class Stressor(Protocol):
+    """Runs alongside a trial (see `repro.trial.run`). `record` is complete when it has ended."""
 
     record: Record
 
-    def __call__(self, members: Sequence[Member]) -> Amplifier: ...
+    def __call__(self, members: Sequence[Member]) -> Stressor: ...
 
-    def __enter__(self) -> Amplifier: ...
+    def __enter__(self) -> Stressor: ...
 
     def __exit__(self, *_: object) -> None: ...
 
@@ -158,12 +158,12 @@ def _is_stopped(pid: int) -> bool:
     return False
 
 
-def parse(name: str) -> Amplifier:
-    """The amplifier that a name such as `burn:4` stands for. Raises: UsageError: there is none."""
+def parse(name: str) -> Stressor:
+    """The stressor that a name such as `burn:4` stands for. Raises: UsageError: there is none."""
     if match := re.fullmatch(r"burn:([1-9]\d{0,2})", name):
         return Burn(int(match[1]))
     if match := re.fullmatch(r"cores:([1-9]\d{0,2})", name):
         return Cores(int(match[1]))
     if (match := re.fullmatch(r"freeze:(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)", name)) and float(match[1]) < float(match[2]):
         return Freeze(float(match[1]), float(match[2]))
-    raise UsageError(f"no amplifier {name!r}", "There are burn:N, cores:N and freeze:ON/EVERY (milliseconds)")
+    raise UsageError(f"no stressor {name!r}", "There are burn:N, cores:N and freeze:ON/EVERY (milliseconds)")

@@ -1,4 +1,4 @@
-"""One trial in a process of its own: `python -m repro.experiment.perform` takes an order and gives a result, as JSON.
+"""One trial in a process of its own: `python -m repro.study.worker` takes a TrialSpec and gives a result, as JSON.
 
 The process and all that it starts stay on the cores that it was given. When it ends, whatever ends it, nothing of
 the trial is left.
@@ -23,15 +23,15 @@ from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits
-from repro.experiment import amplify
-from repro.experiment.cell import Cell
-from repro.experiment.crowding import Meter
-from repro.experiment.study import Result
 from repro.faults import schedule
+from repro.study import stressors
+from repro.study.cell import Cell
+from repro.study.contention import Meter
+from repro.study.store import Result
 from repro.trial import Observer, Outcome, Plan, run_trial
 
 
-class Order(msgspec.Struct, frozen=True):
+class TrialSpec(msgspec.Struct, frozen=True):
     """`target` is in epoch ends of the whole job, `time_limit` and `hang_after` in seconds; no cores: all."""
 
     cell: Cell
@@ -56,16 +56,16 @@ class Quiet:
         pass
 
 
-def perform(order: Order, observer: Observer = Quiet()) -> Result:
+def run_one(spec: TrialSpec, observer: Observer = Quiet()) -> Result:
     """Run the trial here. Keeps the bundle and report of a hang, and nothing else."""
     began = time.monotonic()
-    if order.cores:
-        os.sched_setaffinity(0, order.cores)
+    if spec.cores:
+        os.sched_setaffinity(0, spec.cores)
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    directory = Path(order.directory)
-    meter, amplifiers = Meter(), {name: amplify.parse(name) for name in order.cell.amplifiers}
+    directory = Path(spec.directory)
+    meter, disturbing = Meter(), {name: stressors.parse(name) for name in spec.cell.stressors}
     try:
-        outcome = run_trial(_plan(order), observer, beside=[meter], disturb=list(amplifiers.values()))
+        outcome = run_trial(_plan(spec), observer, meters=[meter], stressors=list(disturbing.values()))
         error_after = error_after_ms(directory)
     except LastbatchError as error:
         return Result("failed", str(error), wall=time.monotonic() - began, host=socket.gethostname(), cores=cores)
@@ -76,21 +76,21 @@ def perform(order: Order, observer: Observer = Quiet()) -> Result:
         training=round(max(0.0, outcome.seconds - outcome.noticing), 2), wall=round(time.monotonic() - began, 2),
         cause=outcome.finding.cause if outcome.finding else "",
         shape=shape_of(outcome.diagnosis) if outcome.diagnosis else "",
-        crowding=meter.crowding, others=meter.others, error_after_ms=error_after,
-        moved={name: amplifier.record for name, amplifier in amplifiers.items()},
+        contention=meter.contention, others=meter.others, error_after_ms=error_after,
+        moved={name: stressor.record for name, stressor in disturbing.items()},
         host=socket.gethostname(), cores=cores, evidence=str(outcome.bundle or ""),
     )  # fmt: skip
 
 
-def _plan(order: Order) -> Plan:
-    cell = order.cell
+def _plan(spec: TrialSpec) -> Plan:
+    cell = spec.cell
     scenario, settings = scenarios.find(cell.scenario), cell.resolved
     backend, runtime = prepare(cell.backend, cell.runtime, NodeLimits(), lambda said: None)
-    single = Plan(scenario, cell.arm, runtime, {**settings, "epoch_ends": 1}, order.time_limit, Path(order.directory))
-    settings = {**settings, "epoch_ends": max(1, -(-order.target // single.target))}
+    single = Plan(scenario, cell.arm, runtime, {**settings, "epoch_ends": 1}, spec.time_limit, Path(spec.directory))
+    settings = {**settings, "epoch_ends": max(1, -(-spec.target // single.target))}
     faults = tuple(schedule.parse(fault) for fault in cell.faults)
     # Some hang at their first epoch end, before there is a history; a minute of silence for each is dear.
-    limits = Limits(floor=order.hang_after, unknown_history=FIRST_STEPS + order.hang_after)
+    limits = Limits(floor=spec.hang_after, unknown_history=FIRST_STEPS + spec.hang_after)
     return msgspec.structs.replace(
         single, settings=settings, limits=limits, backend=backend, faults=faults
     )
@@ -124,10 +124,10 @@ def error_after_ms(directory: Path) -> float:
 
 
 def main() -> None:
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    spec = msgspec.json.decode(sys.stdin.buffer.read(), type=TrialSpec)
     answer = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints must not get into the answer
-    result = perform(order)
+    result = run_one(spec)
     with open(answer, "wb") as file:
         file.write(msgspec.json.encode(result))
 

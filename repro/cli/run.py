@@ -20,9 +20,9 @@ from diagnostics.frameworks.tensorflow1 import sets
 from diagnostics.report.probes import render_trace_result
 from diagnostics.report.terminal import render_diagnosis
 from repro import scenarios, workloads
+from repro.cli.display import displayed
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits, parse_limits
-from repro.display import displayed
 from repro.faults import schedule
 from repro.scenario import Scenario, Settings
 from repro.setting import parse_settings

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from repro.experiment.rates import Count
+from repro.study.rates import Count
 
 SPREAD = 20.0
 """How many times rarer than on the oldest release the hang may be on a later one and still count as there. Among the

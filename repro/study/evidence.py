@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from repro.experiment.rates import PRIOR, Count, Interval, log_likelihood, log_mixture, root
+from repro.study.rates import PRIOR, Count, Interval, log_likelihood, log_mixture, root
 
 RATIOS = (1e-9, 1e9)
 """Effects outside are given as zero or infinite."""

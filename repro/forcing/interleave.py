@@ -69,7 +69,7 @@ def force(cluster: Cluster, window: str) -> Forced:
     frozen = [member.pid for member in cluster.members if member.rank.startswith("ps:") and member.rank != "ps:0"]
     for pid in servers:
         os.kill(pid, signal.SIGSTOP)
-    told = _orders(worker.pid, frozen, window)
+    told = _script_arguments(worker.pid, frozen, window)
     environment = {**os.environ, "LASTBATCH_INTERLEAVE": json.dumps(told)}
     with subprocess.Popen(
         ["gdb", "-q", "-nx", "-x", str(SCRIPT)],
@@ -92,7 +92,7 @@ def force(cluster: Cluster, window: str) -> Forced:
     return Forced(window, held["call"], held["tid"], held["server"])
 
 
-def _orders(pid: int, frozen: list[int], window: str) -> dict[str, Any]:
+def _script_arguments(pid: int, frozen: list[int], window: str) -> dict[str, Any]:
     path = session.find_library(pid, sets.find("rendezvous"))
     library = Library(path)
     found, layout = library.find([RUN_STEP, REGISTER_CALL, RECEIVE, PART]), layout_of(library)

@@ -26,42 +26,42 @@ class Lazy(NamedTuple):
 
 COMMANDS = {
     "doctor": Lazy(
-        "repro.doctor",
+        "repro.cli.doctor",
         "doctor",
         "Say what works on this machine, and what to do about the rest.",
     ),
     "scenarios": Lazy(
-        "repro.listing",
+        "repro.cli.scenarios",
         "list_scenarios",
         "List the scenarios: their arms, runtimes, settings and what to expect.",
     ),
     "run": Lazy(
-        "repro.run",
+        "repro.cli.run",
         "run",
         "Run a scenario on a real framework, catch the hang, say its cause.",
     ),
     "plan": Lazy(
-        "repro.plan",
+        "repro.cli.plan",
         "plan",
         "Say what a workload needs: parameters, memory of each rank, bytes on the network, with the formulas.",
     ),
     "compare": Lazy(
-        "repro.compare",
+        "repro.cli.compare",
         "compare",
         "Compare hang rates: trials of all cells in random order, until the question is decided.",
     ),
     "bisect": Lazy(
-        "repro.bisect",
+        "repro.cli.bisect",
         "bisect",
         "Find the first release without the hang, though a release that has it need not show it in one trial.",
     ),
     "shrink": Lazy(
-        "repro.shrink",
+        "repro.cli.shrink",
         "shrink",
         "Find the smallest setting that still hangs the same way, with the rates on the way.",
     ),
     "verify": Lazy(
-        "repro.verify",
+        "repro.cli.verify",
         "verify",
         "Try remedies of the cause against the job without them: does the hang become rarer, and by how much at least?",
     ),

@@ -12,38 +12,40 @@ from rich.text import Text
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
 from repro import runtimes
+from repro.cli import studies
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits
-from repro.experiment import desk, rates
-from repro.experiment.bisection import Asked, Standing, standing
-from repro.experiment.campaign import HANG_AFTER, Pacing, Turn, failing
-from repro.experiment.rates import Count
-from repro.experiment.study import Study, Trial, counts
 from repro.runtimes.names import TENSORFLOW_RELEASES, numbers
+from repro.study import rates
+from repro.study.bisection import Asked, Standing, standing
+from repro.study.cell import Cell
+from repro.study.rates import Count
+from repro.study.runner import HANG_AFTER, Pacing, failing
+from repro.study.store import Study, Trial, counts
 
 
 @command
 def bisect(
-    scenario: desk.ScenarioName,
+    scenario: studies.ScenarioName,
     oldest: Annotated[str, typer.Option("--from", help="A release that hangs.", metavar="RUNTIME")] = "tf1.4",
     newest: Annotated[str, typer.Option("--to", help="A later one that does not.", metavar="RUNTIME")] = "tf1.15",
     among: Annotated[
         str | None, typer.Option(help="The releases, oldest first; by default one of each minor.", metavar="R,R,...")
     ] = None,
-    arm: desk.Arm = None,
-    setting: desk.Set = None,
-    amplify: desk.Amplify = None,
+    arm: studies.Arm = None,
+    setting: studies.Set = None,
+    stress: studies.Stress = None,
     error: Annotated[float, typer.Option(help="Chance that the release named is wrong.", min=1e-6, max=0.4)] = 0.05,
     most: Annotated[
         int, typer.Option(help="Epoch ends of the first and last after which it gives up.", min=100)
     ] = 30_000,
-    study: desk.StudyFile = None,
-    slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = HANG_AFTER,
-    hours: desk.Hours = 24.0,
-    cores: desk.Cores = 0,
-    engine: desk.EngineName = "local",
-    address: desk.Address = None,
+    study: studies.StudyFile = None,
+    slice: studies.Slice = 30.0,
+    hang_after: studies.HangAfter = HANG_AFTER,
+    hours: studies.Hours = 24.0,
+    cores: studies.Cores = 0,
+    engine: studies.EngineName = "local",
+    address: studies.Address = None,
     as_json: Json = False,
 ) -> int:
     """Find the first release without the hang, though a release that has it need not show it in one trial.
@@ -53,23 +55,23 @@ def bisect(
     Example: lastbatch bisect last-batch --from tf1.4 --to tf1.15
     """
     releases = parse_among(among) if among else between(oldest, newest)
-    base = desk.base_cell(scenario, arm, releases[0], setting, amplify)
+    base = studies.base_cell(scenario, arm, releases[0], setting, stress)
     cells = {release: base.changed(release, {"runtime": release}) for release in releases}
     asked, pacing = Asked(error, most), Pacing(slice, hang_after)
     about = {"verb": "bisect", "base": base, "releases": releases, "asked": asked, "pacing": pacing}
 
-    def choose(trials: Sequence[Trial]) -> Turn | None:
+    def policy(trials: Sequence[Trial]) -> Cell | None:
         found = _standing(releases, trials, asked)
         if not found.next or failing(trials, found.next):
             return None
         # Only what is tried is built; the line on the terminal is the study's already.
         prepare(cells[found.next].backend, found.next, NodeLimits(), lambda said: None)
-        return Turn(cells[found.next])
+        return cells[found.next]
 
-    with desk.opened(study or desk.new_path("bisect", base.scenario), about, []) as file:
-        with desk.engine_for(engine, cores, address) as running:
-            desk.carry_out(
-                file, choose, running, pacing, hours, lambda trials: _summary(_standing(releases, trials, asked))
+    with studies.opened(study or studies.new_path("bisect", base.scenario), about, []) as file:
+        with studies.engine_for(engine, cores, address) as running:
+            studies.carry_out(
+                file, policy, running, pacing, hours, lambda trials: _summary(_standing(releases, trials, asked))
             )
         trials = file.trials()
         found = _standing(releases, trials, asked)
@@ -121,10 +123,10 @@ def _show(
     if found.answer:
         share = found.probability[found.answer]
         page.print(Text.assemble((found.answer, "bold"), f" is the first release without the hang ({share:.1%} sure)."))
-        page.print(f"Without means: rarer than {desk.rate(found.threshold)} epoch ends.")
+        page.print(f"Without means: rarer than {studies.rate(found.threshold)} epoch ends.")
     else:
         page.print(found.problem or failed or "It is still open; the same command with --study goes on.", markup=False)
-    page.print(desk.facts_line(file), soft_wrap=True)
+    page.print(studies.facts_line(file), soft_wrap=True)
 
 
 def _document(
@@ -143,18 +145,18 @@ def _document(
     return {
         "first_without": found.answer or None, "confidence": found.probability.get(found.answer),
         "threshold": found.threshold, "problem": found.problem or failed or None, "releases": tried,
-        **desk.study_facts(file),
+        **studies.study_facts(file),
     }  # fmt: skip
 
 
 def _table(releases: Sequence[str], found: Standing, known: dict[str, Count]) -> Table:
     numbers_ = ("hangs", "rate", "95 %", "first without")
-    made = desk.table("Releases", "runtime", *numbers_, right=numbers_)
+    made = studies.table("Releases", "runtime", *numbers_, right=numbers_)
     for release in releases:
         count = known.get(release, Count())
         share = found.probability.get(release)
         made.add_row(
-            release, desk.counted(count) if count.exposure else "not tried", desk.rate(count.rate),
-            desk.span(rates.running(count)) if count.exposure else "", f"{share:.1%}" if share is not None else "",
+            release, studies.counted(count) if count.exposure else "not tried", studies.rate(count.rate),
+            studies.span(rates.running(count)) if count.exposure else "", f"{share:.1%}" if share is not None else "",
         )  # fmt: skip
     return made

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from diagnostics.errors import EvidenceError, LastbatchError
-from repro.experiment.cell import Cell
-from repro.experiment.rates import Count
+from repro.study.cell import Cell
+from repro.study.rates import Count
 
-FORMAT = 1
+FORMAT = 2
 
 _TABLES = """
 CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -41,9 +41,9 @@ class Result(msgspec.Struct, frozen=True):
     """What a trial came to. Times in seconds unless they say otherwise.
 
     `verdict` as in `repro.trial.Outcome`, or `unknown`: the time was up and a rank was silent, nobody can say whether
-    it hung. `shape` is who waits for whom, by role. `crowding` is (CPU time + time it waited for a core) / CPU
+    it hung. `shape` is who waits for whom, by role. `contention` is (CPU time + time it waited for a core) / CPU
     time of all ranks; `others` the cores that other processes used meanwhile. `error_after_ms` is the median time
-    from the start of an epoch's last step to its error. `moved` is what each amplifier did.
+    from the start of an epoch's last step to its error. `moved` is what each stressor did.
     """
 
     verdict: str
@@ -53,7 +53,7 @@ class Result(msgspec.Struct, frozen=True):
     wall: float = 0.0
     cause: str = ""
     shape: str = ""
-    crowding: float = -1.0
+    contention: float = -1.0
     others: float = -1.0
     error_after_ms: float = -1.0
     moved: dict[str, dict[str, float]] = {}

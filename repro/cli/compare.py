@@ -13,15 +13,16 @@ from rich.table import Table
 
 from diagnostics.cli.console import OK, Json, command, page, print_json
 from diagnostics.errors import LastbatchError, UsageError
-from repro.experiment import cell as cells_
-from repro.experiment import comparison, desk
-from repro.experiment.campaign import HANG_AFTER, Pacing, pace_of, training_share
-from repro.experiment.cell import CONTROL, Cell
-from repro.experiment.comparison import Question, Row
-from repro.experiment.engine import LocalEngine
-from repro.experiment.forecast import Forecast, exposure_to_tell_apart, forecast
-from repro.experiment.perform import Order
-from repro.experiment.study import Study, Trial
+from repro.cli import studies
+from repro.study import cell as cells_
+from repro.study import comparison
+from repro.study.cell import CONTROL, Cell
+from repro.study.comparison import Question, Row
+from repro.study.engine import LocalEngine
+from repro.study.forecast import Forecast, exposure_to_tell_apart, forecast
+from repro.study.runner import HANG_AFTER, Pacing, pace_of, training_share
+from repro.study.store import Study, Trial
+from repro.study.worker import TrialSpec
 
 FORECAST_RATES = (1e-3, 1e-5, 1e-7)
 TYPICAL_SHARE = 0.8
@@ -30,11 +31,11 @@ TYPICAL_SHARE = 0.8
 
 @command
 def compare(
-    scenario: desk.ScenarioName,
+    scenario: studies.ScenarioName,
     vary: Annotated[
         list[str] | None,
         typer.Option(
-            help="Any setting, arm, runtime, backend, fault or amplify; again for more.", metavar="AXIS=LEVEL,..."
+            help="Any setting, arm, runtime, backend, fault or stress; again for more.", metavar="AXIS=LEVEL,..."
         ),
     ] = None,
     design: Annotated[
@@ -43,10 +44,10 @@ def compare(
     question: Annotated[
         str, typer.Option(help="different (from the baseline), below:RATE or above:RATE an epoch end.", metavar="Q")
     ] = "different",
-    arm: desk.Arm = None,
-    runtime: desk.Runtime = "tf1.12",
-    setting: desk.Set = None,
-    amplify: desk.Amplify = None,
+    arm: studies.Arm = None,
+    runtime: studies.Runtime = "tf1.12",
+    setting: studies.Set = None,
+    stress: studies.Stress = None,
     alpha: Annotated[
         float, typer.Option(help="Chance of even one false claim, all together.", min=1e-9, max=0.5)
     ] = 0.01,
@@ -60,13 +61,13 @@ def compare(
         float | None, typer.Option(help="Epoch ends a second, for --plan; else measured.", min=1e-6)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random order.")] = 1,
-    study: desk.StudyFile = None,
-    slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = HANG_AFTER,
-    hours: desk.Hours = 24.0,
-    cores: desk.Cores = 0,
-    engine: desk.EngineName = "local",
-    address: desk.Address = None,
+    study: studies.StudyFile = None,
+    slice: studies.Slice = 30.0,
+    hang_after: studies.HangAfter = HANG_AFTER,
+    hours: studies.Hours = 24.0,
+    cores: studies.Cores = 0,
+    engine: studies.EngineName = "local",
+    address: studies.Address = None,
     as_json: Json = False,
 ) -> int:
     """Compare hang rates: trials of all cells in random order, until the question is decided.
@@ -77,21 +78,21 @@ def compare(
     Example: lastbatch compare last-batch --vary ps=4,1 --vary arm=dataset,queue --study first.sqlite
     """
     asked = parse_question(question, alpha, most, factor)
-    base = desk.base_cell(scenario, arm, runtime, setting, amplify)
+    base = studies.base_cell(scenario, arm, runtime, setting, stress)
     cells = make_cells(base, cells_.parse_axes(vary or ()), design, control and asked.kind == "different")
     pacing = Pacing(slice, hang_after)
     if plan:
         measured = pace or _measured_pace(base, study, hang_after)
         return _tell_plan(cells, asked, pacing, measured, _share(study), as_json)
-    path = study or desk.new_path("compare", base.scenario)
+    path = study or studies.new_path("compare", base.scenario)
     if not as_json:
         page.print(plan_line(cells, asked, pacing), soft_wrap=True)
-    desk.make_ready(list(cells.values()))
+    studies.make_ready(list(cells.values()))
     about = {"verb": "compare", "cells": list(cells.values()), "question": asked, "seed": seed, "pacing": pacing}
-    with desk.opened(path, about, list(cells.values())) as file:
-        with desk.engine_for(engine, cores, address) as running:
-            decided = desk.carry_out(
-                file, lambda trials: comparison.next_turn(cells, trials, asked, seed), running, pacing, hours,
+    with studies.opened(path, about, list(cells.values())) as file:
+        with studies.engine_for(engine, cores, address) as running:
+            decided = studies.carry_out(
+                file, lambda trials: comparison.next_cell(cells, trials, asked, seed), running, pacing, hours,
                 lambda trials: summary(cells, trials, asked),
             )  # fmt: skip
         rows = comparison.assess(cells, file.trials(), asked)
@@ -136,7 +137,7 @@ def plan_line(cells: Mapping[str, Cell], asked: Question, pacing: Pacing) -> str
     return (
         f"{len(cells)} cells, {comparisons} comparisons; trials of {pacing.slice:.0f} s of training in random order, "
         f"at most {asked.most:,} epoch ends a cell: tells a cell that never hangs from one that does in "
-        f"{desk.rate(telling / asked.most)} or more"
+        f"{studies.rate(telling / asked.most)} or more"
     )
 
 
@@ -145,7 +146,7 @@ def summary(cells: Mapping[str, Cell], trials: Sequence[Trial], asked: Question)
     undecided = [row for row in rows if row.answer == "open" and not row.stopped]
     left = sum((asked.most - row.count.exposure) / (row.pace or 20.0) for row in undecided) / TYPICAL_SHARE
     hits = sum(row.count.hits for row in comparison.assess(cells, trials, asked))
-    return f"{hits} hangs, {len(rows) - len(undecided)} of {len(rows)} settled, at most {desk.duration(left)} left"
+    return f"{hits} hangs, {len(rows) - len(undecided)} of {len(rows)} settled, at most {studies.duration(left)} left"
 
 
 def show(file: Study, rows: Sequence[Row], asked: Question, decided: bool, as_json: bool) -> None:
@@ -159,7 +160,7 @@ def show(file: Study, rows: Sequence[Row], asked: Question, decided: bool, as_js
     page.print(
         "Intervals (95 %) and p hold whatever stopped the counting; p is corrected for the number of comparisons."
     )
-    page.print(desk.facts_line(file), soft_wrap=True)
+    page.print(studies.facts_line(file), soft_wrap=True)
 
 
 def document(file: Study, rows: Sequence[Row], asked: Question, decided: bool) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def document(file: Study, rows: Sequence[Row], asked: Question, decided: bool) -
         "question": asked,
         "settled": decided,
         "cells": [_row_document(row) for row in rows],
-        **desk.study_facts(file),
+        **studies.study_facts(file),
     }
 
 
@@ -178,22 +179,22 @@ def _row_document(row: Row) -> dict[str, Any]:
         "cell": row.cell, "hits": row.count.hits, "exposure": row.count.exposure,
         "interval": [row.interval.low, row.interval.high], "answer": row.answer,
         "p": row.p if row.p >= 0 else None, "ratio": finite, "stopped": row.stopped or row.answer,
-        "other_hangs": row.other, "unknown": row.unknown, "failed": row.failed, "crowding": row.crowding,
+        "other_hangs": row.other, "unknown": row.unknown, "failed": row.failed, "cpu_contention": row.contention,
         "others_cores": row.others, "error_after_ms": row.error_after_ms, "pace": round(row.pace, 2),
     }  # fmt: skip
 
 
 def rows_table(rows: Sequence[Row], asked: Question) -> Table:
-    numbers = ("hangs", "rate", "95 %", "ratio", "p", "error after", "crowding")
-    made = desk.table("Hang rates an epoch end", "cell", *numbers, "answer", right=numbers)
+    numbers = ("hangs", "rate", "95 %", "ratio", "p", "error after", "CPU contention")
+    made = studies.table("Hang rates an epoch end", "cell", *numbers, "answer", right=numbers)
     for row in rows:
         notes = [f"{row.other} other hangs"] * bool(row.other) + [f"{row.unknown} unknown"] * bool(row.unknown)
         notes += [f"{row.failed} failed"] * bool(row.failed) + [row.stopped] * bool(row.stopped)
         made.add_row(
-            row.cell, desk.counted(row.count), desk.rate(row.count.rate), desk.span(row.interval),
-            desk.span(row.ratio) if row.ratio else "", f"{row.p:.1g}" if row.p >= 0 else "",
+            row.cell, studies.counted(row.count), studies.rate(row.count.rate), studies.span(row.interval),
+            studies.span(row.ratio) if row.ratio else "", f"{row.p:.1g}" if row.p >= 0 else "",
             f"{row.error_after_ms:.1f} ms" if row.error_after_ms >= 0 else "",
-            f"{row.crowding:.2f}" if row.crowding >= 0 else "",
+            f"{row.contention:.2f}" if row.contention >= 0 else "",
             row.answer + (f" ({'; '.join(notes)})" if notes else ""),
         )  # fmt: skip
     return made
@@ -215,9 +216,9 @@ def _measured_pace(base: Cell, study: Path | None, hang_after: float) -> float:
         for label, cell in known.items():
             if cells_.same(cell, base) and any(trial.cell == label and trial.result for trial in trials):
                 return pace_of(trials, label)
-    desk.make_ready([base])
+    studies.make_ready([base])
     with tempfile.TemporaryDirectory() as home, LocalEngine() as engine:
-        engine.start(1, Order(base, 200, 30.0, f"{home}/trial", hang_after))
+        engine.start(1, TrialSpec(base, 200, 30.0, f"{home}/trial", hang_after))
         while not (ended := engine.wait(60.0)):
             pass
         result = ended[0][1]
@@ -245,7 +246,7 @@ def _tell_plan(
     page.print(plan_line(cells, asked, pacing), soft_wrap=True)
     page.print(
         f"{pace:.1f} epoch ends a second, {share:.0%} of the time training: "
-        f"at most {desk.duration(most_hours * 3600)}\n"
+        f"at most {studies.duration(most_hours * 3600)}\n"
     )
     page.print(_forecast_table(lines))
     return OK
@@ -253,11 +254,11 @@ def _tell_plan(
 
 def _forecast_table(lines: Sequence[Forecast]) -> Table:
     numbers = ("rate", "to see it", "machine time", "epoch ends each", "machine time of both")
-    made = desk.table("What a rate takes", *numbers[:3], "to tell it from", *numbers[3:], right=numbers)
+    made = studies.table("What a rate takes", *numbers[:3], "to tell it from", *numbers[3:], right=numbers)
     for line in lines:
         made.add_row(
-            f"{line.rate:g}", f"{line.to_see:,}", desk.duration(line.to_see_hours * 3600),
+            f"{line.rate:g}", f"{line.to_see:,}", studies.duration(line.to_see_hours * 3600),
             f"{line.other_rate:g}" if line.other_rate else "none",
-            f"{line.to_tell_apart:,}", desk.duration(line.to_tell_apart_hours * 3600),
+            f"{line.to_tell_apart:,}", studies.duration(line.to_tell_apart_hours * 3600),
         )  # fmt: skip
     return made

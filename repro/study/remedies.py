@@ -13,7 +13,7 @@ from diagnostics.errors import UsageError
 class Remedy(msgspec.Struct, frozen=True):
     """`name` is the id of the cause's own remedy, or of one that is only said to help.
 
-    `changes` are levels of axes as in `repro.experiment.cell`; `needs` are settings without which it changes nothing,
+    `changes` are levels of axes as in `repro.study.cell`; `needs` are settings without which it changes nothing,
     so the baseline has them as well.
     """
 

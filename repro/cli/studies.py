@@ -18,21 +18,21 @@ from rich.table import Table
 from diagnostics.cli.console import words
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from repro import scenarios
+from repro.cli.display import displayed
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits
-from repro.display import displayed
-from repro.experiment.campaign import Choose, Pacing, run_campaign, training_share
-from repro.experiment.cell import Cell, check
-from repro.experiment.engine import Engine, LocalEngine
-from repro.experiment.rates import Count, Interval
-from repro.experiment.study import Study, Trial
 from repro.setting import parse_settings
+from repro.study.cell import Cell, check
+from repro.study.engine import Engine, LocalEngine
+from repro.study.rates import Count, Interval
+from repro.study.runner import Pacing, Policy, run_study, training_share
+from repro.study.store import Study, Trial
 
 ScenarioName = Annotated[str, typer.Argument(help="Its name (lastbatch scenarios).", metavar="SCENARIO")]
 Arm = Annotated[str | None, typer.Option(help="Which arm; by default the scenario's first.", metavar="ARM")]
 Runtime = Annotated[str, typer.Option(help="Framework release, e.g. tf1.12 tf1.15.5 tf2.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting; again for more.", metavar="KEY=VALUE")]
-Amplify = Annotated[
+Stress = Annotated[
     list[str] | None, typer.Option(help="burn:N, cores:N or freeze:ON/EVERY; again for more.", metavar="NAME")
 ]
 StudyFile = Annotated[
@@ -56,14 +56,14 @@ def base_cell(
     arm: str | None,
     runtime: str,
     settings: Sequence[str] | None,
-    amplifiers: Sequence[str] | None = None,
+    stressors: Sequence[str] | None = None,
 ) -> Cell:
     """What was asked for on the command line, as a cell. Raises: UsageError: something in it does not exist."""
     story = scenarios.find(scenario)
     given = parse_settings(settings or ())
     if "epoch_ends" in given:
         raise UsageError("epoch_ends is for the study to choose", "Say how long a trial trains with --slice")
-    cell = Cell("baseline", story.name, arm or story.default_arms[0], runtime, given, tuple(amplifiers or ()))
+    cell = Cell("baseline", story.name, arm or story.default_arms[0], runtime, given, tuple(stressors or ()))
     check(cell)
     return cell
 
@@ -86,7 +86,7 @@ def engine_for(name: str, cores: int, address: str | None) -> Iterator[Engine]:
             yield engine
     elif name == "ray":
         try:
-            from repro.experiment.ray_engine import RayEngine
+            from repro.study.ray_engine import RayEngine
         except ImportError:
             raise MissingError("Ray is not installed", "pip install 'lastbatch[ray]'") from None
         with RayEngine(cores, address) as ray_engine:
@@ -163,7 +163,7 @@ def told(trial: Trial) -> str:
 
 def carry_out(
     study: Study,
-    choose: Choose,
+    policy: Policy,
     engine: Engine,
     pacing: Pacing,
     hours: float,
@@ -172,10 +172,10 @@ def carry_out(
     """Run the study to its end, telling how it goes. False: the hours were up first."""
     seconds = hours * 3600
     if not words.is_terminal:
-        return run_campaign(study, choose, engine, pacing, Teller(summary, None), seconds)
+        return run_study(study, policy, engine, pacing, Teller(summary, None), seconds)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=words, transient=True) as progress:
-        return run_campaign(study, choose, engine, pacing, Teller(summary, progress), seconds)
+        return run_study(study, policy, engine, pacing, Teller(summary, progress), seconds)
 
 
 def table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:

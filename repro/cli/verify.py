@@ -9,24 +9,25 @@ import typer
 
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
 from diagnostics.errors import UsageError
-from repro.experiment import comparison, desk, remedies
-from repro.experiment.campaign import HANG_AFTER, Pacing
-from repro.experiment.cell import Cell
-from repro.experiment.comparison import Question, Row
-from repro.experiment.remedies import Remedy
-from repro.experiment.study import Study
+from repro.cli import studies
+from repro.study import comparison, remedies
+from repro.study.cell import Cell
+from repro.study.comparison import Question, Row
+from repro.study.remedies import Remedy
+from repro.study.runner import HANG_AFTER, Pacing
+from repro.study.store import Study
 
 
 @command
 def verify(
-    scenario: desk.ScenarioName,
+    scenario: studies.ScenarioName,
     remedy: Annotated[
         list[str] | None, typer.Option(help="Its name; again for more. Without one, they are listed.", metavar="NAME")
     ] = None,
-    arm: desk.Arm = None,
-    runtime: desk.Runtime = "tf1.12",
-    setting: desk.Set = None,
-    amplify: desk.Amplify = None,
+    arm: studies.Arm = None,
+    runtime: studies.Runtime = "tf1.12",
+    setting: studies.Set = None,
+    stress: studies.Stress = None,
     alpha: Annotated[
         float, typer.Option(help="Chance of even one false claim, all together.", min=1e-9, max=0.5)
     ] = 0.01,
@@ -34,13 +35,13 @@ def verify(
         int, typer.Option(help="Epoch ends of a cell after which it stays open.", min=10, metavar="N")
     ] = 20_000,
     seed: Annotated[int, typer.Option(help="Of the random order.")] = 1,
-    study: desk.StudyFile = None,
-    slice: desk.Slice = 30.0,
-    hang_after: desk.HangAfter = HANG_AFTER,
-    hours: desk.Hours = 24.0,
-    cores: desk.Cores = 0,
-    engine: desk.EngineName = "local",
-    address: desk.Address = None,
+    study: studies.StudyFile = None,
+    slice: studies.Slice = 30.0,
+    hang_after: studies.HangAfter = HANG_AFTER,
+    hours: studies.Hours = 24.0,
+    cores: studies.Cores = 0,
+    engine: studies.EngineName = "local",
+    address: studies.Address = None,
     as_json: Json = False,
 ) -> int:
     """Try remedies of the cause against the job without them: does the hang become rarer, and by how much at least?
@@ -49,18 +50,18 @@ def verify(
 
     Example: lastbatch verify last-batch --remedy one-inter-op-thread
     """
-    base = desk.base_cell(scenario, arm, runtime, setting, amplify)
+    base = studies.base_cell(scenario, arm, runtime, setting, stress)
     chosen = [remedies.find(name) for name in dict.fromkeys(remedy or ())]
     if not chosen:
         return _list(as_json)
     cells = make_cells(base, chosen)
     asked, pacing = Question(alpha=alpha, most=most), Pacing(slice, hang_after)
     about = {"verb": "verify", "cells": list(cells.values()), "question": asked, "seed": seed, "pacing": pacing}
-    desk.make_ready(list(cells.values()))
-    with desk.opened(study or desk.new_path("verify", base.scenario), about, list(cells.values())) as file:
-        with desk.engine_for(engine, cores, address) as running:
-            decided = desk.carry_out(
-                file, lambda trials: comparison.next_turn(cells, trials, asked, seed), running, pacing, hours,
+    studies.make_ready(list(cells.values()))
+    with studies.opened(study or studies.new_path("verify", base.scenario), about, list(cells.values())) as file:
+        with studies.engine_for(engine, cores, address) as running:
+            decided = studies.carry_out(
+                file, lambda trials: comparison.next_cell(cells, trials, asked, seed), running, pacing, hours,
                 lambda trials: _summary(comparison.assess(cells, trials, asked)),
             )  # fmt: skip
         rows = comparison.assess(cells, file.trials(), asked)
@@ -95,7 +96,7 @@ def _list(as_json: bool) -> int:
             }
         )
         return OK
-    made = desk.table("Remedies to try", "--remedy", "changes", "what it is")
+    made = studies.table("Remedies to try", "--remedy", "changes", "what it is")
     for remedy in remedies.REMEDIES:
         made.add_row(remedy.name, " ".join(f"{name}={value}" for name, value in remedy.changes.items()), remedy.line)
     page.print(made)
@@ -103,7 +104,7 @@ def _list(as_json: bool) -> int:
 
 
 def _summary(rows: Sequence[Row]) -> str:
-    return ", ".join(f"{row.cell} {desk.counted(row.count)}" for row in rows)
+    return ", ".join(f"{row.cell} {studies.counted(row.count)}" for row in rows)
 
 
 _MEANING = {
@@ -116,16 +117,16 @@ def _show(file: Study, rows: Sequence[Row], chosen: Sequence[Remedy], decided: b
         print_json(_document(file, rows, chosen, decided))
         return
     numbers = ("hangs", "rate", "95 %", "ratio", "p")
-    made = desk.table("Remedies against the job without them", "", *numbers, "it", right=numbers)
+    made = studies.table("Remedies against the job without them", "", *numbers, "it", right=numbers)
     for row in rows:
         made.add_row(
-            row.cell, desk.counted(row.count), desk.rate(row.count.rate), desk.span(row.interval),
-            desk.span(row.ratio) if row.ratio else "", f"{row.p:.1g}" if row.p >= 0 else "",
+            row.cell, studies.counted(row.count), studies.rate(row.count.rate), studies.span(row.interval),
+            studies.span(row.ratio) if row.ratio else "", f"{row.p:.1g}" if row.p >= 0 else "",
             _MEANING.get(row.answer, "") + (f" ({row.stopped})" if row.stopped else ""),
         )  # fmt: skip
     page.print(made)
     page.print()
-    page.print(desk.facts_line(file), soft_wrap=True)
+    page.print(studies.facts_line(file), soft_wrap=True)
 
 
 def _document(file: Study, rows: Sequence[Row], chosen: Sequence[Remedy], decided: bool) -> dict[str, Any]:
@@ -144,5 +145,5 @@ def _document(file: Study, rows: Sequence[Row], chosen: Sequence[Remedy], decide
             for remedy in chosen
             for row in [known[remedy.name]]
         ],
-        **desk.study_facts(file),
+        **studies.study_facts(file),
     }  # fmt: skip

@@ -14,8 +14,8 @@ import msgspec
 
 from diagnostics.errors import UsageError
 from repro.cluster.supervisor import die_with_parent
-from repro.experiment.perform import Order
-from repro.experiment.study import Result
+from repro.study.store import Result
+from repro.study.worker import TrialSpec
 
 Ended = tuple[int, Result | str]
 """A trial's number with its result, or with why it was lost."""
@@ -29,7 +29,7 @@ class Engine(Protocol):
         """How many trials may run at the same time, now."""
         ...
 
-    def start(self, number: int, order: Order) -> None: ...
+    def start(self, number: int, spec: TrialSpec) -> None: ...
 
     def wait(self, seconds: float) -> list[Ended]:
         """Trials that have ended, as soon as there is one, or none after so many seconds."""
@@ -73,11 +73,11 @@ class LocalEngine:
         for number in list(self._running):
             self._take(number)
 
-    def start(self, number: int, order: Order) -> None:
+    def start(self, number: int, spec: TrialSpec) -> None:
         cores, process, self._spare = self._free.pop(0), self._spare, _waiting()
         assert process.stdin
         with suppress(BrokenPipeError), process.stdin:  # one that ended while it waited is a trial lost
-            process.stdin.write(msgspec.json.encode(msgspec.structs.replace(order, cores=cores)))
+            process.stdin.write(msgspec.json.encode(msgspec.structs.replace(spec, cores=cores)))
         descriptor = os.pidfd_open(process.pid)
         self._poll.register(descriptor, select.POLLIN)
         self._running[number] = process, cores, descriptor
@@ -103,8 +103,8 @@ class LocalEngine:
 
 
 def _waiting() -> subprocess.Popen[bytes]:
-    """A process that imports what a trial takes while another one trains, and then waits for its order."""
+    """A process that imports what a trial takes while another one trains, and then waits for its TrialSpec."""
     return subprocess.Popen(
-        [sys.executable, "-m", "repro.experiment.perform"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "repro.study.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, start_new_session=True, preexec_fn=die_with_parent,
     )  # fmt: skip

@@ -2,5 +2,5 @@
 
 `rates`, `evidence` and `forecast` are arithmetic. `comparison`, `bisection` and `shrinking` decide what to try next
 and when to stop, as pure functions of the trials so far, so that a study goes on where it stopped. `study` keeps
-trials in one SQLite file; `perform` runs one trial; `engine` and `ray_engine` say where; `campaign` joins them.
+trials in one SQLite file; `worker` runs one trial; `engine` and `ray_engine` say where; `runner` joins them.
 """

@@ -1,6 +1,6 @@
 """How much a trial had to share its cores, from the kernel's own accounting (/proc/PID/task/TID/schedstat).
 
-The crowding factor is (time on a core + time runnable but waiting for one) / time on a core, over all threads of
+The contention factor is (time on a core + time runnable but waiting for one) / time on a core, over all threads of
 all ranks: 1 when nobody ever waited, 2 when half of the time was spent waiting.
 """
 
@@ -35,9 +35,9 @@ def _machine_busy() -> float:
 
 
 class Meter:
-    """Companion of a trial (see `repro.trial`): measures from ready to the end."""
+    """Runs alongside a trial (see `repro.trial.run`): measures from ready to the end."""
 
-    crowding = -1.0
+    contention = -1.0
     others = -1.0
 
     def __call__(self, members: Sequence[Member]) -> Meter:
@@ -54,5 +54,5 @@ class Meter:
         now_on_core, now_waiting = on_core_and_waiting(self._pids)
         used, waited = now_on_core - on_core, now_waiting - waiting
         if used > 0 and seconds > 0:
-            self.crowding = round((used + waited) / used, 3)
+            self.contention = round((used + waited) / used, 3)
             self.others = round(max(0.0, _machine_busy() - busy - used) / seconds, 3)

@@ -6,8 +6,8 @@ import math
 
 import msgspec
 
-from repro.experiment.evidence import against_equal
-from repro.experiment.rates import Count
+from repro.study.evidence import against_equal
+from repro.study.rates import Count
 
 
 class Forecast(msgspec.Struct, frozen=True):

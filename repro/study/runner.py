@@ -10,10 +10,10 @@ from typing import Protocol
 
 import msgspec
 
-from repro.experiment.cell import Cell
-from repro.experiment.engine import Engine
-from repro.experiment.perform import Order
-from repro.experiment.study import Study, Trial
+from repro.study.cell import Cell
+from repro.study.engine import Engine
+from repro.study.store import Study, Trial
+from repro.study.worker import TrialSpec
 
 UNKNOWN_PACE = 10.0
 """Epoch ends a second that a cell is taken for until one of its trials has ended."""
@@ -24,14 +24,11 @@ HANG_AFTER = 2.0
 """Seconds. Steps of a study take milliseconds, and who stops for longer has moved at the second look if it goes on."""
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """A cell to run once."""
+Policy = Callable[[Sequence[Trial]], Cell | None]
+"""From all trials so far, those that run included, to the cell to run next.
 
-    cell: Cell
-
-
-Choose = Callable[[Sequence[Trial]], Turn | None]
-"""From all trials so far, those that run included, to the next one; None: no more, or wait for those that run."""
+None: no more, or wait for those that run.
+"""
 
 
 class Watcher(Protocol):
@@ -74,20 +71,20 @@ def training_share(trials: Sequence[Trial]) -> float:
     return sum(result.training for result in results) / wall if wall else float("nan")
 
 
-def run_campaign(
-    study: Study, choose: Choose, engine: Engine, pacing: Pacing, watcher: Watcher, seconds: float = float("inf")
+def run_study(
+    study: Study, policy: Policy, engine: Engine, pacing: Pacing, watcher: Watcher, seconds: float = float("inf")
 ) -> bool:
-    """Run trials until `choose` wants no more. False: the time was up first; those that ran were waited for."""
+    """Run trials until `policy` wants no more. False: the time was up first; those that ran were waited for."""
     deadline, running = time.monotonic() + seconds, 0
     evidence = study.path.with_suffix(".evidence").resolve()
     _sweep(evidence)
     while True:
         in_time = time.monotonic() < deadline
-        while in_time and running < engine.slots and (turn := choose(trials := study.trials())):
-            study.add_cell(turn.cell)
-            target = target_of(trials, turn.cell.label, pacing)
-            number = study.start(turn.cell.label, target)
-            engine.start(number, _order(turn.cell, target, pacing, evidence / f"trial-{number:05}"))
+        while in_time and running < engine.slots and (cell := policy(trials := study.trials())):
+            study.add_cell(cell)
+            target = target_of(trials, cell.label, pacing)
+            number = study.start(cell.label, target)
+            engine.start(number, _spec(cell, target, pacing, evidence / f"trial-{number:05}"))
             running += 1
         watcher(study.trials(), running)
         if not running:
@@ -107,6 +104,6 @@ def _sweep(evidence: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _order(cell: Cell, target: int, pacing: Pacing, directory: Path) -> Order:
+def _spec(cell: Cell, target: int, pacing: Pacing, directory: Path) -> TrialSpec:
     limit = PATIENCE * pacing.slice + PATIENCE_SECONDS
-    return Order(cell, target, limit, str(directory), pacing.hang_after)
+    return TrialSpec(cell, target, limit, str(directory), pacing.hang_after)

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from repro.experiment import evidence, rates
-from repro.experiment.campaign import Turn, failing
-from repro.experiment.cell import CONTROL, Cell
-from repro.experiment.rates import Count, Interval
-from repro.experiment.study import Trial, counts, reference, settled
+from repro.study import evidence, rates
+from repro.study.cell import CONTROL, Cell
+from repro.study.rates import Count, Interval
+from repro.study.runner import failing
+from repro.study.store import Trial, counts, reference, settled
 
 ENOUGH_HITS = 60
 """More hits of one cell make no comparison much sharper."""
@@ -57,7 +57,7 @@ class Row(msgspec.Struct, frozen=True):
     other: int = 0
     unknown: int = 0
     failed: int = 0
-    crowding: float = -1.0
+    contention: float = -1.0
     others: float = -1.0
     error_after_ms: float = -1.0
     pace: float = 0.0
@@ -141,7 +141,7 @@ def _row(
         other=sum(bool(result.fingerprint) and result.fingerprint != fingerprint for result in own),
         unknown=sum(result.verdict == "unknown" or (result.verdict == "hung" and not result.cause) for result in own),
         failed=sum(result.verdict in ("failed", "lost") for result in own),
-        crowding=_mean([result.crowding for result in own if result.crowding >= 0]),
+        contention=_mean([result.contention for result in own if result.contention >= 0]),
         others=_mean([result.others for result in own if result.others >= 0]),
         error_after_ms=_mean([result.error_after_ms for result in own if result.error_after_ms >= 0]),
         pace=sum(result.epoch_ends for result in own) / training if training else 0.0,
@@ -163,7 +163,7 @@ def _promising(baseline: Row, row: Row, question: Question) -> bool:
     return not 1 / question.factor < row.count.hits / expected < question.factor
 
 
-def next_turn(cells: Mapping[str, Cell], trials: Sequence[Trial], question: Question, seed: int) -> Turn | None:
+def next_cell(cells: Mapping[str, Cell], trials: Sequence[Trial], question: Question, seed: int) -> Cell | None:
     """The cell that the comparison needs next; None when everything is decided, or stays open.
 
     Every open cell has one trial a round, in random order, and one that looks different `PROMISING`: that can be shown
@@ -188,4 +188,4 @@ def next_turn(cells: Mapping[str, Cell], trials: Sequence[Trial], question: Ques
     behind = min(turns[label] // weights[label] for label in weights)
     candidates = [label for label in weights if turns[label] // weights[label] == behind]
     places = [weights[label] - turns[label] % weights[label] for label in candidates]
-    return Turn(cells[chance.choices(candidates, places)[0]])
+    return cells[chance.choices(candidates, places)[0]]

@@ -1,4 +1,4 @@
-"""Prints the orders of one rank of compose.yaml's cluster: `python3 orders.py worker:0 [SETTING=NUMBER ...]`.
+"""Prints the spec of one rank of compose.yaml's cluster: `python3 rank_spec.py worker:0 [SETTING=NUMBER ...]`.
 
 `lastbatch run --backend docker` writes these by itself. CPython 3.6, standard library.
 """
@@ -16,7 +16,7 @@ SETTINGS = {
 """The scenario's own defaults; `lastbatch scenarios` tells what they mean."""
 
 
-def orders(rank, given):
+def spec(rank, given):
     addresses = {
         role: [f"{role}-{index}:{PORT}" for index in range(count)]
         for role, count in (("worker", WORKERS), ("ps", SERVERS))
@@ -39,4 +39,4 @@ def orders(rank, given):
 
 if __name__ == "__main__":
     pairs = (word.split("=") for word in sys.argv[2:])
-    json.dump(orders(sys.argv[1], {key: int(value) for key, value in pairs}), sys.stdout)
+    json.dump(spec(sys.argv[1], {key: int(value) for key, value in pairs}), sys.stdout)

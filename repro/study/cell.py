@@ -9,26 +9,26 @@ import msgspec
 
 from diagnostics.errors import UsageError
 from repro import runtimes, scenarios
-from repro.experiment import amplify
 from repro.faults import schedule
 from repro.scenario import Settings
+from repro.study import stressors
 
 CONTROL = "A/A"
 """Label of a second cell that is the baseline in everything but its name."""
-NO_SETTINGS = ("arm", "runtime", "backend", "amplify", "fault")
-"""Axes that are no setting of the scenario. `amplify` and `fault` take names joined by +, or none."""
+NO_SETTINGS = ("arm", "runtime", "backend", "stress", "fault")
+"""Axes that are no setting of the scenario. `stress` and `fault` take names joined by +, or none."""
 BACKENDS = ("local", "docker")
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """`settings` are as given, without the defaults; `amplifiers` are read by `amplify`, `faults` by `repro.faults`."""
+    """`settings` are as given, without the defaults; `stressors` are read by `stress`, `faults` by `repro.faults`."""
 
     label: str
     scenario: str
     arm: str
     runtime: str
     settings: dict[str, str] = {}
-    amplifiers: tuple[str, ...] = ()
+    stressors: tuple[str, ...] = ()
     backend: str = "local"
     faults: tuple[str, ...] = ()
 
@@ -41,7 +41,7 @@ class Cell(msgspec.Struct, frozen=True):
         """The cell with other levels on some axes.
 
         Raises:
-            UsageError: no such arm, runtime, setting or amplifier.
+            UsageError: no such arm, runtime, setting or stressor.
         """
         settings = {**self.settings, **{key: value for key, value in changes.items() if key not in NO_SETTINGS}}
         cell = msgspec.structs.replace(
@@ -51,7 +51,7 @@ class Cell(msgspec.Struct, frozen=True):
             runtime=changes.get("runtime", self.runtime),
             backend=changes.get("backend", self.backend),
             settings=settings,
-            amplifiers=_names(changes["amplify"]) if "amplify" in changes else self.amplifiers,
+            stressors=_names(changes["stress"]) if "stress" in changes else self.stressors,
             faults=_names(changes["fault"].replace(";", ",")) if "fault" in changes else self.faults,
         )
         check(cell)
@@ -69,8 +69,8 @@ def check(cell: Cell) -> None:
     runtimes.parse(cell.runtime)
     if cell.backend not in BACKENDS:
         raise UsageError(f"no backend {cell.backend!r}", f"There are {' and '.join(BACKENDS)}")
-    for name in cell.amplifiers:
-        amplify.parse(name)
+    for name in cell.stressors:
+        stressors.parse(name)
     schedule.check([schedule.parse(fault) for fault in cell.faults], cell.backend, story.ranks(cell.resolved))
 
 
@@ -115,6 +115,6 @@ def same(one: Cell, other: Cell) -> bool:
 
     def key(cell: Cell) -> tuple[object, ...]:
         release = runtimes.parse(cell.runtime).release
-        return cell.scenario, cell.arm, release, cell.resolved, cell.amplifiers, cell.backend, cell.faults
+        return cell.scenario, cell.arm, release, cell.resolved, cell.stressors, cell.backend, cell.faults
 
     return key(one) == key(other)
