@@ -61,6 +61,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """The wheel and the file for machines without pip, in dist/."""
+    session.run("python", "release/build.py", "wheel", "dist")
+    session.run("python", "release/build.py", "pyz", "dist/lastbatch.pyz")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """A benchmark by its name, with its arguments: nox -s bench -- zoo --seeds 1."""
     if not session.posargs:

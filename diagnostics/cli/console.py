@@ -100,7 +100,22 @@ def run_app(app: typer.Typer) -> None:
         status = _told(UsageError(said, f"See {call} --help"), "--json" in sys.argv).exit_code
     except typer.Abort:
         status = 130
+    except ModuleNotFoundError as error:
+        status = _told(_lacks(error), "--json" in sys.argv).exit_code
     sys.exit(status)
+
+
+def _lacks(error: ModuleNotFoundError) -> LastbatchError:
+    """What attach needs comes with the base install; what scenarios and studies need does not.
+
+    Raises:
+        ModuleNotFoundError: the fault is ours.
+    """
+    name = (error.name or "").partition(".")[0]
+    if name in ("", "diagnostics", "repro"):
+        raise error
+    extra = "ray" if name == "ray" else "repro"
+    return MissingError(f"this command needs {name}, which is not installed", f"pip install 'lastbatch[{extra}]'")
 
 
 def command(function: Callable[P, int]) -> Callable[P, None]:

@@ -54,8 +54,9 @@ def means_here() -> dict[str, Any]:
 
 
 def py_spy() -> str:
-    beside = os.path.join(sysconfig.get_path("scripts"), "py-spy")
-    return beside if os.path.exists(beside) else shutil.which("py-spy") or ""
+    """Where pip puts programs, or beside us in a folder that was filled with `pip install --target`."""
+    places = [os.path.join(sysconfig.get_path("scripts"), "py-spy"), str(HOME.parent / "bin" / "py-spy")]
+    return next((path for path in places if os.path.exists(path)), shutil.which("py-spy") or "")
 
 
 def libraries() -> list[list[str]]:
