@@ -6,6 +6,7 @@ it says that it looks stuck), attached to by process ids alone, and compared.
 
     python bench/strangers.py                          # all, one after the other
     python bench/strangers.py --only pool-killed flock --keep /tmp/answers
+    python bench/strangers.py --together --only pipe   # quicker: all of these are started at once
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,27 +141,22 @@ def free_ports(base: int) -> Iterator[int]:
             yield start
 
 
-@contextmanager
-def running(name: str, truth: Truth, tmp: Path, port: int) -> Iterator[Running]:
-    """The job, ended whatever happens: it may have started what is not its child any more."""
+def start(name: str, truth: Truth, tmp: Path, port: int) -> Running:
     environment = {**clean_environment(), MARK: name, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     for command in truth.build:
         subprocess.run([filled(word, name, tmp, port) for word in command], check=True, cwd=tmp)
     job = Running([], [])
-    try:
-        for command in truth.start:
-            words = [filled(word, name, tmp, port) for word in command]
-            process = subprocess.Popen(
-                words, cwd=tmp, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            job.processes.append(process)
-            job.output.append(bytearray())
-            assert process.stdout
-            threading.Thread(target=_drain, args=(process.stdout, job.output[-1]), daemon=True).start()
-        yield job
-    finally:
-        end_descendants()
+    for command in truth.start:
+        words = [filled(word, name, tmp, port) for word in command]
+        process = subprocess.Popen(
+            words, cwd=tmp, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        job.processes.append(process)
+        job.output.append(bytearray())
+        assert process.stdout
+        threading.Thread(target=_drain, args=(process.stdout, job.output[-1]), daemon=True).start()
+    return job
 
 
 def _drain(pipe: Any, into: bytearray) -> None:
@@ -328,27 +325,70 @@ def since_of(truth: Truth, job: Running, answer: dict[str, Any], least: float, m
     return ("", "right") if right else (f"since {said[0]:.1f} s, not {least:.1f}", "wrong")
 
 
-def judge(name: str, truth: Truth, port: int, keep: Path | None) -> Row:
-    tmp = Path(tempfile.mkdtemp(prefix="stranger-"))
+class Started(NamedTuple):
+    """A job that was brought up, or why it was not."""
+
+    name: str
+    truth: Truth
+    tmp: Path
+    job: Running | None
+    failed: Exception | None = None
+
+
+def brought_up(name: str, truth: Truth, port: int) -> Started:
+    tmp, job = Path(tempfile.mkdtemp(prefix="stranger-")), None
     try:
-        with running(name, truth, tmp, port) as job:
-            bring_up(truth, job)
-            pids = [job.processes[number].pid for number in truth.attach or range(len(truth.start))]
-            began = time.time()
-            answer = attach(pids, tmp / "job.tar.zst")
-            row = compare(name, truth, job, answer, began, time.time())
-            if keep:
-                keep.mkdir(parents=True, exist_ok=True)
-                (keep / f"{name}.json").write_text(json.dumps(answer, indent=1))
-                (keep / f"{name}.txt").write_text(f"{pids}\n{job.text()[-20000:]}")
-                if (tmp / "job.tar.zst").exists():
-                    shutil.copy(tmp / "job.tar.zst", keep / f"{name}.tar.zst")
-            return row
+        job = start(name, truth, tmp, port)
+        bring_up(truth, job)
+    except (LastbatchError, subprocess.SubprocessError) as error:
+        return Started(name, truth, tmp, job, error)
+    return Started(name, truth, tmp, job)
+
+
+def judge(names: Sequence[str], known: Mapping[str, Truth], ports: Iterator[int], keep: Path | None) -> Iterator[Row]:
+    """Start all of these at once. They are ended whatever happens.
+
+    A healthy one is attached to while it looks stuck, those that hang one after the other when all stand still.
+    """
+    started: list[Started] = []
+
+    def meet(name: str, port: int) -> Row | None:
+        one = brought_up(name, known[name], port)
+        started.append(one)
+        return None if one.truth.hangs else asked(one, keep)
+
+    try:
+        with ThreadPoolExecutor(len(names)) as pool:
+            rows = list(pool.map(meet, names, [next(ports) for _ in names]))
+        yield from filter(None, rows)
+        for one in started:
+            if one.truth.hangs:
+                yield asked(one, keep)
+    finally:
+        end_descendants()
+        for one in started:
+            shutil.rmtree(one.tmp, ignore_errors=True)
+
+
+def asked(started: Started, keep: Path | None) -> Row:
+    name, truth, tmp, job, failed = started
+    try:
+        if failed or job is None:
+            raise failed or NotReady("not started")
+        pids = [job.processes[number].pid for number in truth.attach or range(len(truth.start))]
+        began = time.time()
+        answer = attach(pids, tmp / "job.tar.zst")
+        row = compare(name, truth, job, answer, began, time.time())
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            (keep / f"{name}.json").write_text(json.dumps(answer, indent=1))
+            (keep / f"{name}.txt").write_text(f"{pids}\n{job.text()[-20000:]}")
+            if (tmp / "job.tar.zst").exists():
+                shutil.copy(tmp / "job.tar.zst", keep / f"{name}.tar.zst")
+        return row
     except (LastbatchError, subprocess.SubprocessError) as error:
         hang = "not run" if isinstance(error, NotReady | subprocess.SubprocessError) else "FAILED"
         return Row(name, truth.family, "", hang, "-", "-", "-", "-", 0.0, str(error)[-600:])
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
 
 
 COLUMNS = "{:24.24} {:20.20} {:20.20} {:10} {:8} {:22.22} {:7} {:6} {:5.1f}  {}"
@@ -388,6 +428,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=23000, help="use loopback ports from this one on")
     parser.add_argument("--kill-leftovers", action="store_true", help="end what a killed run has left, first")
     parser.add_argument("--after", default="", metavar="NAME", help="only jobs that come after this one")
+    parser.add_argument("--together", action="store_true", help="start all at once: quicker, for a few")
     parser.add_argument("--list", action="store_true", help="only show the jobs")
     arguments = parser.parse_args()
     chosen = {n: truth for n, truth in jobs().items() if n > arguments.after and _is_meant(n, arguments.only)}
@@ -401,11 +442,12 @@ def main() -> int:
     ports, rows = free_ports(arguments.port), []
     titles = ("job", "truth", "said", "hang", "culprit", "function", "family", "since")
     print(COLUMNS.replace("{:5.1f}", "{:>5}").format(*titles, "s", ""))
-    for name, truth in chosen.items():
-        rows.append(judge(name, truth, next(ports), arguments.keep))
-        print(line(rows[-1]), flush=True)
-        if arguments.json:
-            arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
+    for names in [list(chosen)] if arguments.together else [[name] for name in chosen]:
+        for row in judge(names, chosen, ports, arguments.keep):
+            rows.append(row)
+            print(line(row), flush=True)
+            if arguments.json:
+                arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
     print(summary(rows))
     return 0
 

@@ -169,7 +169,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[st
     def run(*names: str) -> dict[str, Any]:
         out = tmp_path_factory.mktemp("strangers") / "rows.json"
         bench = Path(__file__).parent.parent / "bench" / "strangers.py"
-        subprocess.run([sys.executable, bench, "--only", *names, "--json", out], check=True, timeout=600)
+        subprocess.run([sys.executable, bench, "--together", "--only", *names, "--json", out], check=True, timeout=600)
         rows = {row["job"]: row for row in json.loads(out.read_text())}
         assert set(rows) == set(names)
         return rows
