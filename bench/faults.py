@@ -28,7 +28,7 @@ from diagnostics.errors import LastbatchError
 from repro import scenarios
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits
-from repro.faults import FAULTS, history, schedule
+from repro.faults import history, load, schedule
 from repro.trial import Outcome, Plan, run_trial
 
 SERVERS, COLLECTIVE = "tf1.12", "tf2"
@@ -88,7 +88,7 @@ def rows() -> Iterator[Row]:
         yield Row(f"{runtime}/healthy", runtime, "", "")
         for name, written in (LASTING | HEALED).items():
             fault = written.format(victim=VICTIM[runtime], reader=READER[runtime], when=WHEN[runtime])
-            family = "" if name in HEALED else FAULTS[fault.partition(":")[0]].family
+            family = "" if name in HEALED else load()[fault.partition(":")[0]].family
             yield Row(f"{runtime}/{name}", runtime, fault, family)
 
 

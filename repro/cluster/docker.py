@@ -25,7 +25,7 @@ from diagnostics.collector.sources import cgroup
 from diagnostics.collector.sources.cgroup import Cgroup
 from diagnostics.errors import LastbatchError, MissingError
 from diagnostics.model import Memory
-from repro.cluster import Disk, Member, RankSpec, images, owner
+from repro.cluster import Cluster, Link, Member, RankSpec, images, link, owner
 from repro.cluster.limits import NodeLimits
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.cluster.sweep import OWNER, RANK, TRIAL, remove, sweep
@@ -34,17 +34,19 @@ ADDRESSES = ipaddress.IPv4Network("198.18.0.0/15")
 """Set aside for testing networks (RFC 2544): never anybody's real address."""
 PORT = 2222
 _USER = 10001  # of the images
+_PERIOD = 100_000
+"""Microseconds of the CPU quota's period."""
+_EAT = "x = []\nwhile True: x.append(b'x' * (1 << 20))"
 
 
-class DockerCluster:
+class DockerCluster(Cluster):
     """See `Cluster`."""
 
     def __init__(self, client: docker.DockerClient, trial: str, subnet: str) -> None:
+        super().__init__()
         self.client = client
         self.trial = trial
         self.subnet = subnet
-        self.members: tuple[Member, ...] = ()
-        self.disks: dict[str, Disk] = {}
         self.containers: dict[str, str] = {}
         self.needed: dict[str, int] = {}
         """Bytes that the plan says each rank takes; 0: there is none."""
@@ -118,6 +120,51 @@ class DockerCluster:
         pid = api.inspect_container(identity)["State"]["Pid"]
         self.members += (Member(rank, pid, home, f"{address}:{PORT}"),)
 
+    def pause(self, rank: str) -> None:
+        """See `Cluster`. By the cgroup freezer, which no program can see coming."""
+        self.client.api.pause(self.containers[rank])
+
+    def resume(self, rank: str) -> None:
+        with _unless_gone():
+            self.client.api.unpause(self.containers[rank])
+
+    def limit_cpu(self, rank: str, cores: float | None) -> None:
+        """See `Cluster`. By the cgroup's quota."""
+        if cores is not None:
+            self._set_quota(rank, max(1000, int(cores * _PERIOD)))
+            return
+        with _unless_gone():
+            self._set_quota(rank, -1)
+
+    def _set_quota(self, rank: str, quota: int) -> None:
+        self.client.api.update_container(self.containers[rank], cpu_period=_PERIOD, cpu_quota=quota)
+
+    def exhaust_memory(self, rank: str, spare: int) -> None:
+        """See `Cluster`. A neighbour in its container takes the rest; of the two the kernel kills the rank."""
+        api, identity = self.client.api, self.containers[rank]
+        used = int(api.stats(identity, stream=False, one_shot=True)["memory_stats"]["usage"])
+        limit = max(self.needed[rank], used) + spare
+        Path(f"/proc/{self.member(rank).pid}/oom_score_adj").write_text("1000")
+        api.update_container(identity, mem_limit=limit, memswap_limit=limit)
+        eater = api.exec_create(identity, ["python3", "-S", "-c", _EAT])["Id"]
+        api.exec_start(eater, detach=True)
+
+    def degrade_link(self, rank: str, how: Link) -> None:
+        """See `Cluster`."""
+        link.degrade(self.member(rank), how)
+
+    def restore_link(self, rank: str) -> None:
+        with _unless_gone():
+            link.restore(self.member(rank))
+
+    def cut_off(self, sender: str, receiver: str) -> None:
+        """See `Cluster`. By a packet filter."""
+        link.drop(self.member(receiver), self.member(sender).address)
+
+    def reconnect(self, sender: str, receiver: str) -> None:
+        with _unless_gone():
+            link.accept(self.member(receiver), self.member(sender).address)
+
     def close(self) -> None:
         """Everything of this trial away."""
         remove(self.client, self.trial)
@@ -125,6 +172,13 @@ class DockerCluster:
             with suppress(OSError):
                 lifeline.close()
         self.client.close()
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """What is undone may be undone already, and its rank may be gone: the engine and the kernel then refuse."""
+    with suppress(APIError, ProcessLookupError, LastbatchError):
+        yield
 
 
 def _status(code: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Memory
-from repro.cluster import Disk, Member, RankSpec, supervisor
+from repro.cluster import Cluster, Member, RankSpec, supervisor
 from repro.cluster.ports import lease
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.runtimes import Runtime
@@ -29,18 +29,17 @@ def node_environment(code: Path) -> dict[str, str]:
     return kept | NODE_ENVIRONMENT | {"PYTHONPATH": str(code)}
 
 
-class LocalCluster:
+class LocalCluster(Cluster):
     """See `Cluster`. Reads what the supervisor says."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], homes: dict[str, Path], addresses: dict[str, str], count: int
     ) -> None:
+        super().__init__()
         assert process.stdout
         self._process = process
         self._said = process.stdout
         self._exits: dict[str, int] = {}
-        self.members: tuple[Member, ...] = ()
-        self.disks: dict[str, Disk] = {}
         for _ in range(count):
             message = json.loads(self._said.readline() or b"{}")
             if "pid" not in message:

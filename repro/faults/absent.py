@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
-from repro.cluster import Cluster
+import msgspec
+
+from repro.cluster import Cluster, Control, RankSpec
 from repro.faults.base import Fault
 
 
@@ -14,7 +17,11 @@ class Absent(Fault, frozen=True):
     name: ClassVar[str] = "absent"
     family: ClassVar[str] = "peer-startup"
     example: ClassVar[str] = "absent:worker:1"
+    needs: ClassVar[Control] = Control.ABSENCE
     heals: ClassVar[bool] = False
 
+    def prepared(self, spec: RankSpec, directory: Path) -> RankSpec:
+        return msgspec.structs.replace(spec, absent=True)
+
     def strike(self, cluster: Cluster) -> None:
-        """Nothing is left to be done: see `trial`."""
+        """Nothing is left to be done."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import ClassVar
 
-from repro.cluster import Cluster
-from repro.faults.base import Fault, docker_of, member_of, unless_gone
+from repro.cluster import Cluster, Control
+from repro.faults.base import Fault
 
 
 class Freeze(Fault, frozen=True):
@@ -16,16 +14,10 @@ class Freeze(Fault, frozen=True):
     name: ClassVar[str] = "freeze"
     family: ClassVar[str] = "frozen"
     example: ClassVar[str] = "freeze:ps:1,at=worker:0@3,for=2"
+    needs: ClassVar[Control] = Control.PAUSE
 
     def strike(self, cluster: Cluster) -> None:
-        if containers := docker_of(cluster):
-            containers.client.api.pause(containers.containers[self.target])
-        else:
-            os.kill(member_of(cluster, self.target).pid, signal.SIGSTOP)
+        cluster.pause(self.target)
 
     def heal(self, cluster: Cluster) -> None:
-        with unless_gone():
-            if containers := docker_of(cluster):
-                containers.client.api.unpause(containers.containers[self.target])
-            else:
-                os.kill(member_of(cluster, self.target).pid, signal.SIGCONT)
+        cluster.resume(self.target)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import ClassVar
 
-from repro.cluster import Cluster
-from repro.faults.base import Fault, member_of
+from repro.cluster import Cluster, Control
+from repro.faults.base import Fault
 
 
 class Kill(Fault, frozen=True):
@@ -15,9 +14,10 @@ class Kill(Fault, frozen=True):
     name: ClassVar[str] = "kill"
     family: ClassVar[str] = "peer-dead"
     example: ClassVar[str] = "kill:ps:1,at=5,signal=9"
+    needs: ClassVar[Control] = Control.SIGNAL
     heals: ClassVar[bool] = False
 
     signal: int = 9
 
     def strike(self, cluster: Cluster) -> None:
-        os.kill(member_of(cluster, self.target).pid, self.signal)
+        cluster.signal(self.target, self.signal)

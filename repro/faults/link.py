@@ -1,40 +1,26 @@
-"""A rank whose link is slow, lossy or narrow: netem on what it sends, in its own network namespace.
-
-A kernel without netem still has a token bucket (rate) and packet filters (loss). Late delivery then needs somebody who
-holds the packets back: `hold`, a process that ends with this program.
-"""
+"""A rank whose link is slow, lossy or narrow, in what it sends."""
 
 from __future__ import annotations
 
-import errno
-import os
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from diagnostics.collector.namespaces import in_network_of
-from diagnostics.errors import LastbatchError
-from repro.cluster import Cluster, Member
-from repro.cluster.supervisor import die_with_parent
-from repro.faults.base import Fault, in_network, member_of, unless_gone
-
-_DEVICE = "eth0"
-_HOLD = Path(__file__).with_name("hold.py")
+from repro.cluster import Cluster, Control, Link
+from repro.faults.base import Fault
 
 
 class LinkFault(Fault, frozen=True):
-    places: ClassVar[tuple[str, ...]] = ("docker",)
-    elsewhere: ClassVar[str] = "processes of this machine share one loopback device"
+    needs: ClassVar[Control] = Control.LINK
     family: ClassVar[str] = "slow"
 
+    @property
+    def link(self) -> Link:
+        raise NotImplementedError
+
+    def strike(self, cluster: Cluster) -> None:
+        cluster.degrade_link(self.target, self.link)
+
     def heal(self, cluster: Cluster) -> None:
-        member = member_of(cluster, self.target)
-        with unless_gone():
-            _qdisc(member, "del")
-        with unless_gone():
-            in_network(member, "iptables", "-w", "-F", "OUTPUT")
+        cluster.restore_link(self.target)
 
 
 class Delay(LinkFault, frozen=True):
@@ -45,17 +31,9 @@ class Delay(LinkFault, frozen=True):
 
     ms: int = 200
 
-    def strike(self, cluster: Cluster) -> None:
-        member = member_of(cluster, self.target)
-        _try_netem(member, lambda: self._hold(member), delay=self.ms * 1000)
-
-    def _hold(self, member: Member) -> None:
-        # With --queue-bypass packets go their way when nobody holds them, so that the end of `hold` heals.
-        in_network(member, "iptables", "-w", "-I", "OUTPUT", "-o", _DEVICE, "-j", "NFQUEUE", "--queue-bypass")
-        subprocess.Popen(
-            ["nsenter", f"--net=/proc/{member.pid}/ns/net", sys.executable, "-I", _HOLD, str(self.ms), str(member.pid)],
-            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
-        )  # fmt: skip
+    @property
+    def link(self) -> Link:
+        return Link(delay_ms=self.ms)
 
 
 class Loss(LinkFault, frozen=True):
@@ -66,15 +44,9 @@ class Loss(LinkFault, frozen=True):
 
     percent: int = 30
 
-    def strike(self, cluster: Cluster) -> None:
-        member = member_of(cluster, self.target)
-        share = f"{self.percent / 100:.2f}"
-        match = ("-m", "statistic", "--mode", "random", "--probability", share)
-        _try_netem(
-            member,
-            lambda: in_network(member, "iptables", "-w", "-I", "OUTPUT", "-o", _DEVICE, *match, "-j", "DROP"),
-            loss=self.percent,
-        )
+    @property
+    def link(self) -> Link:
+        return Link(loss=self.percent / 100)
 
 
 class Rate(LinkFault, frozen=True):
@@ -85,35 +57,6 @@ class Rate(LinkFault, frozen=True):
 
     kbit: int = 64
 
-    def strike(self, cluster: Cluster) -> None:
-        member = member_of(cluster, self.target)
-        _qdisc(member, "add", kind="tbf", rate=f"{self.kbit}kbit", burst=3200, latency="2s")
-
-
-def _try_netem(member: Member, otherwise: Callable[[], None], **how: Any) -> None:
-    try:
-        _qdisc(member, "add", kind="netem", **how)
-    except _NoSuchDiscipline:
-        otherwise()
-
-
-class _NoSuchDiscipline(LastbatchError):
-    """This kernel was built without it."""
-
-
-def _qdisc(member: Member, action: str, **how: Any) -> None:
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    def act() -> None:
-        with IPRoute() as kernel:
-            (index,) = kernel.link_lookup(ifname=_DEVICE)
-            kernel.tc(action, index=index, root=True, **how)
-
-    try:
-        in_network_of(member.pid, act)
-    except NetlinkError as error:
-        kind = _NoSuchDiscipline if error.code == errno.ENOENT else LastbatchError
-        raise kind(f"the link of {member.rank} could not be changed: {os.strerror(error.code)}") from None
-    except OSError as error:
-        raise LastbatchError(f"the network of {member.rank} cannot be entered: {error.strerror}") from None
+    @property
+    def link(self) -> Link:
+        return Link(kbit=self.kbit)

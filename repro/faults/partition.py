@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from diagnostics.errors import UsageError
-from repro.cluster import Cluster
-from repro.faults.base import Fault, in_network, member_of, unless_gone
+from repro.cluster import Cluster, Control
+from repro.faults.base import Fault
 
 
 class Partition(Fault, frozen=True):
@@ -18,8 +18,7 @@ class Partition(Fault, frozen=True):
     name: ClassVar[str] = "partition"
     family: ClassVar[str] = "network-partition"
     example: ClassVar[str] = "partition:ps:1<>worker:0,at=5"
-    places: ClassVar[tuple[str, ...]] = ("docker",)
-    elsewhere: ClassVar[str] = "processes of this machine share one address"
+    needs: ClassVar[Control] = Control.CUT_OFF
 
     def __post_init__(self) -> None:
         if ">" not in self.target:
@@ -37,13 +36,8 @@ class Partition(Fault, frozen=True):
 
     def strike(self, cluster: Cluster) -> None:
         for sender, receiver in self._directions:
-            in_network(member_of(cluster, receiver), *_rule("-I", member_of(cluster, sender).address))
+            cluster.cut_off(sender, receiver)
 
     def heal(self, cluster: Cluster) -> None:
         for sender, receiver in self._directions:
-            with unless_gone():
-                in_network(member_of(cluster, receiver), *_rule("-D", member_of(cluster, sender).address))
-
-
-def _rule(action: str, address: str) -> tuple[str, ...]:
-    return "iptables", "-w", action, "INPUT", "-s", address.rpartition(":")[0], "-j", "DROP"
+            cluster.reconnect(sender, receiver)

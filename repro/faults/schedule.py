@@ -11,8 +11,8 @@ import msgspec
 from diagnostics.errors import LastbatchError, UsageError
 from diagnostics.transport import flight
 from repro import faults
-from repro.cluster import Cluster
-from repro.faults.base import Fault, member_of
+from repro.cluster import LACKS, Cluster
+from repro.faults.base import Fault
 from repro.faults.history import History
 
 POLL = 0.05
@@ -67,10 +67,10 @@ def _seconds(written: str, text: str) -> float:
 def check(scheduled: Sequence[Scheduled], place: str, ranks: Sequence[str]) -> None:
     """Raises: UsageError: a fault that this place cannot do, or a rank that the trial does not have."""
     for one in scheduled:
-        if place not in one.fault.places:
+        if why_not := LACKS[place].get(one.fault.needs):
+            able = next(name for name, lacks in LACKS.items() if one.fault.needs not in lacks)
             raise UsageError(
-                f"{one.fault.name} does not work on the {place} cluster: {one.fault.elsewhere}",
-                f"Add --backend {one.fault.places[0]}",
+                f"{one.fault.name} does not work on the {place} cluster: {why_not}", f"Add --backend {able}"
             )
         for rank in (*one.fault.ranks, *([one.rank] if one.rank else [])):
             if rank not in ranks:
@@ -143,7 +143,7 @@ class Nemesis:
     def _is_due(self, one: Scheduled) -> bool:
         if not one.rank:
             return time.monotonic() >= self._began + one.after
-        recording = flight.load(member_of(self._cluster, one.rank).directory / "flight.lbrec", tail=1)
+        recording = flight.load(self._cluster.member(one.rank).directory / "flight.lbrec", tail=1)
         return recording is not None and recording.epoch_ends >= one.epoch
 
     def _strike(self, one: Scheduled) -> None:

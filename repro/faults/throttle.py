@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from repro.cluster import Cluster
-from repro.faults.base import Fault, docker_of, unless_gone
-
-_PERIOD = 100_000
+from repro.cluster import Cluster, Control
+from repro.faults.base import Fault
 
 
 class Throttle(Fault, frozen=True):
@@ -16,21 +14,12 @@ class Throttle(Fault, frozen=True):
     name: ClassVar[str] = "throttle"
     family: ClassVar[str] = "throttled"
     example: ClassVar[str] = "throttle:ps:1,cpus=0.05,at=5"
-    places: ClassVar[tuple[str, ...]] = ("docker",)
-    elsewhere: ClassVar[str] = "processes share this machine's cores, none has a quota of its own"
+    needs: ClassVar[Control] = Control.CPU
 
     cpus: float = 0.05
 
     def strike(self, cluster: Cluster) -> None:
-        self._set(cluster, max(1000, int(self.cpus * _PERIOD)))
+        cluster.limit_cpu(self.target, self.cpus)
 
     def heal(self, cluster: Cluster) -> None:
-        with unless_gone():
-            self._set(cluster, -1)
-
-    def _set(self, cluster: Cluster, quota: int) -> None:
-        containers = docker_of(cluster)
-        assert containers
-        containers.client.api.update_container(
-            containers.containers[self.target], cpu_period=_PERIOD, cpu_quota=quota
-        )
+        cluster.limit_cpu(self.target, None)

@@ -9,6 +9,7 @@ import msgspec
 
 from diagnostics.errors import UsageError
 from repro import runtimes, scenarios
+from repro.cluster import LACKS
 from repro.faults import schedule
 from repro.scenario import Settings
 from repro.study import stressors
@@ -17,7 +18,6 @@ CONTROL = "A/A"
 """Label of a second cell that is the baseline in everything but its name."""
 NO_SETTINGS = ("arm", "runtime", "backend", "stress", "fault")
 """Axes that are no setting of the scenario. `stress` and `fault` take names joined by +, or none."""
-BACKENDS = ("local", "docker")
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -67,8 +67,8 @@ def check(cell: Cell) -> None:
     story = scenarios.find(cell.scenario)
     story.arm(cell.arm)
     runtimes.parse(cell.runtime)
-    if cell.backend not in BACKENDS:
-        raise UsageError(f"no backend {cell.backend!r}", f"There are {' and '.join(BACKENDS)}")
+    if cell.backend not in LACKS:
+        raise UsageError(f"no backend {cell.backend!r}", f"There are {' and '.join(LACKS)}")
     for name in cell.stressors:
         stressors.parse(name)
     schedule.check([schedule.parse(fault) for fault in cell.faults], cell.backend, story.ranks(cell.resolved))

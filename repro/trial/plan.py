@@ -9,9 +9,7 @@ import msgspec
 from diagnostics.analyze.progress import Limits, is_server
 from repro.cluster import RankSpec
 from repro.cluster.backends import Backend, Local
-from repro.faults.absent import Absent
 from repro.faults.schedule import Scheduled
-from repro.faults.stall_disk import StallDisk
 from repro.runtimes import Runtime
 from repro.scenario import Expected, Scenario, Settings
 from repro.workloads import memory_needed
@@ -58,17 +56,16 @@ class Plan(msgspec.Struct, frozen=True):
         return {"scenario": self.scenario.name, "arm": self.arm, "runtime": self.runtime.name, **settings}
 
     def specs(self) -> list[RankSpec]:
-        """One for each rank; those that faults need to be different are."""
-        absent = {one.fault.target for one in self.faults if isinstance(one.fault, Absent)}
-        stalled = {one.fault.target for one in self.faults if isinstance(one.fault, StallDisk)}
+        """One for each rank, prepared for its faults."""
         needed = memory_needed(self.settings, self.runtime.name)
-        return [
-            RankSpec(
-                rank, self.scenario.program, self.arm, self.settings, (rank in stalled and self.disk_of(rank)) or None,
-                absent=rank in absent, memory_needed=needed.get(rank, 0),
-            )
-            for rank in self.scenario.ranks(self.settings)
-        ]  # fmt: skip
+        specs = [
+            RankSpec(rank, self.scenario.program, self.arm, self.settings, memory_needed=needed.get(rank, 0))
+            for rank in self.ranks
+        ]
+        return list(map(self._prepared, specs))
 
-    def disk_of(self, rank: str) -> Path:
-        return self.directory.resolve() / "disks" / rank.replace(":", "-")
+    def _prepared(self, spec: RankSpec) -> RankSpec:
+        for one in self.faults:
+            if spec.rank in one.fault.ranks:
+                spec = one.fault.prepared(spec, self.directory.resolve())
+        return spec

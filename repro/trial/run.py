@@ -14,9 +14,8 @@ from diagnostics.errors import MissingError, UsageError
 from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.model import Collection, State
 from diagnostics.transport import Options
-from repro.cluster import Cluster, Member
+from repro.cluster import Cluster, Member, disk
 from repro.cluster.backends import Local
-from repro.faults import disk
 from repro.faults.history import NAME, History
 from repro.faults.schedule import Nemesis, check
 from repro.trial.outcome import Outcome

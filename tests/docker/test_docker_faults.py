@@ -21,7 +21,6 @@ from repro.cluster import RankSpec, owner
 from repro.cluster.docker import DockerCluster, docker_cluster
 from repro.cluster.sweep import sweep
 from repro.faults import history, make
-from repro.faults.base import member_of
 from repro.trial import recorder_of, wait_until_ready
 
 Image = Callable[[str], str]
@@ -49,7 +48,7 @@ def settings(**more: int) -> list[str]:
 
 
 def steps(cluster: DockerCluster) -> int:
-    recording = flight.load(recorder_of(member_of(cluster, "worker:0")), tail=1)
+    recording = flight.load(recorder_of(cluster.member("worker:0")), tail=1)
     return recording.steps if recording else 0
 
 
@@ -85,7 +84,7 @@ def test_the_job_stands_while_it_lasts_and_goes_on_when_it_is_healed(
 
 
 def test_a_throttled_rank_is_counted_and_let_go(job: DockerCluster) -> None:
-    pid = member_of(job, "ps:1").pid
+    pid = job.member("ps:1").pid
     fault = make("throttle", "ps:1", {"cpus": "0.02"})
     fault.strike(job)
     try:

@@ -19,7 +19,7 @@ from diagnostics.collector import procfs
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.sources import blocking_calls as asleep
 from diagnostics.errors import MissingError
-from repro.faults.disk import mounted
+from repro.cluster.disk import mounted
 
 Call = Callable[..., Answer]
 

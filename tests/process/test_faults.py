@@ -11,9 +11,9 @@ import pytest
 from conftest import wait_for
 
 from diagnostics.errors import UsageError
-from repro.faults import FAULTS, schedule
-from repro.faults import disk as disks
-from repro.faults.disk import mounted
+from repro.cluster import disk as disks
+from repro.cluster.disk import mounted
+from repro.faults import load, schedule
 from repro.faults.freeze import Freeze
 from repro.faults.partition import Partition
 
@@ -27,7 +27,7 @@ def test_by_time_and_by_event() -> None:
     assert (at_event.rank, at_event.epoch, at_event.lasts) == ("worker:0", 3, None)
 
 
-@pytest.mark.parametrize("kind", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("kind", load().values(), ids=load())
 def test_every_fault_s_own_example_is_understood(kind: type) -> None:
     scheduled = schedule.parse(kind.example)
     assert type(scheduled.fault) is kind
