@@ -58,9 +58,18 @@ def _ended(facts: Facts) -> Iterator[Statement]:
             yield Statement(rank, fact, True)
     for rank, fact in said(facts, FactKind.HEARTBEAT_LOST):
         yield Statement(rank, fact, True)
+    never_there = {rank for rank, fact in _first_of(facts) if fact.kind is FactKind.NOT_CONNECTED}
     for rank, fact in said(facts, FactKind.CONNECTION_LOST):
         either = "or the network failed" in fact.words  # NCCL itself cannot tell which
-        yield Statement(rank, fact, not (timed_out or told_to_end or either))
+        yield Statement(rank, fact, not (timed_out or told_to_end or either or rank in never_there))
+
+
+def _first_of(facts: Facts) -> Iterator[tuple[str, LogFact]]:
+    """What each rank's log said first of its connections: who closes one that was never whole has not lost it."""
+    for process in facts.processes:
+        first = [one for one in process.facts if one.kind in (FactKind.NOT_CONNECTED, FactKind.CONNECTION_LOST)]
+        if first:
+            yield process.rank, first[0]
 
 
 def _not_joined(facts: Facts) -> Iterator[Statement]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from diagnostics.importers.labels import Label, labels_of
 from diagnostics.importers.ranks import rank_in
 from diagnostics.importers.wrapped import unwrapped
 
@@ -20,6 +21,8 @@ _STAMPS = (
     re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)? ?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?: [A-Z]{3,4})?(?: \d{4})? "),  # noqa: E501
     re.compile(r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]? (?=[\[(A-Z])"),
     re.compile(r"\d+(?:\.\d+)?s\t\d+\t"),  # Kaggle
+    re.compile(r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[\w./-]+:\d+\] ?"),  # vLLM
+    re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d "),
 )
 _NUMBERED = (
     re.compile(r"\[\d+,(\d+)\](?:<\w+>)?(?:<std(?:out|err)>)?: ?"),  # mpirun --tag-output
@@ -34,8 +37,6 @@ _PODS = (
     re.compile(r"([\w.-]+?-\d+) (?:pytorch|tensorflow|worker|trainer|main|master|launcher) (?=\S)"),  # stern
 )
 _ACTOR = re.compile(r"\(([A-Za-z][\w.:-]*(?: rank=\d+)?) (?:pid|PID)=(\d+)(?:, ip=[\w.:]+)?\) ?")  # Ray, vLLM
-_SRUN = re.compile(r" {0,4}(\d+): ?")
-
 
 _GOES_ON = re.compile(r"#\d+ |frame #\d+: | {2,}\S|\t\S")
 """What a message of several lines goes on with: only its first line has the prefix."""
@@ -56,12 +57,12 @@ def lines_of(text: str) -> Iterator[Line]:
     """The lines of a text, each whole and cleaned; a progress bar that overwrites itself is a line for each state."""
     raw = [_COLOURS.sub("", part[:LONGEST]) for line in text.split("\n") for part in line.rstrip("\r").split("\r")]
     raw = [line for line in map(_unquoted, _outdented(raw)) if not _FENCE.match(line)]
-    by_srun = _is_labelled_by_srun(raw)
-    if not by_srun:
+    label = labels_of(raw)
+    if label is None:
         raw = unwrapped(raw)
     last = Line("", "")
     for line in raw:
-        cleaned = _clean(line, by_srun)
+        cleaned = _clean(line, label)
         if last.source and not cleaned.source and _GOES_ON.match(cleaned.text):
             cleaned = Line(last.source, cleaned.text, last.pid)
         yield cleaned
@@ -82,16 +83,10 @@ def _outdented(lines: list[str]) -> list[str]:
     return lines
 
 
-def _is_labelled_by_srun(lines: list[str]) -> bool:
-    """`srun --label` writes `3: ` before every line. A few lines of that form are nothing but a list."""
-    said = [line for line in lines if line.strip()]
-    return len(said) > 2 and sum(bool(_SRUN.match(line)) for line in said) > 0.9 * len(said)
-
-
-def _clean(line: str, by_srun: bool) -> Line:
+def _clean(line: str, label: Label | None) -> Line:
     source, pid = "", 0
-    if by_srun and (label := _SRUN.match(line)):
-        source, line = f"worker:{int(label[1])}", line[label.end() :]
+    if label and (put := label.pattern.match(line)):
+        source, line = f"worker:{int(put[1])}" if label.is_rank else "", line[put.end() :]
     for _ in range(6):  # a launcher's prefix may stand before a container's, and a time before both
         end, said, number = _prefix(line)
         if not end:
@@ -126,4 +121,4 @@ def _prefix(line: str) -> tuple[int, str, int]:
     return 0, "", 0
 
 
-_FIRST = frozenset("[(<0123456789abcdefghijklmnopqrstuvwxyzMTWFSJANOD")
+_FIRST = frozenset("[(<0123456789abcdefghijklmnopqrstuvwxyzMTWFSJANODIEC")

@@ -104,11 +104,18 @@ class Scanner:
             add_fact(self._now.facts, error.fact)
         self._say(line, keep=bool(line.strip()) and not line.startswith("    "))
 
+    def finish(self) -> None:
+        for rank, fact in self._reader.finish():
+            self._add(rank, fact)
+
+    def _add(self, rank: str, fact: LogFact) -> None:
+        add_fact(self.of_ranks.setdefault(rank, {}) if rank else self._now.facts, fact)
+
     def _say(self, line: str, keep: bool) -> None:
         known = False
         for rank, fact in self._reader.read(line):
             known = True
-            add_fact(self.of_ranks.setdefault(rank, {}) if rank else self._now.facts, fact)
+            self._add(rank, fact)
         if known:
             self._now.known.append(line)
         elif keep:  # source lines and locals are no messages
@@ -194,5 +201,6 @@ def scan(lines: Iterable[str]) -> Scanner:
     scanner = Scanner()
     for line in whole:
         scanner.read(line)
+    scanner.finish()
     scanner.seen = [seen for seen in scanner.seen if not seen.empty]
     return scanner

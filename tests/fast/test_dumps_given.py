@@ -103,3 +103,20 @@ def test_lines_that_nobody_broke_stay_as_they_are() -> None:
 def test_who_said_a_line_is_told_by_its_prefix(prefix: str, source: str) -> None:
     (line,) = lines_of(prefix + "RuntimeError: it is stuck")
     assert (line.source, line.text) == (source, "RuntimeError: it is stuck")
+
+
+@pytest.mark.parametrize(
+    ("lines", "sources"),
+    [
+        (["0: a", "1: b", "0: c", "1: d"], ["worker:0", "worker:1", "worker:0", "worker:1"]),  # srun --label
+        (["[0] a", "[0] b", "[1] c"], ["worker:0", "worker:0", "worker:1"]),  # mpiexec -prepend-rank
+        (["0: a", "1: b", "2: c"], ["worker:0", "worker:1", "worker:2"]),
+        (["451 a", "452 b", "453", "454 d"], ["", "", "", ""]),  # an editor's numbers
+        (["[80746] a", "[80747] b", "[80748] c"], ["", "", ""]),
+        (["12:a", "57:b", "901:c"], ["", "", ""]),  # grep -n
+    ],
+)
+def test_a_number_before_every_line_is_a_rank_or_the_lines_own(lines: list[str], sources: list[str]) -> None:
+    read = list(lines_of("\n".join(lines)))
+    assert [line.source for line in read] == sources
+    assert all(len(line.text) <= 1 for line in read)

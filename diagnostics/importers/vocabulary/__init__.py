@@ -37,6 +37,11 @@ class Reader:
     def __init__(self) -> None:
         self._blocks: list[Block] = [block() for block in load().blocks]
 
+    def finish(self) -> Iterator[Said]:
+        """What is known at the end."""
+        for block in self._blocks:
+            yield from block.finish()
+
     def read(self, line: str) -> Iterator[Said]:
         """What is known by this line: of each library at most what its first row that fits says."""
         for block in self._blocks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from diagnostics.model import FactKind, LogFact
 
@@ -39,11 +39,16 @@ class Said(NamedTuple):
     fact: LogFact
 
 
-class Block(Protocol):
+class Block:
     """Reads what spans several lines."""
 
     def feed(self, line: str) -> Iterable[Said]:
         """What is known once this line is read."""
+        raise NotImplementedError
+
+    def finish(self) -> Iterable[Said]:
+        """What is known only when there is no other line."""
+        return ()
 
 
 class Vocabulary(NamedTuple):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from diagnostics.importers.vocabulary.base import Said, fact
+from diagnostics.importers.vocabulary.base import Block, Said, fact
 from diagnostics.model import FactKind
 
 _ASKED = re.compile(r"(?:\(gdb\)|\(lldb\))? ?(?:p|print|p/x|ptype|po)\s+(\S.{0,200})$")
 _OWNER = re.compile(r"__owner = (\d+)")
 
 
-class Mutex:
+class Mutex(Block):
     """`__owner = 4712` belongs to the last thing that was printed."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import re
 import signal
 from collections.abc import Iterable
 
-from diagnostics.importers.vocabulary.base import Said, fact, row
+from diagnostics.importers.vocabulary.base import Block, Said, fact, row
 from diagnostics.model import FactKind
 
 ROWS = (
@@ -58,7 +58,7 @@ _ROOT = re.compile(r"\s*Root Cause")
 _ENDS = re.compile(r"\s*(?:={8,}|-{8,}|\[\d+\]:)\s*$")
 
 
-class Summary:
+class Summary(Block):
     """`Failures:` and `Root Cause (first observed failure):`, each rank a block of `name : value` lines."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from diagnostics.importers.vocabulary.base import Said, fact, ranks_in, row
+from diagnostics.importers.vocabulary.base import Block, Said, fact, ranks_in, row
 from diagnostics.model import FactKind
 
 ROWS = (
@@ -42,7 +42,7 @@ _BY_TENSOR = re.compile(r"(?:^|,? )?([^\s\[\],]+) \[(missing|ready|stalled globa
 _SHOWN = 3
 
 
-class Stalled:
+class Stalled(Block):
     """What follows `Missing ranks:` (each rank with its tensors) or `Stalled ops:` (each tensor with its ranks)."""
 
     def __init__(self) -> None:

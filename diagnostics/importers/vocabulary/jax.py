@@ -1,12 +1,15 @@
-"""JAX and XLA: the distributed service, rendezvous of collectives, watchdogs of thunks.
+"""JAX, XLA and torch_xla: the distributed service, rendezvous of collectives, watchdogs of thunks.
 
 Wordings: `xla/service/rendezvous.cc` and `collective_ops_utils.h`, `xla/pjrt/distributed/client.cc`, `service.cc`,
-`xla/backends/gpu/runtime/*`, `jax/_src/distributed.py` of 2021 to 2026.
+`xla/backends/gpu/runtime/*`, `jax/_src/distributed.py` of 2021 to 2026; torch_xla's `mesh_service.cc`.
 """
 
 from __future__ import annotations
 
-from diagnostics.importers.vocabulary.base import row
+import re
+from collections.abc import Iterable
+
+from diagnostics.importers.vocabulary.base import Block, Said, fact, row
 from diagnostics.model import FactKind
 
 ROWS = (
@@ -65,4 +68,57 @@ ROWS = (
         FactKind.DEVICE, "async event error",
         r"(?:NCCL|RCCL).{0,20}async\w* (?:event )?error:? ?(?P<what>.{0,120})", "NCCL reported an error: {what}",
     ),
+    row(
+        FactKind.NOT_JOINED, "cluster registration failed",
+        r"cluster registration failed(?:.*timeout is currently set to: (?P<limit>\w+))?",
+        "not all processes registered with the coordination service[ within {limit}]",
+    ),
+    row(
+        FactKind.NOT_JOINED, "coordinationservice/registertask",
+        r"while calling /tensorflow\.CoordinationService/(?P<call>RegisterTask)",
+        "the coordination service did not answer when the process wanted to join ({call})",
+    ),
+    row(
+        FactKind.CONNECTION_LOST, "failed to meet rendezvous",
+        r"Failed to meet rendezvous '(?P<barrier>[^']*)': (?P<what>[\w ]+)",
+        "the rendezvous '{barrier}' failed ({what}): the process that serves it has gone, or was not there",
+    ),
+    row(
+        FactKind.ERROR, "exception in device=",
+        r"Exception in device=(?P<device>[A-Z]+:\d+): (?P<what>.{1,160})", "on device {device}: {what}",
+    ),
 )  # fmt: skip
+
+_CAME = re.compile(
+    r"participant for device ordinal (\d+), .{0,80}?waiting for all participants to arrive at rendezvous "
+    r"RendezvousKey\{run_id=RunId: (\d+), global_devices=\[([\d,]*)\], num_local_participants=(\d+), .{0,80}?op_id=(\d+)\}"
+)
+_KEPT = 256
+
+
+class Participants(Block):
+    """Each device of a process that came to a collective says so: who says nothing has not come."""
+
+    def __init__(self) -> None:
+        self._came: dict[tuple[str, ...], dict[int, str]] = {}
+
+    def feed(self, line: str) -> Iterable[Said]:
+        if (came := _CAME.search(line)) and len(self._came) < _KEPT:
+            self._came.setdefault((came[2], came[3], came[4], came[5]), {})[int(came[1])] = line
+        return ()
+
+    def finish(self) -> Iterable[Said]:
+        for (run, devices, local, operation), came in self._came.items():
+            there = {int(device) for device in devices.split(",") if device}
+            missing = sorted(there - set(came)) if len(there) == int(local) <= _KEPT else []
+            if missing:
+                absent = ", ".join(f"device {device}" for device in missing)
+                words = (
+                    f"{len(came)} of {local} devices of the process came to operation {operation} of run {run}; "
+                    f"{absent} has not come"
+                )
+                yield Said("", fact(FactKind.ABSENT, words, next(iter(came.values())), came=str(len(came)),
+                                    expected=local, devices=",".join(map(str, missing))))  # fmt: skip
+
+
+BLOCKS = (Participants,)

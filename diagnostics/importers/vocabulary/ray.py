@@ -5,7 +5,10 @@ Wordings: `src/ray/gcs`, `src/ray/raylet/node_manager.cc`, `python/ray/exception
 
 from __future__ import annotations
 
-from diagnostics.importers.vocabulary.base import row
+import re
+from collections.abc import Iterable
+
+from diagnostics.importers.vocabulary.base import Block, Said, fact, row
 from diagnostics.model import FactKind
 
 ROWS = (
@@ -62,3 +65,49 @@ ROWS = (
         r"GetTimeoutError: (?P<what>.{0,200})", "a result of Ray did not come in time: {what}",
     ),
 )  # fmt: skip
+
+_DIED = re.compile(r"(?:Actor\w*Error: The actor (?:died|is unavailable)|The actor died)(.*)")
+_FIELD = re.compile(r"\s+(class_name|actor_id|pid|name|namespace|ip): ?(\S.*)$")
+_OWNER = re.compile(r"The actor is dead because its owner has died\..*?Owner Ip address: ([\w.:]+)(?:.*Worker exit detail: (.{1,160}))?")
+_RAYLET = re.compile(r"Worker IP address: ([\w.:]+) Worker port: \d+ Worker PID: (\d+)(?: Worker exit type: (\w+))?")
+
+
+class Actor(Block):
+    """Which actor died: its class, process and host stand a line each below the message."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] | None = None
+
+    def feed(self, line: str) -> Iterable[Said]:
+        if owner := _OWNER.search(line):
+            detail = f" ({owner[2].strip(' .')})" if owner[2] else ""
+            yield _ended(f"the owner of an actor, on {owner[1]}, has died{detail}", line, host=owner[1])
+        if worker := _RAYLET.search(line):
+            words = f"Ray's worker process {worker[2]} on {worker[1]} died{f' ({worker[3]})' if worker[3] else ''}"
+            yield _ended(words, line, host=worker[1], pid=worker[2])
+        if _DIED.search(line):
+            self._fields = {}
+        elif self._fields is not None:
+            if field := _FIELD.match(line):
+                self._fields[field[1]] = field[2].strip()[:100]
+            else:
+                yield from self._said(line)
+
+    def finish(self) -> Iterable[Said]:
+        return self._said("")
+
+    def _said(self, line: str) -> Iterable[Said]:
+        fields, self._fields = self._fields, None
+        if fields and (fields.get("pid") or fields.get("ip")):
+            words = (
+                f"the actor {fields.get('name') or fields.get('class_name') or fields.get('actor_id', '?')} "
+                f"(pid {fields.get('pid', '?')}) on {fields.get('ip', '?')} died"
+            )
+            yield _ended(words, line, host=fields.get("ip", ""), pid=fields.get("pid", ""))
+
+
+def _ended(words: str, line: str, **values: str) -> Said:
+    return Said("", fact(FactKind.ENDED, words, line, **values))
+
+
+BLOCKS = (Actor,)

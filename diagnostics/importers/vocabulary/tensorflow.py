@@ -50,7 +50,7 @@ ROWS = (
     ),
     row(
         FactKind.NOT_JOINED, "barrier timed out",
-        rf"Barrier timed out[.:]\s*(?:Id: )?(?P<barrier>[\w:.-]+?)\.?(?=[\s,]|$)(?:.*?# of tasks that reached the barrier: "
+        rf"Barrier timed out[.:]\s*(?:Id: |Barrier_id: )?(?P<barrier>[\w:.\[\]-]+?)\.?(?=[\s,]|$)(?:.*?# of tasks that reached the barrier: "
         rf"(?P<joined>\d+)/(?P<expected>\d+))?(?:.*?[Ss]ome timed out task names:\s*(?P<tasks>{_TASK}[\w/:, -]*))?"
         rf"(?:.*?timed out tasks (?P<ranks>[\d, .-]+))?",
         "the barrier {barrier} timed out[: {joined} of {expected} tasks came][; missing: {tasks}][; missing: {ranks}]",
