@@ -25,7 +25,7 @@ from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.stacks.position import classify_all
-from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect, resample
+from diagnostics.transport import Fleet, Here, Options, Reach, Target, look_for, resample
 
 Progress = Callable[[str], None]
 
@@ -77,14 +77,13 @@ def attach(
         MissingError: no target is given and no job is seen.
     """
     words = [str(target) for target in targets]
-    if fleet:
-        collection = attach_hosts(fleet, words, options, progress, children)
-    else:
-        chosen = select(words, children, peers)
-        here = targets_of(chosen)
-        collection = collect(here, options, chosen.expected, progress)
-        collection = sample_until_decided(collection, here, limits, progress)
-    return answer(collection, limits, out, progress=progress)
+    reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
+    collection = sample_until_decided(reach.collect(options, progress), reach, limits, progress)
+    return answer(collection, limits, out, reach=reach, progress=progress)
+
+
+def _here(chosen: Selection) -> Here:
+    return Here(tuple(Target(member.pid, member.rank) for member in chosen.members), tuple(chosen.expected))
 
 
 LONGEST_WATCH = 25.0
@@ -93,7 +92,7 @@ _OFTEN = 4.0
 
 
 def sample_until_decided(
-    collection: Collection, targets: Sequence[Target], limits: Limits, progress: Progress = _silent
+    collection: Collection, reach: Reach, limits: Limits, progress: Progress = _silent
 ) -> Collection:
     """With more samples, while ranks stand still and it is not told whether they hang. Nobody is stopped for these.
 
@@ -109,22 +108,19 @@ def sample_until_decided(
         pause = min(left + 0.2, _OFTEN)
         progress(f"nothing moves; looking on for {left:.0f} s more, to tell a pause from a hang")
         time.sleep(pause)
-        collection = with_another_sample(collection, targets)
+        collection = with_another_sample(collection, reach)
     return collection
 
 
-def with_another_sample(collection: Collection, targets: Sequence[Target]) -> Collection:
-    newer, frames = resample(collection, targets=targets)
+def with_another_sample(collection: Collection, reach: Reach) -> Collection:
+    newer, frames = resample(collection, reach)
     return msgspec.structs.replace(
         newer,
         processes=tuple(
-            msgspec.structs.replace(process, later=frames.get(process.pid, ())) for process in newer.processes
+            msgspec.structs.replace(process, later=frames.get((process.host, process.pid), ()))
+            for process in newer.processes
         ),
     )
-
-
-def targets_of(chosen: Selection) -> list[Target]:
-    return [Target(member.pid, member.rank) for member in chosen.members]
 
 
 def answer(
@@ -132,20 +128,20 @@ def answer(
     limits: Limits = Limits(),
     out: Path | None = None,
     attachments: Mapping[str, str | bytes | bundle.Attachment] = {},
-    live: bool = True,
+    reach: Reach | None = None,
     progress: Progress = _silent,
 ) -> Answer:
     """From what was collected to what it means, by way of the disk.
 
     Args:
         out: where to write the bundle; None: nothing is written.
-        live: whether the processes are still there, so that the state of their frameworks can be read.
+        reach: the way to the processes, where they are still there, so that the state of their frameworks can be read.
     """
     written, why_not = _write(out, collection, attachments)
     enriched, errors = collection, tuple[StageError, ...]()
-    if live:
+    if reach:
         progress("reading the state of the framework")
-        enriched, errors = enrich(collection)
+        enriched, errors = enrich(collection, reach)
         if written and enriched is not collection:
             written, why_not = _write(out, enriched, attachments)
     progress("looking for the cause")
@@ -166,12 +162,12 @@ def _write(
         return None, error
 
 
-def enrich(collection: Collection) -> tuple[Collection, tuple[StageError, ...]]:
+def enrich(collection: Collection, reach: Reach) -> tuple[Collection, tuple[StageError, ...]]:
     """With what the processes' own frameworks have in memory."""
     errors = []
     for name, look in frameworks.enrichers():
         try:
-            collection = look(collection)
+            collection = look(collection, reach)
         except Exception as error:
             errors.append(StageError(f"state of {name}", f"{type(error).__name__}: {error}"))
     return collection, tuple(errors)

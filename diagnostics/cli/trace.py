@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 from typing import Annotated
@@ -19,9 +20,10 @@ from diagnostics.errors import MissingError, UsageError
 from diagnostics.frameworks.tensorflow1 import bpftrace, memory, session, sets
 from diagnostics.frameworks.tensorflow1.enrich import STILL
 from diagnostics.frameworks.tensorflow1.probes import ProbeSet
+from diagnostics.model import Process
 from diagnostics.model.trace import TraceResult, TraceVerdict
 from diagnostics.report.probes import render_trace_result
-from diagnostics.transport import Options, Target, collect
+from diagnostics.transport import Here, Options, Target
 
 
 @command
@@ -54,7 +56,7 @@ def trace(
         result = _instead_of_probes(lack, ranks, probe_set)
     else:
         plan = _plan(ranks, probe_set)
-        result = _by_memory(plan.library, ranks) if memory_only else _probe(plan, ranks, seconds)
+        result = _by_memory(ranks) if memory_only else _probe(plan, ranks, seconds)
     written = _write(out, chosen, result) if out else None
     if as_json:
         print_json({"trace": result, "bundle": str(written) if written else None})
@@ -77,16 +79,18 @@ def _instead_of_probes(lack: MissingError, ranks: dict[int, str], probe_set: Pro
     if not _stand_still(ranks):
         raise lack
     try:
-        result = _by_memory(_plan(ranks, probe_set).library, ranks)
+        result = _by_memory(ranks)
     except MissingError:
         raise lack from None
     words.print(f"{lack.message}: the job stands still, so its memory was read instead", soft_wrap=True)
     return result
 
 
-def _by_memory(library: Path, ranks: dict[int, str]) -> TraceResult:
+def _by_memory(ranks: dict[int, str]) -> TraceResult:
     """A server's receive that escaped holds nobody, and stays in its memory."""
-    return memory.judge(library, ranks, {pid for pid, rank in ranks.items() if not is_server(rank)})
+    clients = {rank for rank in ranks.values() if not is_server(rank)}
+    processes = [Process(rank, pid, socket.gethostname()) for pid, rank in ranks.items()]
+    return memory.judge(memory.read(Here(), processes, clients, limit=False), clients)
 
 
 def _plan(ranks: dict[int, str], probe_set: ProbeSet) -> session.Plan:
@@ -116,14 +120,14 @@ def _probe(plan: session.Plan, ranks: dict[int, str], seconds: float) -> TraceRe
             status.update("ending the trace")
         result = running.finish()
     if plan.probe_set.proves and not result.counts:
-        return _by_memory(plan.library, ranks)
+        return _by_memory(ranks)
     return result
 
 
 def _write(path: Path, chosen: Selection, result: TraceResult) -> Path:
     """A bundle of the job with the trace in it, and its report beside it."""
-    collection = collect([Target(member.pid, member.rank) for member in chosen.members], Options(), chosen.expected)
-    answer = pipeline.answer(msgspec.structs.replace(collection, trace=result), out=path)
+    here = Here(tuple(Target(member.pid, member.rank) for member in chosen.members), tuple(chosen.expected))
+    answer = pipeline.answer(msgspec.structs.replace(here.collect(Options()), trace=result), out=path, reach=here)
     if answer.not_written:
         raise answer.not_written
     report = path.with_name(path.name.removesuffix(bundle.SUFFIX) + ".html")

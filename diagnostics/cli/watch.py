@@ -22,7 +22,7 @@ from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, Json, command, wo
 from diagnostics.collector import procfs
 from diagnostics.discover.selectors import select
 from diagnostics.errors import MissingError, UsageError
-from diagnostics.transport import Options, Target, collect
+from diagnostics.transport import Here, Options, Target
 from diagnostics.watching import Family, Hang, wait_for_hang
 
 PAUSE = 70.0
@@ -89,10 +89,11 @@ def _watch(
         if hang is None:
             return code or _how_it_ended(started)
         _tell(hang)
-        collection = collect([Target(pid) for pid in family.members()], Options())
+        here = Here(tuple(map(Target, family.members())))
+        collection = here.collect(Options())
         # What is known from watching is more than two looks tell.
         limits = Limits(floor=hang_after, unknown_history=min(hang.job.allowed(hang_after), 60.0))
-        answer = pipeline.answer(collection, limits, out or default_path())
+        answer = pipeline.answer(collection, limits, out or default_path(), reach=here)
         if conclude(answer, as_json) in (OK, CANNOT_TELL) and _moves(family, hang_after, PAUSE):
             words.print("lastbatch: it went on by itself; watching on")
             continue

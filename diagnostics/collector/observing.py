@@ -32,16 +32,16 @@ class Round(object):
         self._failed: Set[str] = set()
         self.left_out: List[str] = []
 
-    def ask(self, modules: Iterable[ModuleType], what: str) -> Fields:
-        """The fields of all of them together; `what` is `once` or `sample`."""
+    def ask(self, modules: Iterable[ModuleType], what: str, *more: Any) -> Fields:
+        """The fields of all of them together; `what` is `once`, `sample` or `asked`, called with `more`, too."""
         fields: Fields = {pid: {} for pid in self._look.pids}
         for module in modules:
-            for pid, more in self._answer(module, what).items():
+            for pid, told in self._answer(module, what, *more).items():
                 if pid in fields:
-                    fields[pid].update(more)
+                    fields[pid].update(told)
         return fields
 
-    def _answer(self, module: ModuleType, what: str) -> Fields:
+    def _answer(self, module: ModuleType, what: str, *more: Any) -> Fields:
         name = module.__name__.rpartition(".")[2]
         if not hasattr(module, what) or name in self._failed:
             return {}
@@ -51,7 +51,7 @@ class Round(object):
 
         def call() -> None:
             try:
-                answer.append(getattr(module, what)(self._look))
+                answer.append(getattr(module, what)(self._look, *more))
             except Exception as error:
                 why.append("%s: %s" % (type(error).__name__, error))
 
@@ -96,6 +96,15 @@ def observe(look: Look, count: int, gap: float) -> Iterable[Dict[str, Any]]:
         left_out = asking.left_out + ["kernel log: %s" % why for why in [why_no_log] if why]
         joined = devices.joined(card_list, readings, devices.opened_by(look.pids)) if card_list else []
         yield {"beside": {"devices": joined, "kernel_log": log, "left_out": left_out}}
+
+
+def ask(look: Look, name: str, wanted: Dict[str, Any]) -> Iterable[Dict[str, Any]]:
+    """Of each process `{"asked": {"pid", "found"}}`, from a source that answers only when asked; then `{"beside"}`."""
+    module, asking = importlib.import_module("%s.%s" % (sources.__name__, name)), Round(look)
+    for pid, found in asking.ask([module], "asked", wanted).items():
+        if found:
+            yield {"asked": {"pid": pid, "found": found}}
+    yield {"beside": {"left_out": asking.left_out}}
 
 
 def resolved(targets: Sequence[Target]) -> List[Target]:

@@ -1,13 +1,13 @@
 """Takes an order and answers with lines of JSON, as soon as there is something to tell.
 
-An order: `do` (any of `scan`, `observe`, `stacks`), `targets` (`{"pid", "recorder", "log"}`), `samples` and the `gap`
-between them (with a single one nothing else is looked at), `budget` for each stack collector on each process,
+An order: `do` (any of `scan`, `observe`, `stacks`, `ask`), `targets` (`{"pid", "recorder", "log"}`), `samples` and the
+`gap` between them (with a single one nothing else is looked at), `budget` for each stack collector on each process,
 `collectors` to try (none for all), `gently` (nobody is stopped), `redact` (no secret is told), `deadline`; all times
-in seconds. `libraries`, `cache`, `site` and `py_spy` say where this machine has libdw, symbol tables, Python packages
-and py-spy.
+in seconds. `ask` is for the one `source`, which is told what is `wanted`. `libraries`, `cache`, `site` and `py_spy` say
+where this machine has libdw, symbol tables, Python packages and py-spy.
 
-A line has one of: `about`, `seen`, `evidence`, `beside`, `stacks`, `later`, `done`; `diagnostics.transport.answers`
-has their form.
+A line has one of: `about`, `seen`, `evidence`, `beside`, `stacks`, `later`, `asked`, `done`;
+`diagnostics.transport.answers` has their form.
 """
 
 import json
@@ -23,7 +23,7 @@ from typing import Any, Callable, Dict, Iterable, List
 from diagnostics.collector import namespaces, procfs
 from diagnostics.collector.discreet import redacted
 from diagnostics.collector.look import Look, Target, plain
-from diagnostics.collector.observing import observe, resolved
+from diagnostics.collector.observing import ask, observe, resolved
 from diagnostics.collector.scan import scan
 from diagnostics.collector.sources import recorder
 from diagnostics.collector.stacks import base, pyspy, unwinders
@@ -43,6 +43,9 @@ def run(order: Order, say: Say) -> None:
         say(seen=scan(order["keys"]))
     if "observe" in do or "stacks" in do:
         _collect(order, say)
+    if "ask" in do:
+        for line in ask(Look(Target(**one) for one in order["targets"]), order["source"], order["wanted"]):
+            say(**line)
     say(done=True)
 
 

@@ -8,8 +8,10 @@ import pkgutil
 from collections.abc import Callable, Iterator
 
 from diagnostics.model import Collection
+from diagnostics.transport import Reach
 
-Enricher = Callable[[Collection], Collection]
+Enricher = Callable[[Collection, Reach], Collection]
+"""From a collection, and the way to its processes, to the collection with what a framework has in memory there."""
 
 
 def enrichers() -> Iterator[tuple[str, Enricher]]:

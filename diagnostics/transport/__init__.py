@@ -4,12 +4,15 @@
 travels over the command's standard input as one text and leaves nothing behind.
 """
 
+from diagnostics.transport.here import Here as Here
 from diagnostics.transport.here import add_stacks as add_stacks
 from diagnostics.transport.here import collect as collect
 from diagnostics.transport.here import observe as observe
-from diagnostics.transport.here import resample as resample
 from diagnostics.transport.hosts import Fleet as Fleet
-from diagnostics.transport.hosts import attach_hosts as attach_hosts
+from diagnostics.transport.hosts import look_for as look_for
 from diagnostics.transport.options import COLLECTORS as COLLECTORS
 from diagnostics.transport.options import Options as Options
 from diagnostics.transport.options import Target as Target
+from diagnostics.transport.reach import Reach as Reach
+from diagnostics.transport.reach import ask as ask
+from diagnostics.transport.reach import resample as resample

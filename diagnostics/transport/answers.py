@@ -94,6 +94,13 @@ class LaterThere(msgspec.Struct, forbid_unknown_fields=True):
     flight: Flight | None = None
 
 
+class AskedThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What a source gave that answers only when asked, as it says it; who asked decodes it."""
+
+    pid: int
+    found: dict[str, Any] = {}
+
+
 class Line(msgspec.Struct, forbid_unknown_fields=True):
     """One line of an answer."""
 
@@ -103,6 +110,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
     beside: BesideThere | None = None
     stacks: StacksThere | None = None
     later: LaterThere | None = None
+    asked: AskedThere | None = None
     done: bool = False
 
 
@@ -114,6 +122,7 @@ class Answer(msgspec.Struct):
     evidence: dict[int, EvidenceThere] = {}
     stacks: dict[int, StacksThere] = {}
     later: dict[int, LaterThere] = {}
+    asked: tuple[AskedThere, ...] = ()
     devices: tuple[Device, ...] = ()
     kernel_log: tuple[KernelLine, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -161,6 +170,8 @@ def gathered(lines: Iterable[Line]) -> Answer:
             answer.left_out = line.beside.left_out
         if line.stacks:
             answer.stacks[line.stacks.pid] = line.stacks
+        if line.asked:
+            answer.asked += (line.asked,)
         if line.later:
             answer.later[line.later.pid] = line.later
     return answer

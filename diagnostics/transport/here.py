@@ -12,18 +12,19 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from diagnostics.errors import EvidenceError
-from diagnostics.model import Collection, Process, Sample, Thread
+from diagnostics.model import Collection, Process, Record
 from diagnostics.transport import program
 from diagnostics.transport.answers import Answer, decode, process_of, with_stacks
 from diagnostics.transport.options import Options, Target
 from diagnostics.transport.peers import name_peers
+from diagnostics.transport.reach import Progress, silent
 from diagnostics.version import __version__
 
 SLACK = 30.0
@@ -31,18 +32,12 @@ SLACK = 30.0
 PATIENCE = 3.0
 """Seconds that it has to set everything running again when it is told to end."""
 
-Progress = Callable[[str], None]
-
-
-def _silent(stage: str) -> None:
-    pass
-
 
 def collect(
     targets: Sequence[Target],
     options: Options = Options(),
     expected: Sequence[str] = (),
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Collection:
     """Observe, then take the stacks. `progress` is told in words what is being done.
 
@@ -86,25 +81,23 @@ def add_stacks(collection: Collection, options: Options = Options(), targets: Se
     )
 
 
-def resample(
-    collection: Collection, frames: bool = True, targets: Sequence[Target] = ()
-) -> tuple[Collection, dict[int, tuple[Thread, ...]]]:
-    """The collection with one more sample of each process, and Python's frames as they are now, by process id.
+class Here(Record, frozen=True):
+    """The way to processes of this machine. `targets` tell where recorders and logs are that are not found there."""
 
-    Nobody is stopped for it. `frames`: whether these are read at all.
-    """
-    known = {target.pid: target for target in targets}
-    asked = _asked([known.get(process.pid) or Target(process.pid) for process in collection.processes])
-    options = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
-    answer = _run(["observe", "stacks"] if frames else ["observe"], asked, options, gently=True)
+    targets: tuple[Target, ...] = ()
+    expected: tuple[str, ...] = ()
 
-    def newer(process: Process) -> Process:
-        found = answer.evidence.get(process.pid)
-        samples: tuple[Sample, ...] = found.samples if found else ()
-        return msgspec.structs.replace(process, samples=process.samples + samples)
+    def collect(self, options: Options, progress: Progress = silent) -> Collection:
+        return collect(self.targets, options, self.expected, progress)
 
-    threads = {pid: with_stacks(Process("", pid, ""), answer).threads for pid in answer.stacks}
-    return msgspec.structs.replace(collection, processes=tuple(map(newer, collection.processes))), threads
+    def visit(
+        self, do: Sequence[str], processes: Sequence[Process], options: Options, **more: Any
+    ) -> dict[str, Answer]:
+        host, known = socket.gethostname(), {target.pid: target for target in self.targets}
+        # Of a process on another host this one knows the number alone, which may be somebody else's here.
+        pids = [process.pid for process in processes if process.host == host and process.pid]
+        asked = _asked([known.get(pid) or Target(pid) for pid in pids])
+        return {host: _run(do, asked, options, **more)} if asked else {}
 
 
 def _asked(targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -145,7 +138,7 @@ def _run(
     do: Sequence[str],
     targets: Sequence[dict[str, Any]],
     options: Options,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     **more: Any,
 ) -> Answer:
     """What the collector said, up to where it was ended."""
@@ -153,7 +146,8 @@ def _run(
         return Answer()
     cores = os.cpu_count() or 1
     rounds = -(-len(targets) // cores) if "stacks" in do else 0
-    deadline = options.gap * options.samples + options.budget * 3 * rounds + SLACK
+    asked = float(more.get("wanted", {}).get("seconds", 0.0))
+    deadline = options.gap * options.samples + options.budget * 3 * rounds + asked + SLACK
     order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
     collector = subprocess.Popen(
         program.argv_here(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -83,13 +83,21 @@ def script(asked: Mapping[str, Any], machine: str = "") -> Script:
     pids = " ".join(str(target["pid"]) for target in asked.get("targets", ()))
     shell = SHELL.read_text("utf-8").replace("@PIDS@", pids).replace("@GAP@", str(asked.get("gap", 0)))
     shell = shell.replace("@GDB@", "yes" if "gdb" in (asked.get("collectors") or ["gdb"]) else "")
-    takes = cargo(machine) if asked.get("targets") else {}
+    takes = _cargo_for(asked, machine)
     sizes = [(name, len(data)) for name, data in takes.items()]
     asked = {**asked, "redact": True}
     text = f"{_program()}\ncarry(json.loads({json.dumps(json.dumps(dict(asked)))}), {sizes!r}, stdin)\n"
     packed = zlib.compress(text.encode(), 1)
     rest = b"".join([MARK, b"%d\n" % len(packed), packed, *takes.values()])
     return Script(shell.replace("@START@", _WAIT).encode(), rest)
+
+
+def _cargo_for(asked: Mapping[str, Any], machine: str) -> Mapping[str, bytes]:
+    """The tools that an order needs."""
+    if not {"observe", "stacks"} & set(asked["do"]) or not asked.get("targets"):
+        return {}
+    tools = cargo(machine)
+    return {name: tools[name] for name in tools if name == "py-spy"} if asked.get("gently") else tools
 
 
 READY = b"@@lastbatch ready\n"

@@ -27,10 +27,11 @@ from typing import Any
 import msgspec
 
 from diagnostics.collector import procfs
+from diagnostics.collector.memory.elf import Function, Library
+from diagnostics.collector.memory.tensorflow1 import base_of, layout_of
 from diagnostics.errors import LastbatchError, MissingError
 from diagnostics.frameworks.tensorflow1 import session, sets
-from diagnostics.frameworks.tensorflow1.elf import Function, Library, layout_of
-from diagnostics.frameworks.tensorflow1.memory import Memory, base_of
+from diagnostics.frameworks.tensorflow1.library import open_library, open_memory
 from repro.cluster import Cluster
 
 SCRIPT = Path(__file__).with_name("interleave_gdb.py")
@@ -94,11 +95,12 @@ def force(cluster: Cluster, window: str) -> Forced:
 
 def _script_arguments(pid: int, frozen: list[int], window: str) -> dict[str, Any]:
     path = session.find_library(pid, sets.find("rendezvous"))
-    library = Library(path)
+    library = open_library(path)
     found, layout = library.find([RUN_STEP, REGISTER_CALL, RECEIVE, PART]), layout_of(library)
     if len(found) < 4 or layout is None:
         raise MissingError(f"{path.name} does not name the functions to hold", "Use a runtime from tf1.4 to tf1.15")
-    base = base_of(pid, path)
+    with open_memory(pid) as memory:
+        base = base_of(memory, path.name)
     address = {symbol: base + function.address + _first(library, function) for symbol, function in found.items()}
     registering = window == "A"
     return {
@@ -130,8 +132,8 @@ def _first(library: Library, function: Function) -> int:
 def _is_aborted(pid: int, told: dict[str, Any], held: dict[str, Any]) -> bool:
     """A receive that is registered is cancelled itself; for one that is not yet, its rendezvous has a status."""
     where = held["owner"] + RENDEZVOUS_STATUS if told["window"] == "A" else held["call"] + told["status"]
-    with Memory(pid) as memory:
-        return bool(memory.number(where))
+    with open_memory(pid) as memory:
+        return bool(memory.word(where))
 
 
 class _Gdb:

@@ -108,7 +108,7 @@ def _explained(
     )
     stem = plan.directory
     collection, diagnosis, written, why_not = pipeline.answer(
-        collection, plan.limits, stem.with_name(stem.name + bundle.SUFFIX), attachments, live=False
+        collection, plan.limits, stem.with_name(stem.name + bundle.SUFFIX), attachments
     )
     if why_not:
         raise why_not

@@ -12,7 +12,7 @@ from diagnostics import pipeline
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
 from diagnostics.model import Collection, Process, State
-from diagnostics.transport import Options, add_stacks, flight, observe
+from diagnostics.transport import Here, Options, add_stacks, flight, observe
 from repro.cluster import Cluster
 from repro.faults.schedule import Nemesis
 from repro.trial.plan import Plan
@@ -97,7 +97,7 @@ def collect(
     exits, starved = cluster.exits(), cluster.out_of_memory()
     collection = add_stacks(observed, options, targets_of(cluster))
     if not plan.probes:
-        collection, _ = pipeline.enrich(collection)
+        collection, _ = pipeline.enrich(collection, Here())
     order = list(exits)
 
     def with_end(process: Process) -> Process:

@@ -11,6 +11,7 @@ from diagnostics.analyze.waits import find_waits
 from diagnostics.frameworks.tensorflow1.enrich import look
 from diagnostics.model import Collection, Connection, Frame, Process, Sample, State, Thread, ThreadSample
 from diagnostics.model.trace import Escaped, TraceResult, TraceVerdict
+from diagnostics.transport import Here
 
 IN_STEP = ("TF_SessionRun", "tensorflow::LocalMaster::RunStep", "pthread_cond_wait")
 
@@ -28,7 +29,7 @@ def client(*functions: str, busy: float = 0.0) -> Process:
 def test_what_is_no_stuck_client_of_that_library_is_left_as_it_was(process: Process) -> None:
     """Also where the stack says RunStep, but the process has no such library: it may be another release."""
     collection = Collection(1.0, 2.0, (process,))
-    assert look(collection) is collection
+    assert look(collection, Here()) is collection
 
 
 def escaped(rank: str, peer: str) -> Escaped:

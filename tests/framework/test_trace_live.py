@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from conftest import LASTBATCH, Answer, lacking, wait_for
 
+from diagnostics import pipeline
 from diagnostics.collector import procfs
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
+from diagnostics.transport import Fleet
 from repro.cluster import Cluster
 from repro.runtimes import Runtime
 
@@ -95,6 +97,8 @@ def test_a_job_that_hangs_already_shows_the_receive_in_its_memory(
     assert set(trace["did_not_run"]) <= {call["peer"] for call in (stuck, *others)}
     task = stuck["peer"].split(":")[1]
     assert stuck["tensor"].startswith(f"/job:ps/replica:0/task:{task}/")
+    there = pipeline.attach([str(pid) for pid in pids], fleet=Fleet(("here",), "env X={host}")).collection.trace
+    assert there and [call.peer_ran for call in there.escaped if call.peer == stuck["peer"]] == [False]
     assert all(procfs.state_of(pid) in ("S", "R") for pid in pids)
 
 

@@ -16,7 +16,7 @@ from conftest import wait_for
 
 from diagnostics.collector import procfs
 from diagnostics.model import Collection, Process
-from diagnostics.transport import Fleet, Options, Target, attach_hosts, collect, program, resample
+from diagnostics.transport import Fleet, Here, Options, Reach, Target, collect, look_for, program, resample
 from diagnostics.transport.command import run_on
 from repro.runtimes import discover
 
@@ -61,6 +61,7 @@ print("ready", flush=True)
 print(sys.argv, file=sys.stderr, flush=True)
 time.sleep(600)
 """
+THERE = Fleet(("here",), "env X={host}")
 PROGRAMS = {"lock": WAITS_FOR_A_LOCK, "pipe": WAITS_FOR_A_PIPE, "fork": WAITS_FOR_A_FORKED_CHILD}
 
 
@@ -123,7 +124,7 @@ def test_here_and_through_a_command_the_same_is_told(name: str) -> None:
     with hung(PROGRAMS[name]) as pid:
         pids = (pid, *procfs.children_of(pid))
         here = collect([Target(one) for one in pids], Options(gap=0.2))
-        there = attach_hosts(Fleet(("here",), "env X={host}"), [str(one) for one in pids], Options(gap=0.2))
+        there = look_for(THERE, [str(one) for one in pids]).collect(Options(gap=0.2))
         assert told(here) == told(there)
         assert all(process.threads for process in here.processes)
 
@@ -158,13 +159,15 @@ def test_no_secret_leaves_a_host(tmp_path: Path) -> None:
             process.kill()
 
 
-def test_one_more_sample_is_cheap_and_tells_where_python_stands() -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_one_more_sample_is_cheap_and_tells_where_python_stands(elsewhere: bool) -> None:
     """GIVEN a collection, WHEN one more sample is taken, THEN it is added, with the frames of now."""
     with hung(WAITS_FOR_A_LOCK) as pid:
-        before = collect([Target(pid)], Options(gap=0.1))
-        after, threads = resample(before)
+        reach: Reach = look_for(THERE, [str(pid)]) if elsewhere else Here((Target(pid),))
+        before = reach.collect(Options(gap=0.1), print)
+        after, threads = resample(before, reach)
         (process,) = after.processes
         assert len(process.samples) == 3 and process.samples[2].at > process.samples[1].at
-        (main,) = (thread for thread in threads[pid] if thread.tid == pid)
+        (main,) = (thread for thread in threads[process.host, pid] if thread.tid == pid)
         assert {frame.function for frame in main.frames} == {"<module>", "enters"}
         assert all(thread.state == "S" for thread in procfs.sample_threads(pid))

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from diagnostics.collector.memory.elf import Function
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.frameworks.tensorflow1.bpftrace import Place
-from diagnostics.frameworks.tensorflow1.elf import Function, Library
 from diagnostics.frameworks.tensorflow1.events import KEYS, Event, decode
 from diagnostics.frameworks.tensorflow1.judge import judge_receives
+from diagnostics.frameworks.tensorflow1.library import open_library
 from diagnostics.frameworks.tensorflow1.probes import Probe, Scope
 from diagnostics.frameworks.tensorflow1.receives import SLOTS, rank_of
 from diagnostics.frameworks.tensorflow1.sequence import draw_sequence
@@ -325,15 +326,16 @@ def compiled(directory: Path, *strip: str) -> Path:
 
 
 def test_functions_are_found_by_the_tables(tmp_path: Path) -> None:
-    library = Library(compiled(tmp_path))
+    library = open_library(compiled(tmp_path))
     found = library.find(["shown", "local", "absent"])
 
     assert set(found) == {"shown", "local"}
-    assert library.code(found["shown"]) == library.path.read_bytes()[found["shown"].offset :][: found["shown"].size]
+    shown, data = found["shown"], Path(library.path).read_bytes()
+    assert library.code(shown) == data[shown.offset :][: shown.size]
 
 
 def test_what_was_stripped_leaves_the_exported_ones(tmp_path: Path) -> None:
-    assert set(Library(compiled(tmp_path, "--strip-all")).find(["shown", "local"])) == {"shown"}
+    assert set(open_library(compiled(tmp_path, "--strip-all")).find(["shown", "local"])) == {"shown"}
 
 
 def test_a_library_without_the_functions_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -345,7 +347,7 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "x.so"
     text.write_text("no")
     with pytest.raises(MissingError, match="not an ELF"):
-        Library(text)
+        open_library(text)
 
 
 def steps_of(*lines: str) -> TraceResult:

@@ -97,6 +97,10 @@ class Memory(object):
         data = self.read(address, 8)
         return struct.unpack("<Q", data)[0] if len(data) == 8 else 0
 
+    def line(self, address: int, limit: int = 512) -> bytes:
+        """Bytes up to the first zero."""
+        return self.read(address, limit).split(b"\0", 1)[0]
+
     def many(self, addresses: List[int], size: int, deadline: float) -> Iterator[Tuple[int, bytes]]:
         """(address, bytes) of sorted addresses. Those that are near each other are read at once."""
         start, data = 0, b""

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from diagnostics.collector.memory.elf import Function
 from diagnostics.errors import LastbatchError, MissingError
-from diagnostics.frameworks.tensorflow1.elf import Function
 from diagnostics.frameworks.tensorflow1.events import KEYS
 from diagnostics.frameworks.tensorflow1.probes import Probe
 

@@ -6,35 +6,30 @@ object is in memory. Where that can be read, and the release names its classes, 
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Sequence
-
 import msgspec
 
 from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.errors import MissingError
-from diagnostics.frameworks.tensorflow1 import memory, session, sets
+from diagnostics.frameworks.tensorflow1 import memory
 from diagnostics.model import Collection, Process
-from diagnostics.model.trace import TraceResult
+from diagnostics.transport import Reach
 
-PROBE_SET = "rendezvous"
 STILL = 0.05
 """Processor seconds a second below which a process stands still: threads that only wait take a tenth of this."""
 
 
-def look(collection: Collection) -> Collection:
+def look(collection: Collection, reach: Reach) -> Collection:
     """The collection with what its processes' memory proves, if there may be something: a client that stands still in a
     step of a session. As it was where memory may not be read, or the library does not name what is looked for."""
-    # Of a process on another host this one knows the number alone, which may be somebody else's here.
-    here = [process for process in collection.processes if process.host == socket.gethostname()]
-    clients = [process for process in here if _is_stuck_client(process)]
+    clients = {process.rank for process in collection.processes if _is_stuck_client(process)}
     if collection.trace or not clients:
         return collection
     try:
-        result = _judged(clients, [process for process in here if process.threads])
-    except (MissingError, OSError):  # no right to, another release, or a process that is gone meanwhile
+        held = memory.read(reach, [process for process in collection.processes if process.threads], clients)
+        result = memory.judge(held, clients)
+    except MissingError:  # no right to, another release, or a process that is gone meanwhile
         return collection
-    return msgspec.structs.replace(collection, trace=result) if result else collection
+    return msgspec.structs.replace(collection, trace=result)
 
 
 def _is_stuck_client(process: Process) -> bool:
@@ -46,13 +41,3 @@ def _stands_still(process: Process) -> bool:
         return False
     first, last = process.samples[0], process.samples[-1]
     return last.cpu - first.cpu < STILL * max(1.0, last.at - first.at)
-
-
-def _judged(clients: Sequence[Process], processes: Sequence[Process]) -> TraceResult | None:
-    library = session.find_library(clients[0].pid, sets.find(PROBE_SET))
-    for process in processes:
-        with memory.Memory(process.pid) as one:
-            if one.used > memory.MOST:
-                return None
-    ranks = {process.pid: process.rank for process in processes}
-    return memory.judge(library, ranks, {process.pid for process in clients})

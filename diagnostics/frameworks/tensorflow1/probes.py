@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from diagnostics.frameworks.tensorflow1.elf import Library
+    from diagnostics.collector.memory.elf import Library
     from diagnostics.frameworks.tensorflow1.events import Decoded, Event
     from diagnostics.model.trace import TraceResult
 

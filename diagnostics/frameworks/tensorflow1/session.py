@@ -13,8 +13,8 @@ from diagnostics.collector import procfs
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import bpftrace
 from diagnostics.frameworks.tensorflow1.bpftrace import Place, Tracer
-from diagnostics.frameworks.tensorflow1.elf import Library
 from diagnostics.frameworks.tensorflow1.events import decode
+from diagnostics.frameworks.tensorflow1.library import open_library
 from diagnostics.frameworks.tensorflow1.probes import ProbeSet, Scope
 from diagnostics.model.trace import TraceResult
 
@@ -64,7 +64,7 @@ def library_of(python: Path, probe_set: ProbeSet) -> Path:
 
 def plan(probe_set: ProbeSet, path: Path) -> Plan:
     """Raises: MissingError: the library does not hold what the set needs; which functions, and why that may be."""
-    library = Library(path)
+    library = open_library(path)
     found = library.find(probe.symbol for probe in probe_set.probes)
     lacking = [probe.symbol for probe in probe_set.probes if probe.needed and probe.symbol not in found]
     if lacking:

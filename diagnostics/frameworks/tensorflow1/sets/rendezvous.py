@@ -18,13 +18,24 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from diagnostics.errors import MissingError
-from diagnostics.frameworks.tensorflow1.elf import ABORT_CALL, Library, layout_of
+from diagnostics.collector.memory import search
+from diagnostics.collector.memory.elf import Library
+from diagnostics.collector.memory.process import Memory, Unreadable
+from diagnostics.collector.memory.tensorflow1 import (
+    ABORT_CALL,
+    CALL_TABLE,
+    LIBRARY,
+    Layout,
+    OpenCall,
+    base_of,
+    layout_of,
+    open_call,
+)
+from diagnostics.collector.sources.tensorflow1_receives import MOST
 from diagnostics.frameworks.tensorflow1.events import Decoded, Event
 from diagnostics.frameworks.tensorflow1.judge import has_settled, judge_receives
-from diagnostics.frameworks.tensorflow1.memory import CALL_TABLE, MOST, Memory, OpenCall, base_of, open_call
 from diagnostics.frameworks.tensorflow1.probes import Probe, ProbeSet, Scope
-from diagnostics.frameworks.tensorflow1.receives import SLOTS
+from diagnostics.frameworks.tensorflow1.receives import SLOTS, rank_of
 
 _STATUS = "*(uint64 *)({})"  # nothing where it is OK
 _CODE = f"*(uint32 *)({_STATUS})"
@@ -38,7 +49,12 @@ _STATE = 704
 def offsets(library: Library) -> Mapping[str, int] | None:
     found = library.find([CALL_TABLE, *(probe.symbol for probe in SENDS)])
     layout, table = layout_of(library), found.pop(CALL_TABLE, None)
-    return {**layout.named(), "table": table.address + 16} if layout and table and found else None
+    return {**named(layout), "table": table.address + 16} if layout and table and found else None
+
+
+def named(layout: Layout) -> Mapping[str, int]:
+    """For the placeholders in the expressions."""
+    return {"status": layout.status, "options": layout.options, "callback": layout.options + layout.callback}
 
 
 def look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int]) -> tuple[Event, ...]:
@@ -57,12 +73,12 @@ def _look(decoded: Decoded, scope: Scope, offsets: Mapping[str, int], everywhere
         events = [event for event in decoded.events if event.pid == pid]
         cancels = {event.numbers["call"]: event.at for event in events if event.kind == "cancel"}
         owners = _owners(events)
-        with suppress(MissingError), Memory(pid) as memory:  # a process that has ended waits for nothing
+        with suppress(Unreadable, OSError), Memory(pid) as memory:  # a process that has ended waits for nothing
             for address in _all_calls(memory, scope, offsets) if everywhere else cancels:
                 call = open_call(memory, address, offsets["status"])
-                if call and memory.number(address + offsets["callback"]):
-                    bound = memory.number(address + offsets["callback"] - _BOUND)
-                    states = (memory.number(bound), bound)
+                if call and memory.word(address + offsets["callback"]):
+                    bound = memory.word(address + offsets["callback"] - _BOUND)
+                    states = (memory.word(bound), bound)
                     sent = _sent(events, states, cancels[address]) if address in cancels else None
                     found.append(_event(pid, call, owners, sent))
     return tuple(found)
@@ -80,10 +96,10 @@ def _owners(events: Iterable[Event]) -> dict[int, int]:
 
 
 def _all_calls(memory: Memory, scope: Scope, offsets: Mapping[str, int]) -> list[int]:
-    base = base_of(memory.pid, scope.library)
-    if not base or memory.used > MOST:
+    base, runs = base_of(memory, scope.library.name), search.used(memory)
+    if not base or search.size_of(runs) > MOST:
         return []
-    return [address for address, _ in memory.find((base + offsets["table"],))]
+    return [address for address, _ in search.find(memory, runs, (base + offsets["table"],))]
 
 
 def _sent(events: Iterable[Event], states: Iterable[int], cancelled: int) -> Event | None:
@@ -104,7 +120,7 @@ def _event(pid: int, call: OpenCall, owners: dict[int, int], sent: Event | None)
         "sent": sent.at if sent else 0,
     }  # fmt: skip
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    return Event(now, "open", pid, sent.tid if sent else 0, numbers, call.server)
+    return Event(now, "open", pid, sent.tid if sent else 0, numbers, rank_of(call.server))
 
 
 REGISTER = Probe(
@@ -140,7 +156,7 @@ PARTS = (
 SET = ProbeSet(
     name="rendezvous",
     summary="receives that escape their step's abort (TensorFlow 1.4 to 1.15)",
-    libraries=("_pywrap_tensorflow_internal.so",),
+    libraries=(LIBRARY,),
     probes=(
         *(replace(send, remember=("slot",)) for send in SENDS),
         replace(CANCEL, remember=("call",), when=f"!{_CALLBACK}"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from diagnostics.frameworks.tensorflow1.elf import Library
+from diagnostics.collector.memory.elf import Library
 from diagnostics.frameworks.tensorflow1.events import Decoded
 from diagnostics.frameworks.tensorflow1.probes import Probe, ProbeSet, Scope
 from diagnostics.frameworks.tensorflow1.receives import rank_in

@@ -1,0 +1,73 @@
+"""What is asked once more of processes that were collected, wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from diagnostics.model import Collection, Process, Sample, Thread
+from diagnostics.transport.answers import Answer, with_stacks
+from diagnostics.transport.options import Options
+
+Progress = Callable[[str], None]
+Place = tuple[str, int]
+"""A host, and the id of a process there."""
+
+
+def silent(stage: str) -> None:
+    pass
+
+
+class Reach(Protocol):
+    """A way to where the processes of a job are."""
+
+    def collect(self, options: Options, progress: Progress) -> Collection:
+        """All evidence of the job."""
+        ...
+
+    def visit(
+        self, do: Sequence[str], processes: Sequence[Process], options: Options, **more: Any
+    ) -> dict[str, Answer]:
+        """What the collectors of the hosts of these processes say to an order; nothing of a host out of reach."""
+        ...
+
+
+_FRAMES = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
+
+
+def resample(
+    collection: Collection, reach: Reach, frames: bool = True
+) -> tuple[Collection, dict[Place, tuple[Thread, ...]]]:
+    """The collection with one more sample of each process, and Python's frames as they are now.
+
+    Nobody is stopped for it. `frames`: whether these are read at all.
+    """
+    do = ["observe", "stacks"] if frames else ["observe"]
+    answers = reach.visit(do, [one for one in collection.processes if one.samples], _FRAMES, gently=True)
+
+    def newer(process: Process) -> Process:
+        answer = answers.get(process.host)
+        found = answer.evidence.get(process.pid) if answer else None
+        samples: tuple[Sample, ...] = found.samples if found else ()
+        return msgspec.structs.replace(process, samples=process.samples + samples)
+
+    threads = {
+        (host, pid): with_stacks(Process("", pid, host), answer).threads
+        for host, answer in answers.items()
+        for pid in answer.stacks
+    }
+    return msgspec.structs.replace(collection, processes=tuple(map(newer, collection.processes))), threads
+
+
+def ask(
+    reach: Reach, source: str, processes: Sequence[Process], wanted: Mapping[str, Any]
+) -> tuple[dict[Place, dict[str, Any]], tuple[str, ...]]:
+    """What one source that answers only when asked gives of each process; and why hosts gave nothing.
+
+    `wanted`: what the source has to know; see its own text in `diagnostics.collector.sources`.
+    """
+    answers = reach.visit(["ask"], processes, Options(gap=0.0, samples=1), source=source, wanted=dict(wanted))
+    found = {(host, one.pid): one.found for host, answer in answers.items() for one in answer.asked}
+    return found, tuple(f"{why} (on {host})" for host, answer in answers.items() for why in answer.left_out)
