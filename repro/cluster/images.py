@@ -112,17 +112,28 @@ def _build_failure(release: str, error: BuildError) -> LastbatchError:
 
 def _base(client: docker.DockerClient, found: Interpreter, progress: Progress) -> tuple[str, Path | None]:
     """Image to build on, and the interpreter's directory to copy into it, None where the image has one."""
-    official, own = f"python:{found.minor}-slim", f"{DEBIAN}:{SUITE}"
+    official, interpreter = f"python:{found.minor}-slim", Path(found.python).resolve().parent.parent
     if _has(client, official):
         return official, None
-    if not _has(client, own):
+    if not _has(client, f"{DEBIAN}:{SUITE}"):
         try:
             progress(f"asking the registry for {official}")
             client.images.pull(official)
             return official, None
         except (APIError, DockerException):
-            make_debian(client, progress)
-    return own, Path(found.python).resolve().parent.parent
+            pass
+    return debian(client, progress), interpreter
+
+
+def debian(client: docker.DockerClient, progress: Progress = lambda _: None) -> str:
+    """The tag of the base that is made from Debian packages, made where it is not there.
+
+    Raises: as `make_debian`.
+    """
+    tag = f"{DEBIAN}:{SUITE}"
+    if not _has(client, tag):
+        make_debian(client, progress)
+    return tag
 
 
 def make_debian(client: docker.DockerClient, progress: Progress = lambda _: None) -> None:
