@@ -110,10 +110,10 @@ def tool(*argv: str) -> Callable[[list[int]], None]:
     return run
 
 
-def ours(*rungs: str) -> Callable[[list[int]], None]:
+def ours(*collectors: str) -> Callable[[list[int]], None]:
     def run(pids: list[int]) -> None:
         collection = observe([Target(pid) for pid in pids], Options(gap=0.0))
-        done = add_stacks(collection, Options(collectors=rungs))
+        done = add_stacks(collection, Options(collectors=collectors))
         without = [process.pid for process in done.processes if not process.threads]
         if without:
             sys.exit(f"no stack of {without}")

@@ -78,7 +78,7 @@ def attach(
     """
     words = [str(target) for target in targets]
     reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
-    collection = sample_until_decided(reach.collect(options, progress), reach, limits, progress)
+    collection = sample_until_decided(reach.collect(options, progress), reach, limits, options.resample, progress)
     return answer(collection, limits, out, reach=reach, progress=progress)
 
 
@@ -86,15 +86,15 @@ def _here(chosen: Selection) -> Here:
     return Here(tuple(Target(member.pid, member.rank) for member in chosen.members), tuple(chosen.expected))
 
 
-LONGEST_WATCH = 25.0
-"""Seconds after the first sample beyond which no other is taken."""
 _OFTEN = 4.0
 
 
 def sample_until_decided(
-    collection: Collection, reach: Reach, limits: Limits, progress: Progress = _silent
+    collection: Collection, reach: Reach, limits: Limits, longest: float, progress: Progress = _silent
 ) -> Collection:
-    """With more samples, while ranks stand still and it is not told whether they hang. Nobody is stopped for these.
+    """With more samples, while ranks stand still and it is not told whether they hang, for `longest` seconds at most.
+
+    Nobody is stopped for these.
 
     None for a pause that is known to end: it would be over before it is told.
     """
@@ -103,10 +103,10 @@ def sample_until_decided(
         return collection
     while (left := undecided(judge_all(classify_all(collection), limits), limits)) is not None:
         watched = time.monotonic() - began
-        if watched + left > LONGEST_WATCH:
+        if watched + left > longest:
             break
         pause = min(left + 0.2, _OFTEN)
-        progress(f"nothing moves; looking on for {left:.0f} s more, to tell a pause from a hang")
+        progress(f"nothing moves; sampling for {left:.0f} s more, to tell a pause from a hang")
         time.sleep(pause)
         collection = with_another_sample(collection, reach)
     return collection

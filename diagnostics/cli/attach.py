@@ -30,10 +30,15 @@ Targets = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")]
-Gap = Annotated[float, typer.Option(help="Seconds between the two looks.", min=0.1, max=60)]
+Gap = Annotated[float, typer.Option(help="Seconds between two samples.", min=0.1, max=60)]
+Resample = Annotated[
+    float,
+    typer.Option(help="Seconds to sample on where nothing moves and two samples do not decide.", min=0, max=600),
+]
 Budget = Annotated[float, typer.Option(help="Seconds for each tool on each process.", min=1)]
-Rungs = Annotated[
-    list[str] | None, typer.Option("--rung", help=f"Only this tool ({', '.join(COLLECTORS)}); again for more.")
+Collectors = Annotated[
+    list[str] | None,
+    typer.Option("--collector", help=f"Only this stack collector ({', '.join(COLLECTORS)}); again for more."),
 ]
 
 
@@ -43,8 +48,9 @@ def attach(
     list_jobs: Annotated[bool, typer.Option("--list", help="Show the jobs seen on this machine, touch none.")] = False,
     out: Out = None,
     gap: Gap = 1.0,
+    resample: Resample = 25.0,
     budget: Budget = 20.0,
-    rung: Rungs = None,
+    collector: Collectors = None,
     children: Annotated[bool, typer.Option(help="Look at data loaders and other children, too.")] = True,
     peers: Annotated[bool, typer.Option(help="Look at unnamed processes that the job is connected to, too.")] = False,
     via: Annotated[
@@ -70,11 +76,11 @@ def attach(
     """
     if list_jobs:
         return _list(jobs_here(), as_json)
-    if unknown := set(rung or ()) - set(COLLECTORS):
+    if unknown := set(collector or ()) - set(COLLECTORS):
         raise UsageError(f"there is no stack collector {min(unknown)!r}", f"There are {', '.join(COLLECTORS)}")
     if not targets and not via:
         raise _which()
-    options = Options(gap, budget, tuple(rung or ()))
+    options = Options(gap, budget, tuple(collector or ()), resample=resample)
     fleet = Fleet(_hosts(host or [], targets or []), via, deadline) if via else None
     with words.status("") as status:
         answer = pipeline.attach(

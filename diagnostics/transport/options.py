@@ -27,10 +27,12 @@ class Options(Record, frozen=True):
     """How to collect. Times in seconds.
 
     `gap` lies between two of the `samples` that say whether anything moves; `budget` is for each stack collector on
-    each process; `collectors` names those to try, none for all.
+    each process; `collectors` names those to try, none for all. Where nothing moves and the samples do not decide,
+    more are taken, for `resample` seconds at most.
     """
 
     gap: float = 1.0
     budget: float = 20.0
     collectors: tuple[str, ...] = ()
     samples: int = 2
+    resample: float = 25.0

@@ -58,7 +58,7 @@ def test_python_frames_cost_a_target_two_seconds_at_most(tmp_path: Path, monkeyp
                 return tried if tried.pause else None
 
             tried = wait_for(stopped)
-            assert pyspy.LONGEST_STOP / 2 < tried.pause < BUDGET / 10, "it was not left to the rung's budget"
+            assert pyspy.LONGEST_STOP / 2 < tried.pause < BUDGET / 10, "it was not left to the collector's budget"
             wait_for(lambda: procfs.state_of(busy.pid) in ("R", "S"), 10)
             used = procfs.cpu_of(busy.pid)
             wait_for(lambda: procfs.cpu_of(busy.pid) > used + 0.05, 30)

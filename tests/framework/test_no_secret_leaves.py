@@ -39,7 +39,7 @@ def test_no_secret_leaves(lastbatch: Call, tmp_path: Path) -> None:
     with log.open("w") as file, subprocess.Popen(argv, stdout=file, stderr=file, env=environ) as process:
         try:
             wait_for(lambda: "ready" in log.read_text(), 60)
-            attached = lastbatch("attach", process.pid, "--gap", 0.2, "--json", "--out", "job.tar.zst")
+            attached = lastbatch("attach", process.pid, "--gap", 0.2, "--resample", 0, "--json", "--out", "job.tar.zst")
             listed = lastbatch("attach", "--list", "--json")
             lastbatch("report", "job.tar.zst", "--out", "job.html")
         finally:

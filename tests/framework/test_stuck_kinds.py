@@ -53,6 +53,9 @@ time.sleep(600)
 """
 
 
+QUICK = ("--gap", 0.2, "--resample", 0, "--json")
+
+
 @contextmanager
 def running(*argv: str, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, and the line that it says when it is ready."""
@@ -88,7 +91,7 @@ def test_every_interpreter_and_plain_c(lastbatch: Call, stuck_c: str, tmp_path: 
     with ExitStack() as stack:
         pids = {v: stack.enter_context(running(path, "-c", STUCK_PYTHON))[0].pid for v, path in here.items()}
         native = stack.enter_context(running(stuck_c))[0].pid
-        answer = lastbatch("attach", *pids.values(), native, "--gap", 0.2, "--json", "--out", "all.tar.zst")
+        answer = lastbatch("attach", *pids.values(), native, *QUICK, "--out", "all.tar.zst")
         seen = functions_in(tmp_path / "all.tar.zst")
         for version, pid in pids.items():
             assert {"train", "loader"} <= seen[pid], (version, answer.out)
@@ -101,7 +104,7 @@ def test_stopped_and_zombie_are_told_and_left_alone(lastbatch: Call, tmp_path: P
          running(interpreters()["3.11"], "-c", ZOMBIE) as (_, zombie):  # fmt: skip
         stopped.send_signal(signal.SIGSTOP)
         wait_for(lambda: procfs.state_of(stopped.pid) == "T" and procfs.state_of(int(zombie)) == "Z", 10)
-        answer = lastbatch("attach", stopped.pid, zombie, "--gap", 0.2, "--json", "--out", "job.tar.zst")
+        answer = lastbatch("attach", stopped.pid, zombie, *QUICK, "--out", "job.tar.zst")
         rows = {row["pid"]: row for row in answer.json["ranks"]}
         assert rows[stopped.pid]["state"] == "hung" and rows[int(zombie)]["state"] == "dead"
         assert "zombie" in rows[int(zombie)]["why_not"]
@@ -123,7 +126,7 @@ def test_the_list_names_ranks_children_and_peers(lastbatch: Call, tmp_path: Path
             (helper,) = (pid for rank, pid in ranks.items() if rank.startswith("child/worker:0/"))
             assert (ranks["worker:0"], ranks["worker:1"]) == (first.pid, second.pid)
             assert listed[job]["missing"] == ["worker:2"]
-            answer = lastbatch("attach", job, "--gap", 0.2, "--json").json
+            answer = lastbatch("attach", job, *QUICK).json
             assert {row["rank"] for row in answer["ranks"]} == {
                 "worker:0",
                 "worker:1",

@@ -169,8 +169,8 @@ def test_without_python_there_the_shell_and_gdb_tell(lastbatch: Call, tmp_path: 
             process.kill()
 
 
-def test_rungs_and_children_are_chosen_there_as_here(lastbatch: Call) -> None:
-    """GIVEN a parent that waits for its child, THEN only the rung and the process asked for are taken there."""
+def test_collectors_and_children_are_chosen_there_as_here(lastbatch: Call) -> None:
+    """GIVEN a parent that waits for its child, THEN only the collector and the process asked for are taken there."""
     program = "import subprocess; subprocess.Popen(['sleep', '600']).wait()"
     with subprocess.Popen([sys.executable, "-c", program]) as process:
         try:
@@ -178,7 +178,7 @@ def test_rungs_and_children_are_chosen_there_as_here(lastbatch: Call) -> None:
             there = ("attach", "--via", "env X={host}", "--host", "here", process.pid, "--gap", 0.1, "--json")
             both = lastbatch(*there).json["ranks"]
             assert {row["rank"] for row in both} >= {f"pid:{process.pid}"} and len(both) == 2
-            (row,) = lastbatch(*there, "--rung", "py-spy", "--no-children").json["ranks"]
+            (row,) = lastbatch(*there, "--collector", "py-spy", "--no-children").json["ranks"]
             assert row["stacks_from"] == "py-spy"
             assert [wait["kind"] for wait in row["waits_for"]] == ["child"]
         finally:

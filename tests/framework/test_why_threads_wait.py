@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,8 +116,8 @@ def stands(pid: int, seconds: float = 0.3) -> bool:
     return procfs.sample_threads(pid) == before
 
 
-def attach(lastbatch: Call, *pids: object) -> Any:
-    answer = lastbatch("attach", *pids, "--gap", 0.2, "--rung", "py-spy", "--rung", "unwind", "--json")
+def attach(lastbatch: Call, *pids: object, more: Sequence[object] = ("--resample", 0)) -> Any:
+    answer = lastbatch("attach", *pids, "--gap", 0.2, "--collector", "py-spy", "--collector", "unwind", *more, "--json")
     assert "Traceback" not in answer.err, answer.err
     return answer.json
 
@@ -133,7 +133,7 @@ def test_two_threads_that_hold_each_others_mutex_are_a_circle(lastbatch: Call, t
         (other,) = {int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
         wait_for(lambda: "futex" in text_of(f"/proc/{process.pid}/task/{other}/wchan"), 10)
         wait_for(waits_in(process.pid, "futex"), 10)
-        found = attach(lastbatch, process.pid)
+        found = attach(lastbatch, process.pid, more=())
         held = {row["tid"]: row["holder"] for row in rank_of(found, process.pid)["waits_for"]}
         assert held == {process.pid: other, other: process.pid}
         main = f"pid:{process.pid}"  # a rank stands where its main thread does
@@ -199,7 +199,7 @@ def test_a_file_that_is_not_answered_is_named_and_its_reader_not_touched(
                     if state == "D":
                         reader.send_signal(signal.SIGUSR1)  # the kernel then waits on without listening to signals
                     wait_for(lambda: procfs.state_of(reader.pid) == state, 10)
-                    found = lastbatch("attach", reader.pid, "--gap", 0.2, "--json", timeout=120).json
+                    found = lastbatch("attach", reader.pid, "--gap", 0.2, "--resample", 0, "--json", timeout=120).json
                     (rank,) = found["ranks"]
                     (row,) = rank["waits_for"]
                     assert (row["kind"], row["call"]) == ("file", "read")

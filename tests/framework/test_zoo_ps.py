@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,24 +68,34 @@ ATTACHED = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def stuck_jobs(runtime: Get, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Cluster]]:
+    """All of them stand still before anybody attaches to the first: so nobody has to wait for each."""
+    framework = runtime("tf1.12")
+    with ExitStack() as stack:
+        yield {
+            (name, arm): stack.enter_context(stuck(name, arm, framework, tmp_path_factory.mktemp("stuck") / "job"))
+            for name, arm in ATTACHED
+        }
+
+
 @pytest.mark.parametrize(("name", "arm"), ATTACHED)
 def test_attaching_names_it_without_a_recorder(
-    lastbatch: Call, runtime: Get, tmp_path: Path, name: str, arm: str
+    lastbatch: Call, runtime: Get, stuck_jobs: dict[tuple[str, str], Cluster], name: str, arm: str
 ) -> None:
     """GIVEN a stuck job that carries nothing of ours, THEN its cause is named soon, and never another."""
-    framework = runtime("tf1.12")
-    cause = expected_of(name, arm, framework).cause
-    with stuck(name, arm, framework, tmp_path / "job") as cluster:
+    cause = expected_of(name, arm, runtime("tf1.12")).cause
+    cluster = stuck_jobs[name, arm]
 
-        def named() -> Any:
-            left = cluster.exits()
-            pids = [member.pid for member in cluster.members if member.rank not in left]
-            answer = lastbatch("attach", *pids, "--json").json
-            found = answer["findings"][0]["cause"] if answer["verdict"] not in ("unknown", "none") else ""
-            assert found in ("", cause), answer
-            return found
+    def named() -> Any:
+        left = cluster.exits()
+        pids = [member.pid for member in cluster.members if member.rank not in left]
+        answer = lastbatch("attach", *pids, "--json").json
+        found = answer["findings"][0]["cause"] if answer["verdict"] not in ("unknown", "none") else ""
+        assert found in ("", cause), answer
+        return found
 
-        wait_for(named)
+    wait_for(named)
 
 
 def test_what_is_lost_by_stopping_at_a_global_step_is_counted(lastbatch: Call, runtime: Get) -> None:
