@@ -17,10 +17,12 @@ from typing import NamedTuple
 import msgspec
 
 from diagnostics import bundle, causes, frameworks
+from diagnostics.analyze.absent import with_absent
 from diagnostics.analyze.beside import undecided
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
+from diagnostics.discover.by_framework import named_by_framework
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
@@ -175,4 +177,4 @@ def enrich(collection: Collection, reach: Reach) -> tuple[Collection, tuple[Stag
 
 def explain(collection: Collection, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """What a collection means: every rank's positions and state, who waits for whom, who holds all up, and why."""
-    return diagnose(classify_all(collection), causes.find_all, limits)
+    return diagnose(with_absent(classify_all(named_by_framework(collection))), causes.find_all, limits)

@@ -74,9 +74,7 @@ def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
     return found
 
 
-def _at_end(
-    name: str, count: int, of: int, known: Mapping[str, Process], wait: Wait, expected: bool
-) -> Culprit | None:
+def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: Wait, expected: bool) -> Culprit | None:
     rank, _, tid = name.partition(" thread ")
     process = known.get(rank)
     why = f"{wait.rank} waits for it: {wait.why}"

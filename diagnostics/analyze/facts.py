@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
+from diagnostics.analyze.absent import Absent, absent_ranks
 from diagnostics.analyze.progress import is_server
 from diagnostics.model import Collection, Evidence, Flight, Process, State, Thread
 from diagnostics.model.rank import parse
@@ -36,6 +37,16 @@ class Facts:
     def missing_ranks(self) -> tuple[str, ...]:
         seen = {process.rank for process in self.processes}
         return tuple(rank for rank in self.collection.expected if rank not in seen)
+
+    @cached_property
+    def absent(self) -> tuple[Absent, ...]:
+        """Ranks that are not there, known from what others hold of them."""
+        return absent_ranks(self.collection)
+
+    @cached_property
+    def lost(self) -> tuple[Absent, ...]:
+        """Those of them that were there once."""
+        return tuple(one for one in self.absent if one.was_there)
 
     def release(self, framework: str) -> tuple[int, ...]:
         """The framework's release as numbers, () where no rank tells."""

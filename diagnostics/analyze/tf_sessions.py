@@ -28,5 +28,7 @@ def trained_before(process: Process) -> str:
         return f"{process.flight.steps} steps done"
     if any(_MADE.search(line) for line in process.log_tail):
         return "its log tells of an earlier session"
+    if any(not group.ranks for group in process.groups):
+        return ""  # a store is asked again and again while its group is not formed
     most = max((link.bytes_sent for link in process.connections if link.state == "ESTABLISHED"), default=0)
     return f"{most} bytes sent to a peer" if most > _TRAINED else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from diagnostics.analyze.absent import absent_ranks
 from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
@@ -39,6 +40,7 @@ class _Job:
         self.processes = collection.processes
         self.names: Names = names_of(collection)
         self.peers = peers(self.processes)
+        self.absent = absent_ranks(collection)
 
 
 def find_waits(collection: Collection) -> tuple[Wait, ...]:
@@ -76,8 +78,10 @@ def node(process: Process, tid: int) -> str:
 
 def _of(process: Process, job: _Job, step_is_known: bool) -> Iterator[Wait]:
     calls = {call.tid: call for call in process.blocking_calls}
+    main = main_position(process)
     for _, position in pairs(process):
-        if not is_idle(position) and (position.has(*_POLLS) or _stands(process, position.tid)):
+        waits = position.tid == main.tid if main else False  # it may poll: a join with a limit, again and again
+        if not is_idle(position) and (waits or position.has(*_POLLS) or _stands(process, position.tid)):
             yield from _of_thread(process, position, calls.get(position.tid), job, step_is_known)
     unread = {call.tid for call in process.blocking_calls} - {thread.tid for thread in process.threads}
     for tid in sorted(unread):
@@ -102,8 +106,9 @@ def _of_thread(
         yield from _for_absent(process, position, job)
     elif position.has(Role.RENDEZVOUS):
         yield from _for_missing(process, position, job)
-    elif position.has(Role.STEP):
-        yield from () if step_is_known else _in_step(process, position)
+    elif position.has(Role.STEP) or (position.has(Role.TEARDOWN) and position.waits is WaitKind.STEP):
+        lost = list(_for_lost(process, position, job))
+        yield from lost or (() if step_is_known else _in_step(process, position))
     else:
         direct = list(_by_call(process, position, call, job)) if call else []
         direct += _for_lock_files(process, position, job)
@@ -122,9 +127,7 @@ def _for_absent(process: Process, position: Position, job: _Job) -> Iterator[Wai
     operation = position.operation or "a collective"
     if len(same_role) <= _MOST:
         for other in same_role:
-            yield _wait(
-                process, position, other.rank, f"in {operation}, to which it has not come", WaitKind.COLLECTIVE
-            )
+            yield _wait(process, position, other.rank, f"in {operation}, to which it has not come", WaitKind.COLLECTIVE)
     for rank in gone[:_MOST]:
         if not parse(rank).is_server:
             said = f"in {operation}, and it is not there"
@@ -145,7 +148,13 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
     """Who waits for others to join waits for those that have not: not there, gone, or somewhere else."""
     seen = {one.rank for one in job.processes}
     said = f"in {position.operation or 'a rendezvous'}, to which it has not come"
-    missing = [rank for rank in job.collection.expected if rank not in seen and not parse(rank).is_server]
+    told = {absent.rank: absent.fact for absent in job.absent}
+    for rank, fact in told.items():
+        why = f"in {position.operation or 'a rendezvous'}; {fact}"
+        yield _wait(process, position, rank, why, WaitKind.RENDEZVOUS)
+    missing = [
+        rank for rank in job.collection.expected if rank not in seen and rank not in told and not parse(rank).is_server
+    ]
     elsewhere = [
         other.rank
         for other in job.peers
@@ -158,6 +167,12 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
     for one in process.connections:
         if one.state == "SYN_SENT":
             yield _wait(process, position, one.peer or one.remote, "connects, and nobody answers", WaitKind.SOCKET)
+
+
+def _for_lost(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    for one in job.absent:
+        if one.was_there:
+            yield _wait(process, position, one.rank, f"in {position.operation}; {one.fact}", WaitKind.STEP)
 
 
 def _in_step(process: Process, position: Position) -> Iterator[Wait]:
@@ -236,4 +251,6 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
 
 def _has_its_own_wait(position: Position) -> bool:
     """Whether a thread waits for something that is no other thread's notification: then others may wait for it."""
+    if position.has(Role.STEP, Role.RENDEZVOUS, *_MEETS):
+        return True
     return position.own and position.waits not in (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.LOCK, WaitKind.UNKNOWN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.model import Process, State
 
@@ -20,7 +21,7 @@ def first_to_end(facts: Facts) -> Process | None:
 def examine(facts: Facts) -> Case | None:
     first = first_to_end(facts)
     if first is None:
-        return None
+        return _known_from_others(facts)
     case = Case("peer-dead")
     case.title = f"{first.rank} is gone while the others still need it: {first.state_why}"
     status = first.exit_status
@@ -43,6 +44,22 @@ def examine(facts: Facts) -> Case | None:
     going_on = [process.rank for process in facts.processes if process.state is State.PROGRESSING]
     if going_on and not waiting and status is None:  # where it is told, the others may not have noticed yet
         case.saw("others-go-on", "the others go on without it", "processes", going_on)
+    return case
+
+
+def _known_from_others(facts: Facts) -> Case | None:
+    """Of servers alone: a worker that has left may have been done."""
+    lost = [one for one in facts.lost if is_server(one.rank)]
+    if not lost:
+        return None
+    case = Case("peer-dead")
+    case.title = f"{lost[0].rank} is gone while the others still need it"
+    for one in lost[:4]:
+        case.saw("gone", one.fact, "memory of TensorFlow, connections", [one.rank])
+    waiting = [process.rank for process in facts.processes if process.state in (State.HUNG, State.UNKNOWN)]
+    if waiting:
+        case.saw("left-behind", "left behind", "processes", waiting)
+    case.needs(f"how {lost[0].rank} ended: ask whoever started it, or look at its log")
     return case
 
 

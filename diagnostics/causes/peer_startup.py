@@ -21,15 +21,19 @@ def examine(facts: Facts) -> Case | None:
     waits = {rank for process in facts.processes for rank in asked_for(process)}
     asking = [process for process in facts.processes if may_be_stuck(process) and _finds_others(process)]
     untrained = [process for process in facts.processes if _before_first_step(process)]
-    if not facts.missing_ranks and not asking:
+    lost = [one.rank for one in facts.lost]
+    missing = [rank for rank in facts.missing_ranks if rank not in lost]
+    if not missing and not asking:
         return None
     if any(process.flight and process.flight.steps for process in facts.processes):
         return None
     case = Case("peer-startup")
-    who = ", ".join(facts.missing_ranks or sorted(waits)) or "a rank"
+    who = ", ".join(missing or sorted(waits)) or "a rank"
     case.title = f"{who} never came up, and the others wait for it"
-    if facts.missing_ranks:
-        case.saw("missing", "no process of it is known", "coverage", facts.missing_ranks)
+    if missing:
+        case.saw("missing", _why_missing(facts, missing), "coverage", missing)
+    if lost:
+        case.saw("dead", "had come before, and is gone", "memory of TensorFlow, connections", lost)
     if waits:
         case.saw("log-names", "the others say that they still wait for it to answer", "log", sorted(waits))
     if asking:
@@ -44,11 +48,15 @@ def examine(facts: Facts) -> Case | None:
     knocking = [process for process in facts.processes if any(link.state == "SYN_SENT" for link in process.connections)]
     if knocking:
         case.saw("connects-in-vain", "tries to connect, and nobody answers", "TCP_INFO", names(knocking))
-    if waits and facts.missing_ranks and not waits & set(facts.missing_ranks):
+    if waits and missing and not waits & set(missing):
         case.saw("another-missing", "they wait for another one than is missing", "log", sorted(waits))
-    if not facts.missing_ranks:
+    if not missing:
         case.needs(f"whether {who} runs at all: attach to it, or look at its log")
     return case
+
+
+def _why_missing(facts: Facts, missing: Sequence[str]) -> str:
+    return next((one.fact for one in facts.absent if one.rank in missing), "no process of it is known")
 
 
 def _finds_others(process: Process) -> bool:

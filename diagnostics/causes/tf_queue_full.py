@@ -13,10 +13,10 @@ from diagnostics.model import Process, Role
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
+    return likeliest(_examine_process(process, facts) for process in facts.processes if may_be_stuck(process))
 
 
-def _examine_process(process: Process) -> Case | None:
+def _examine_process(process: Process, facts: Facts) -> Case | None:
     main = main_at(process)
     threads = threads_at(process)
     tid = process.pid
@@ -33,11 +33,20 @@ def _examine_process(process: Process) -> Case | None:
     case.saw("main-joins", said, "stacks", where)
     if any(at.position.has(Role.OPERATION) for at in threads):
         case.saw("inside-operation", "a thread is inside an operation", "stacks", where)
+    _look_at_servers(case, process, facts)
     if any(at.position.has(Role.INPUT_MAKE) for at in feeding):
         case.saw("runner", "it is a queue runner's thread", "stacks", where)
     look_at_stillness(case, process, feeding)
     case.needs("which operation that thread runs: an enqueue waits for room, a dequeue for items")
     return case
+
+
+def _look_at_servers(case: Case, process: Process, facts: Facts) -> None:
+    """A step on servers may wait for any of them; of one that is gone it is not the queue that has no room."""
+    if gone := [one.rank for one in facts.lost] + [other.rank for other in facts.gone]:
+        case.saw("server-gone", "a rank is gone, for which the step may wait as well", "processes", gone)
+    elif any(link.peer and link.peer != process.rank for link in process.connections):
+        case.saw("on-servers", "its step runs on other ranks, too, and may wait for these", "connections")
 
 
 CAUSE = Cause(

@@ -8,6 +8,7 @@ nothing moved between two samples.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import At, look_at_stillness, may_be_stuck, threads_at
 from diagnostics.model import Role, State, WaitKind
@@ -24,6 +25,8 @@ def examine(facts: Facts) -> Case | None:
     left = [process for process in facts.gone if process.rank not in ranks]
     if dead := [process for process in left if process.state is State.DEAD]:
         case.saw("peer-dead", "ended before it had finished: then that is the cause", "processes", names(dead))
+    if servers := [one.rank for one in facts.lost if is_server(one.rank)]:
+        case.saw("peer-dead", "a server has ended: then that is the cause", "memory of TensorFlow", servers)
     if left or facts.missing_ranks:
         who = (*names(left), *facts.missing_ranks)
         case.saw("peer-left", "has left, and does not answer", "coverage", who)

@@ -142,11 +142,7 @@ WEIGHTS = (
     *_of("stale-lock-file", REPORTS, prior=-1, waits=0.9, nobody_has_it=2, held=-3, hung=0.7, builder=-3, named_so=0.8),
     *_of("subprocess-pipe-full", ZOO, prior=-2, parent_waits=1, child_in_pipe=3.5, child_writes=0.7),
     *_of("subprocess-pipe-full", REPORTS, parent_has_end=0.7),
-    *(
-        weight
-        for family in LOGS
-        for weight in _of(f"log-{family}", REPORTS, prior=-1.5, states=2.6, hints=1.2)
-    ),
+    *(weight for family in LOGS for weight in _of(f"log-{family}", JUDGEMENT, prior=-1.5, states=2.6, hints=1.2)),
     *_of("teardown", ZOO, prior=-2, waits=1, not_done=-1, done=0.7, absent_finished=2.5),
     *_of("teardown", REPORTS, tears_down=1.9, awaited=0.3, awaited_locked=-1.5, awaited_moves=-3, pool=-1.5),
     *_of("tf-barrier-short", ZOO, prior=-2.5, waits=0, all_wait=1.2, at_end=-3, in_barrier=3, called_from=1.5),
@@ -165,6 +161,7 @@ WEIGHTS = (
     *_of("tf-late-recv-after-abort", ZOO, server_hangs=-4, narrow_window=-0.5, windows_closed=-2.5, servers_idle=2),
     *_of("tf-late-recv-after-abort", ZOO, servers_serve=1.5, server_busy=-1),
     *_of("tf-queue-full", REPORTS, prior=-1.5, feeder_waits=1.2, main_joins=1.2, runner=0.3),
+    *_of("tf-queue-full", JUDGEMENT, server_gone=-4, on_servers=-1),
     *_of("tf-queue-not-started", ZOO, prior=-1.5, waits=0.7, reader_waits=1.5, no_operation=1, runner=-1.5),
     *_of("tf-queue-not-started", ZOO, dataset=-1.5, no_runner=1, hung=0.5, not_scheduled=0.2, dumped=0),
     *_of("tf-queue-not-started", REPORTS, other_workers=-3, server_gone=-4, server_busy=-3, recorded=-1.5),

@@ -272,6 +272,14 @@ class ProcessGroup(Record, frozen=True):
     completed: int = -1
 
 
+class Task(Record, frozen=True):
+    """A task of a cluster as a process's TensorFlow knows it. `answered`: it has told its devices, so it was there."""
+
+    rank: str
+    address: str
+    answered: bool = False
+
+
 class Attempt(Record, frozen=True):
     """One stack collector tried on one process."""
 
@@ -319,6 +327,7 @@ class Process(Record, frozen=True):
     facts: tuple[LogFact, ...] = ()  # what its log says of the hang
     collectives: tuple[Collective, ...] = ()
     groups: tuple[ProcessGroup, ...] = ()
+    tasks: tuple[Task, ...] = ()  # of the cluster that it belongs to
     framework_why_not: str = ""  # why the framework's own state was not read
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()

@@ -1,7 +1,8 @@
-"""What the memory of a job that is stuck already proves, looked at along with its stacks.
+"""What the memory of a job that is stuck already tells, looked at along with its stacks.
 
-A client that waits in RunStep may wait for a receive that escaped its abort. No thread stands behind one, but its
-object is in memory. Where that can be read, and the release names its classes, it is: nobody is stopped for it.
+Every server of distributed TensorFlow has its cluster's tasks in memory, with their addresses. And a client that waits
+in RunStep may wait for a receive that escaped its abort. No thread stands behind one, but its object is in memory.
+Where that can be read, and the release names its classes, it is: nobody is stopped for it.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ import msgspec
 from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import memory
-from diagnostics.model import Collection, Process
-from diagnostics.transport import Reach
+from diagnostics.model import Collection, Process, Role, Task
+from diagnostics.stacks.position import threads_with
+from diagnostics.transport import Reach, ask
 
+TASKS = "tensorflow1_tasks"
+MOST_ASKING = 4
+"""Clients of a host whose memory is searched for the cluster's tasks."""
+_ASKS = (Role.STEP, Role.RENDEZVOUS, Role.COLLECTIVE, Role.TEARDOWN)
 STILL = 0.05
 """Processor seconds a second below which a process stands still: threads that only wait take a tenth of this."""
 
 
 def look(collection: Collection, reach: Reach) -> Collection:
-    """The collection with what its processes' memory proves, if there may be something: a client that stands still in a
-    step of a session. As it was where memory may not be read, or the library does not name what is looked for."""
+    """The collection with what its processes' memory tells: the cluster's tasks, and of a client that stands still in a
+    step of a session whether its receive escaped. As it was where memory may not be read, or the library does not name
+    what is looked for."""
+    collection = _with_tasks(collection, reach)
     clients = {process.rank for process in collection.processes if _is_stuck_client(process)}
     if collection.trace or not clients:
         return collection
@@ -30,6 +38,29 @@ def look(collection: Collection, reach: Reach) -> Collection:
     except MissingError:  # no right to, another release, or a process that is gone meanwhile
         return collection
     return msgspec.structs.replace(collection, trace=result)
+
+
+def _with_tasks(collection: Collection, reach: Reach) -> Collection:
+    """Those that ask others know who has answered them."""
+    servers = [
+        process
+        for process in collection.processes
+        if process.versions.framework == "tensorflow" and process.listens and _stands_still(process)
+    ]
+    if not servers:
+        return collection
+    asking = [process.pid for process in servers if threads_with(process, *_ASKS)]
+    found, _ = ask(reach, TASKS, servers, {"asking": asking[:MOST_ASKING]})
+    told = {place: msgspec.convert(one["tasks"], tuple[Task, ...]) for place, one in found.items()}
+    if not told:
+        return collection
+    return msgspec.structs.replace(
+        collection,
+        processes=tuple(
+            msgspec.structs.replace(process, tasks=told.get((process.host, process.pid), ()))
+            for process in collection.processes
+        ),
+    )
 
 
 def _is_stuck_client(process: Process) -> bool:

@@ -1,0 +1,104 @@
+"""Ranks that are not there, known from what the others still hold of them. Pure.
+
+TensorFlow's cluster names every task. One that has answered once and to which nobody is connected any more is gone.
+One that a session which is being made waits for, and that has never answered, has not come. PyTorch's first group says
+how many ranks it takes: while it is not formed, and each that came is known, the others have not come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from diagnostics.discover.addresses import port_of
+from diagnostics.discover.by_framework import first_group, role_of
+from diagnostics.model import Collection, Process, Role, Task
+from diagnostics.model.rank import SERVER_ROLES, parse, rank
+from diagnostics.stacks.position import threads_with
+
+MOST = 64
+_WAITS = (Role.STEP, Role.RENDEZVOUS, Role.COLLECTIVE, Role.TEARDOWN)
+
+
+class Absent(NamedTuple):
+    """`was_there`: it had come once. `fact`: by what its absence is known. `witness`: the rank that tells it."""
+
+    rank: str
+    was_there: bool
+    fact: str
+    witness: str
+
+
+def absent_ranks(collection: Collection) -> tuple[Absent, ...]:
+    found: dict[str, Absent] = {}
+    for one in (*_of_clusters(collection), *_of_groups(collection)):
+        found.setdefault(one.rank, one)
+    return tuple(found.values())[:MOST]
+
+
+def with_absent(collection: Collection) -> Collection:
+    """The collection that also expects the ranks of which others tell."""
+    names = (*collection.expected, *(one.rank for one in absent_ranks(collection)))
+    return msgspec.structs.replace(collection, expected=tuple(dict.fromkeys(names)))
+
+
+def _of_clusters(collection: Collection) -> Iterator[Absent]:
+    seen = {process.rank for process in collection.processes}
+    for process in collection.processes:
+        if not process.tasks or not threads_with(process, *_WAITS):
+            continue
+        served = {port_of(address) for other in collection.processes for address in other.listens}
+        far = [
+            task
+            for task in process.tasks
+            if task.rank not in seen and port_of(task.address) not in served and not _reached(task, collection)
+        ]
+        for task in far:
+            if task.answered:
+                said = f"it had answered {process.rank}, which has no connection to {task.address} any more"
+                yield Absent(task.rank, True, said, process.rank)
+        if threads_with(process, Role.RENDEZVOUS) and not any(task.answered for task in far):
+            servers = [task for task in far if parse(task.rank).role in SERVER_ROLES]
+            for task in servers or far:
+                said = f"{process.rank} waits for it, and has no connection to {task.address}"
+                yield Absent(task.rank, False, said, process.rank)
+
+
+def _reached(task: Task, collection: Collection) -> bool:
+    """Whether anybody is connected to where it serves."""
+    port = port_of(task.address)
+    return any(
+        connection.state == "ESTABLISHED" and port_of(connection.remote) == port
+        for process in collection.processes
+        for connection in process.connections
+    )
+
+
+def _of_groups(collection: Collection) -> Iterator[Absent]:
+    forming = [
+        (process, group)
+        for process in collection.processes
+        if (group := first_group(process)) and not group.ranks and threads_with(process, Role.RENDEZVOUS)
+    ]
+    sizes = {group.size for _, group in forming}
+    first = next((process for process, group in forming if group.rank == 0), None)
+    if first is None or len(sizes) != 1 or not _knows_all(first, [p for p, _ in forming if p is not first]):
+        return
+    come = {group.rank for _, group in forming}
+    missing = [number for number in range(min(sizes.pop(), MOST + len(come))) if number not in come]
+    for number in missing[:MOST]:
+        said = f"{first.rank} waits for {len(come) + len(missing)} ranks, of which {len(come)} have come"
+        yield Absent(str(rank(role_of([first]), number)), False, said, first.rank)
+
+
+def _knows_all(first: Process, others: list[Process]) -> bool:
+    """Whether the first rank serves the meeting, and everybody who is connected to it there is known."""
+    ports = {port_of(address) for address in first.listens}
+    inside = [c for c in first.connections if c.state == "ESTABLISHED" and port_of(c.local) in ports]
+    return (
+        bool(inside)
+        and all(c.peer for c in inside)
+        and all(any(c.peer == first.rank for c in other.connections) for other in others)
+    )

@@ -1,0 +1,165 @@
+"""Ranks that are not there, known from what the others hold of them, and ranks named by their frameworks alone."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import struct
+
+import msgspec
+import pytest
+
+from diagnostics.analyze.absent import absent_ranks
+from diagnostics.collector.memory import tensorflow1_cluster as cluster
+from diagnostics.collector.memory.process import Memory
+from diagnostics.collector.sources import torch_joining as joining
+from diagnostics.model import (
+    Collection,
+    Connection,
+    Diagnosis,
+    Frame,
+    Process,
+    ProcessGroup,
+    Sample,
+    State,
+    Task,
+    Thread,
+    ThreadSample,
+)
+from diagnostics.pipeline import explain
+
+STEP = ("TF_SessionRun", "tensorflow::GrpcSession::RunHelper", "tensorflow::LocalMaster::RunStep", "pthread_cond_wait")
+CREATE = ("TF_ExtendGraph", "tensorflow::GrpcSession::Create", "tensorflow::LocalMaster::CreateSession")
+JOIN = (Frame("init_process_group", "/v/site-packages/torch/distributed/distributed_c10d.py", 1892),)
+
+
+def process(rank: str, pid: int, *frames: Frame, **more: object) -> Process:
+    looks = tuple(Sample(at, (ThreadSample(pid, "python", "S", 1.0, 5, 5),)) for at in (1.0, 40.0))
+    user = Frame("main", "/home/u/job.py", 12)
+    known = {"threads": (Thread(pid, "MainThread", (user, *frames)),), "samples": looks, "since": 39.0}
+    return Process(rank, pid, "h", State.UNKNOWN, **{**known, **more})  # type: ignore[arg-type]
+
+
+def of_tensorflow(*names: str) -> tuple[Frame, ...]:
+    return tuple(Frame(name, "_pywrap_tensorflow_internal.so", native=True) for name in names)
+
+
+def linked(port: int, peer: str) -> Connection:
+    return Connection("127.0.0.1:5000", f"127.0.0.1:{port}", "ESTABLISHED", peer)
+
+
+def answer(*processes: Process) -> Diagnosis:
+    return explain(Collection(100.0, 2.0, processes))[1]
+
+
+CLUSTER = (
+    Task("ps:0", "localhost:70", True),
+    Task("ps:1", "localhost:71", True),
+    Task("worker:0", "localhost:80", True),
+)
+
+
+def test_a_server_that_had_answered_and_is_connected_no_more_is_the_culprit() -> None:
+    """GIVEN a client that waits in a step, and a cluster of which one server serves no more, THEN that one is named."""
+    server = process("ps:0", 1, Frame("tensorflow::GrpcServer::Join", "tf.so", native=True), listens=("[::]:70",))
+    client = process(
+        "worker:0", 2, *of_tensorflow(*STEP), listens=("[::]:80",), connections=(linked(70, "ps:0"),), tasks=CLUSTER
+    )
+    said = answer(server, client)
+    assert said.culprits[0].rank == "ps:1" and "127" not in said.culprits[0].why.split("localhost")[0]
+    assert said.verdict == "peer-dead" and said.findings[0].title.startswith("ps:1 is gone")
+
+
+def test_a_server_to_which_somebody_is_connected_is_there() -> None:
+    """ALSO where its process was not looked at: it may run on another host."""
+    client = process(
+        "worker:0", 2, *of_tensorflow(*STEP), listens=("[::]:80",), tasks=CLUSTER,
+        connections=(linked(70, ""), linked(71, "")),
+    )  # fmt: skip
+    assert not absent_ranks(Collection(100.0, 2.0, (client,)))
+
+
+def test_a_session_that_is_made_waits_for_the_server_that_never_answered() -> None:
+    tasks = (CLUSTER[0], msgspec.structs.replace(CLUSTER[1], answered=False), *CLUSTER[2:], Task("worker:1", "h:81"))
+    client = process(
+        "worker:0", 2, *of_tensorflow(*CREATE), listens=("[::]:80",), connections=(linked(70, ""),), tasks=tasks
+    )
+    (one,) = absent_ranks(Collection(100.0, 2.0, (client,)))
+    assert one.rank == "ps:1" and not one.was_there
+
+
+def group(number: int, size: int = 3) -> tuple[ProcessGroup, ...]:
+    return (ProcessGroup("default_pg", "0", "default_pg", size=size, rank=number),)
+
+
+def test_who_has_not_come_to_the_first_group_is_named_and_the_others_get_their_ranks() -> None:
+    """GIVEN two processes without a rank in `init_process_group` of three, THEN the third is the culprit."""
+    meeting = Connection("127.0.0.1:29500", "127.0.0.1:4000", "ESTABLISHED", "pid:12")
+    first = process("pid:11", 11, *JOIN, listens=("[::]:29500",), connections=(meeting,), groups=group(0))
+    asks = Connection("127.0.0.1:4000", "127.0.0.1:29500", "ESTABLISHED", "pid:11")
+    other = process("pid:12", 12, *JOIN, connections=(asks,), groups=group(1))
+    collection, said = explain(Collection(100.0, 2.0, (first, other)))
+    assert [one.rank for one in collection.processes] == ["worker:0", "worker:1"]
+    assert said.culprits[0].rank == "worker:2" and said.verdict == "peer-startup"
+
+
+def test_nobody_is_missed_while_somebody_unknown_is_connected_to_the_meeting() -> None:
+    unknown = Connection("127.0.0.1:29500", "10.0.0.9:4000", "ESTABLISHED")
+    first = process("worker:0", 11, *JOIN, listens=("[::]:29500",), connections=(unknown,), groups=group(0))
+    assert not absent_ranks(Collection(100.0, 2.0, (first,)))
+
+
+@pytest.mark.parametrize("frames, rank", [
+    ([("_create_c10d_store", "rendezvous.py", {"rank": "2", "world_size": "8"}), ("init_process_group", "distributed_c10d.py", {"rank": "-1", "world_size": "-1"})], 2),  # noqa: E501
+    ([("wait", "store.py", {}), ("init_process_group", "distributed_c10d.py", {"rank": "1", "world_size": "8"})], 1),
+    ([("init_process_group", "distributed_c10d.py", {"rank": "9", "world_size": "8"})], -1),
+    ([("init_process_group", "distributed_c10d.py", {"rank": '"1"', "world_size": None})], -1),
+])  # fmt: skip
+def test_a_groups_size_is_read_from_the_call_that_forms_it(
+    frames: list[tuple[str, str, dict[str, str]]], rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [
+        {
+            "name": name,
+            "filename": f"/v/torch/distributed/{file}",
+            "locals": [{"name": n, "repr": v} for n, v in of.items()],
+        }
+        for name, file, of in frames
+    ]
+    monkeypatch.setattr(joining.pyspy, "ask", lambda *_: json.dumps([{"os_thread_id": 1, "frames": told}]))
+    found = joining.group_of(1)
+    assert (found.rank if found else -1) == rank and (not found or found.size == 8)
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["strings of C++11", "strings of before"])
+def test_a_cluster_is_found_in_memory(new: bool) -> None:
+    """GIVEN a map from a task's number to its address behind the job's name, as libstdc++ lays both out."""
+    arena = ctypes.create_string_buffer(4096)
+    base = (ctypes.addressof(arena) + 15) & ~15
+    text = b"10.20.30.40:27301" if new else b"10.20.30.41:27302"
+
+    def put(at: int, form: str, *values: object) -> None:
+        struct.pack_into(form, arena, base - ctypes.addressof(arena) + at, *values)
+
+    def string(at: int, chars: int, value: bytes) -> None:
+        if new:
+            put(at, "<QQ16s", base + at + 16, len(value), value)
+        else:
+            put(chars - 24, "<QQi", len(value), len(value), 0)
+            put(at, "<Q", base + chars)
+            put(chars, f"<{len(value) + 1}s", value)
+
+    width = 32 if new else 8
+    header, node = 512, 1024  # of the map: the tree's own node, and the only entry
+    string(header - 8 - width, 2048, b"pserver")
+    put(header, "<4Q", 0, base + node, base + node, base + node)
+    put(node, "<4Q", 1, base + header, 0, 0)
+    put(node + 32, "<I", 3)
+    if new:  # a short text would stand in the string itself; a long one elsewhere
+        put(node + 40, "<QQ", base + 3072, len(text))
+        put(3072, f"<{len(text) + 1}s", text)
+    else:
+        string(node + 40, 3072, text)
+    with Memory(os.getpid()) as memory:
+        assert ("pserver:3", text.decode()) in [(task.rank, task.address) for task in cluster.tasks_of(memory)]
