@@ -57,7 +57,7 @@ def attach(
         str | None, typer.Option(help="How to run a command on a host: 'ssh {host}', 'docker exec -i {host}', ...")
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="A host to look at through --via; again for more.")] = None,
-    deadline: Annotated[float, typer.Option(help="Seconds for each of the two visits to a host.", min=2)] = 60.0,
+    deadline: Annotated[float, typer.Option(help="Seconds for each visit to a host.", min=2)] = 60.0,
     hang_after: Floor = 4.0,
     verbose: Verbose = False,
     as_json: Json = False,
