@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from diagnostics.analyze.family import has_ended, launches, votes
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
@@ -45,6 +46,11 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
         ends = _reached(process.rank, graph)
         if moving := _first_that_moves(ends, known):
             return _with(process, State.IDLE, f"waits for {moving}, which moves")
+        standing = standing_loop(process)
+        if standing and standing.loop.asks and (moving := _another_that_moves(process, processes)):
+            return _with(process, State.IDLE, f"{process.state_why}, and {moving}, for which it may wait, moves")
+        if standing and standing.proven:
+            return _with(process, State.HUNG, f"{process.state_why}: it is where it was before, and so for ever")
         if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
             return _with(process, State.HUNG, f"{process.state_why}, and {why}")
         if not votes(process, processes) and not _waited_for(process, waits):
@@ -94,6 +100,12 @@ def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
     return ""
 
 
+def _another_that_moves(process: Process, processes: Sequence[Process]) -> str:
+    """What a loop asks for may come from anybody."""
+    moving = (one for one in processes if one is not process and one.state in (State.PROGRESSING, State.SLOW))
+    return next((one.rank for one in moving), "")
+
+
 def _circles(waits: Sequence[Wait], graph: Graph) -> dict[str, tuple[str, ...]]:
     """node -> the circle of waits without an outside that it is in."""
     kinds = {(wait.rank, wait.on): wait.kind for wait in waits}
@@ -130,6 +142,8 @@ def _rests(process: Process, waits: Sequence[Wait], graph: Graph) -> bool:
     main = main_position(process)
     if main is None:
         return True
+    if standing := standing_loop(process):
+        return standing.loop.until_ended and not _waited_for(process, waits)
     until_ended = main.operation.startswith("Event.") and not main.roles  # how programs wait that a signal ends
     at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP) or until_ended
     return at_rest and not main.has(*_TOGETHER, Role.FILE_LOCK) and not _waited_for(process, waits)
@@ -143,4 +157,3 @@ def since_of(process: Process, tid: int, otherwise: float) -> float:
         return sample.last_ran
     main = main_position(process)
     return otherwise if main is not None and main.tid == tid else -1.0
-

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from diagnostics.analyze.family import has_ended, launches, peers, serves
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
 from diagnostics.model import Collection, Culprit, Position, Process, Role, State, Wait, WaitKind
 from diagnostics.model.rank import parse
@@ -136,8 +137,16 @@ def _alone(stuck: Sequence[Process], processes: Sequence[Process]) -> list[Proce
     apart = [process for process in ranks if not (main := main_position(process)) or not main.has(*_MEETS)]
     if apart and len(apart) < len(ranks):
         return apart
-    places = {(main.operation, main.place) if (main := main_position(process)) else ("", "") for process in ranks}
+    places = {_place(process) for process in ranks}
     return ranks if len(ranks) == 1 or len(places) > 1 else []
+
+
+def _place(process: Process) -> tuple[str, str, str]:
+    """What for counts where it goes round in a loop: two that ask for different things may wait for each other."""
+    main = main_position(process)
+    if main is None:
+        return "", "", ""
+    return main.operation, main.place, main.waits_for if standing_loop(process) else ""
 
 
 def _by_itself(process: Process) -> Culprit | None:

@@ -13,6 +13,7 @@ import msgspec
 from diagnostics.analyze.beside import beside_others, since_of
 from diagnostics.analyze.facts import stack_has
 from diagnostics.analyze.judge import judge
+from diagnostics.analyze.loops import in_loop, standing_loop
 from diagnostics.analyze.progress import Limits, allowed_silence, is_frozen, is_stopped, silence_of
 from diagnostics.model import Collection, Connection, Process, State
 
@@ -53,9 +54,14 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
         state, why, since, at_least, busy = judge(process, limits)
         if state is State.HUNG and (said := excuse(process)):
             state, why = State.SLOW, f"{why}; {said}"
+        standing = standing_loop(process)
         positions = tuple(
-            msgspec.structs.replace(
-                one, since=since_of(process, one.tid, since), at_least=at_least, busy=one.tid in busy
+            in_loop(
+                msgspec.structs.replace(
+                    one, since=since_of(process, one.tid, since), at_least=at_least, busy=one.tid in busy
+                ),
+                standing,
+                one.tid in busy,
             )
             for one in process.positions
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import movement, still_since
 from diagnostics.analyze.progress import (
     Limits,
@@ -21,8 +22,9 @@ from diagnostics.analyze.progress import (
     newest,
     silence_of,
 )
-from diagnostics.model import Position, Process, Role, State, WaitKind
+from diagnostics.model import Loop, Position, Process, Role, State, WaitKind
 from diagnostics.model.rank import RankKind, parse
+from diagnostics.redact import redact_text
 from diagnostics.stacks.position import is_idle, main_position, pairs
 
 _AT_REST = (Role.DEBUGGER, Role.SERVE)
@@ -96,10 +98,18 @@ def _from_outside(process: Process, limits: Limits, since: float, at_least: bool
         return Judged(State.PROGRESSING, moved.words)
     if process.threads and all(is_idle(position) for _, position in pairs(process)):
         return Judged(State.IDLE, "all its threads are idle by nature", since, at_least)
+    if standing := standing_loop(process):
+        said = f"goes round and round in {_place_of(standing.loop)}{_since(since, at_least)}"
+        return Judged(State.UNKNOWN, said, since, at_least, moved.busy)
     busy = f", though it burns CPU there ({len(moved.busy)} threads spin)" if len(moved.busy) > 1 else ""
     busy = ", spinning" if len(moved.busy) == 1 else busy
     why = f"stands in {_where(main)}{busy}{_since(since, at_least)}"
     return Judged(State.UNKNOWN, why, since, at_least, moved.busy)
+
+
+def _place_of(loop: Loop) -> str:
+    asked = f", asking for {redact_text(loop.about)}" if loop.about else ""
+    return f"{loop.function} ({loop.file.rpartition('/')[2]}:{loop.line}){asked}"
 
 
 def _where(main: Position | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits, storage_answers
 from diagnostics.model import Frame, Position, Process, Role, Sample, Thread, ThreadSample, WaitKind
 from diagnostics.stacks.position import is_idle, main_position
@@ -44,15 +45,21 @@ def movement(process: Process, limits: Limits) -> Movement:
     first, last = process.samples[0], process.samples[-1]
     seconds = max(last.at - first.at, 1e-3)
     positions = {position.tid: position for position in process.positions}
-    spinning = tuple(tid for tid, _ in _busy(process, first, last, limits) if _waits_busily(positions.get(tid)))
+    standing = standing_loop(process)
+    round_and_round = standing.loop.tid if standing else 0
+    spinning = tuple(
+        tid
+        for tid, _ in _busy(process, first, last, limits)
+        if tid == round_and_round or _waits_busily(positions.get(tid))
+    )
     if last.events > first.events >= 0:
         return Movement(f"{last.events - first.events} recorder events in {seconds:.1f} s")
-    if changed := position_changed(process):
+    if not standing and (changed := position_changed(process)):
         return Movement(changed)
     for tid, cpu in _busy(process, first, last, limits):
-        if tid not in spinning or _gets_on(positions[tid], tid, first, last):
+        if tid != round_and_round and (tid not in spinning or _gets_on(positions[tid], tid, first, last)):
             return Movement(f"{cpu:.2f} s of CPU in {seconds:.1f} s", ())
-    return Movement(_outside(process, first, last, limits), spinning)
+    return Movement(_outside(process, first, last, limits, standing is not None), spinning)
 
 
 def _busy(process: Process, first: Sample, last: Sample, limits: Limits) -> Iterator[tuple[int, float]]:
@@ -101,10 +108,10 @@ def _thread(sample: Sample, tid: int) -> ThreadSample | None:
     return next((thread for thread in sample.threads if thread.tid == tid), None)
 
 
-def _outside(process: Process, first: Sample, last: Sample, limits: Limits) -> str:
+def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_loop: bool) -> str:
     seconds = max(last.at - first.at, 1e-3)
     main = main_position(process)
-    polls = main is not None and main.has(*_POLLS)
+    polls = in_loop or (main is not None and main.has(*_POLLS))
     moved = last.socket_bytes - first.socket_bytes
     if moved / seconds > (_POLLED_BYTES if polls else limits.moving_bytes):
         return f"{moved} bytes over its sockets in {seconds:.1f} s"

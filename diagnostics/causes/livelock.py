@@ -7,8 +7,9 @@ every sample.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import TOGETHER, main_at
+from diagnostics.causes.observe import TOGETHER, main_at, named_for_a_lock
 from diagnostics.model import Process, Role, State, WaitKind
 
 _OTHER = (
@@ -26,7 +27,7 @@ def _examine_process(process: Process) -> Case | None:
     main = main_at(process)
     if main is None or main.position.has(*_OTHER) or main.position.waits not in _LOOPS:
         return None
-    if not main.position.busy and main.position.waits is not WaitKind.TIME:
+    if not main.position.busy and (main.position.waits is not WaitKind.TIME or named_for_a_lock(main.position)):
         return None
     case = Case("livelock")
     where = [process.rank]
@@ -35,6 +36,13 @@ def _examine_process(process: Process) -> Case | None:
         case.saw("busy", f"burns CPU at one place: {main.where}", "samples, stacks", where)
     else:
         case.saw("polls", f"sleeps and looks again, at one place: {main.where}", "samples, stacks", where)
+    standing = standing_loop(process)
+    if standing and standing.proven:
+        case.saw(
+            "repeats", "its variables have values that they had before, so it goes on for ever", "variables", where
+        )
+    elif standing:
+        case.saw("only-asks", "by its source the loop only asks, and does nothing else", "source", where)
     case.saw("hung", process.state_why or "it hangs", "samples", where)
     if main.position.own:
         case.saw("own-code", "that is the program's own code", "stacks", where)

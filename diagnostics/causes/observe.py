@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -55,6 +56,14 @@ def place(position: Position | None) -> str:
         return "a place that its stack does not tell"
     known = [position.place, position.operation and f"in {position.operation}"]
     return ", ".join(filter(None, known)) or position.waits.value
+
+
+_LOCK = re.compile(r"(?<![a-z])[Ll]ock|_lock|[a-z]Lock")
+
+
+def named_for_a_lock(position: Position) -> bool:
+    """Whether the program's own function is named for a lock, as people name what polls for a lock file."""
+    return position.own and bool(_LOCK.search(position.function))
 
 
 def may_be_stuck(process: Process) -> bool:

@@ -7,16 +7,12 @@ file, again and again, and no process has that file open.
 
 from __future__ import annotations
 
-import re
-
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import At, may_be_stuck, threads_at
+from diagnostics.causes.observe import may_be_stuck, named_for_a_lock, threads_at
 from diagnostics.model import FileLock, Process, Role, State, WaitKind
 from diagnostics.redact import redact_text
 from diagnostics.stacks.position import threads_with
-
-_LOCK = re.compile(r"(?<![a-z])[Ll]ock|_lock|[a-z]Lock")
 
 
 def examine(facts: Facts) -> Case | None:
@@ -29,7 +25,7 @@ def waited_for(process: Process) -> tuple[FileLock, ...]:
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:
     waiting = [at for at in threads_at(process) if at.position.has(Role.FILE_LOCK)]
-    named = [at for at in threads_at(process) if at.position.waits is WaitKind.TIME and _says_lock(at)]
+    named = [at for at in threads_at(process) if at.position.waits is WaitKind.TIME and named_for_a_lock(at.position)]
     locks = waited_for(process)
     free = [lock for lock in locks if not set(lock.holders) - {process.pid}]
     if not waiting and not free and not named:
@@ -57,11 +53,6 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     elif not process.samples:
         case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", where)
     return case
-
-
-def _says_lock(at: At) -> bool:
-    """Whether the program's own function is named for a lock, as people name what polls for a lock file."""
-    return at.position.own and bool(_LOCK.search(at.position.function))
 
 
 CAUSE = Cause(

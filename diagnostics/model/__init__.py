@@ -27,6 +27,7 @@ from diagnostics.model.evidence import Flight as Flight
 from diagnostics.model.evidence import Frame as Frame
 from diagnostics.model.evidence import Interface as Interface
 from diagnostics.model.evidence import Listener as Listener
+from diagnostics.model.evidence import Loop as Loop
 from diagnostics.model.evidence import Memory as Memory
 from diagnostics.model.evidence import OpenSpan as OpenSpan
 from diagnostics.model.evidence import Process as Process

@@ -126,6 +126,25 @@ class Interface(Record, frozen=True):
     discipline: str = ""  # queueing discipline: what shapes the sending
 
 
+class Loop(Record, frozen=True, gc=False):
+    """A loop of Python that a thread goes round in, as its source tells.
+
+    `asks`: it keeps nothing and calls nothing for its effect, so it only waits; else it works on variables of its own
+    alone. `about`: the path or name that it asks for. `states`: digests of its variables, one a reading, less those
+    that number the rounds. `until_ended`: it waits for a flag that people set to end a program. `limited`: it gives up.
+    """
+
+    tid: int
+    function: str
+    file: str
+    line: int  # where it asks
+    asks: bool
+    limited: bool = False
+    until_ended: bool = False
+    about: str = ""
+    states: tuple[str, ...] = ()
+
+
 class Sample(Record, frozen=True):
     """One look at a process from outside. `at` is monotonic."""
 
@@ -141,6 +160,7 @@ class Sample(Record, frozen=True):
     io_bytes: int = -1  # that these moved
     file_offsets: int = -1  # sum of the offsets of its open files: a step that only prints moves it
     file_age: float = -1.0  # seconds since any file that it has open for writing was last written
+    loops: tuple[Loop, ...] = ()
 
     @property
     def cpu(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-HANGS = ("pool-killed", "pipe-circle", "lock-order-classes", "atexit-join", "executor-self")
+HANGS = ("never-converges", "pool-killed", "pipe-circle", "lock-order-classes", "atexit-join", "executor-self")
 HEALTHY = ("ok-pool-minute", "ok-short-sleeps")
 
 

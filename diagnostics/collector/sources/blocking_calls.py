@@ -281,6 +281,15 @@ def has_limit(call: str, arguments: Sequence[int]) -> bool:
     return call in _POINTERS and arguments[_POINTERS[call]] != 0
 
 
+def sleeps_for_a_time(pid: int, tid: int) -> bool:
+    """Whether the thread is in a call that comes back by itself after a time."""
+    words = text_of("/proc/%d/task/%d/syscall" % (pid, tid)).split()
+    if len(words) < 7 or not words[0].isdigit():
+        return False
+    call = _CALLS.get(os.uname().machine, {}).get(int(words[0]), "")
+    return call in ("nanosleep", "clock_nanosleep") or has_limit(call, [int(word, 16) for word in words[1:7]])
+
+
 def _process_of(tid: int) -> Tuple[int, ...]:
     """The process that has this thread now, if any."""
     match = re.search(r"^Tgid:\s*(\d+)", text_of("/proc/%d/status" % tid), re.M)

@@ -1,0 +1,68 @@
+"""Loops of Python that get nowhere: that ask for what does not come, or that repeat themselves. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import msgspec
+
+from diagnostics.model import Loop, Position, Process, WaitKind
+from diagnostics.redact import redact_text
+
+_AGAIN = 3
+"""So often the variables of a loop have to be the same before it is told that it repeats itself: what is read of a
+thread that runs may be torn."""
+_READINGS = 4
+"""After so many that all differ a loop gets on."""
+
+
+class Standing(NamedTuple):
+    """A loop in which a thread has been at every sample. `proven`: it is certain that it
+    repeats itself."""
+
+    loop: Loop
+    proven: bool = False
+
+
+def standing_loop(process: Process) -> Standing | None:
+    """None where it goes round in none, or gets on there.
+
+    A loop that only asks stands as long as its variables are the same. One that computes stands once these have values
+    that they had before: as nothing else goes into it, it has to come by these again.
+    """
+    seen = [loop for sample in process.samples for loop in sample.loops]
+    sampled = sum(bool(sample.loops) for sample in process.samples)
+    if sampled < 2 or not process.samples[-1].loops or len({_key(loop) for loop in seen}) > 1:
+        return None
+    states = [state for loop in seen for state in loop.states]
+    if seen[-1].asks:
+        return Standing(seen[-1]) if len(set(states)) == 1 else None
+    common, times = Counter(states).most_common(1)[0]
+    if times >= _AGAIN and sum(common in loop.states for loop in seen) > 1:
+        return Standing(seen[-1], proven=True)
+    return Standing(seen[-1]) if times > 1 or len(states) < _READINGS else None
+
+
+def _key(loop: Loop) -> tuple[int, str, str, int]:
+    return loop.tid, loop.file, loop.function, loop.line
+
+
+def in_loop(position: Position, standing: Standing | None, burns: bool) -> Position:
+    """A thread in such a loop stands where the loop asks, however deep it is in its calls."""
+    if standing is None or position.tid != standing.loop.tid:
+        return position
+    loop = standing.loop
+    about = f"{redact_text(loop.about)}, for which it asks" if loop.about else "what it asks for"
+    return msgspec.structs.replace(
+        position,
+        operation=("spinning loop" if burns else "polling loop") if loop.asks else "endless loop",
+        function=loop.function,
+        file=loop.file,
+        line=loop.line,
+        own=True,
+        waits=WaitKind.NOTHING if burns else WaitKind.TIME,
+        waits_for=f"{about} again and again" if loop.asks else "",
+        limited=position.limited or loop.limited,
+        busy=burns,
+    )

@@ -1,0 +1,184 @@
+"""Loops of Python that a thread goes round in, and the state that they were in, read without stopping anybody.
+
+The main thread of a process that runs, or that sleeps for a time only. Variables are told by a digest: what is in them
+is nobody's business, but for the name of what is asked for.
+"""
+
+import hashlib
+import json
+import os
+import re
+import time
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+from diagnostics.collector import loops, namespaces
+from diagnostics.collector.kernel import stat_fields, text_of
+from diagnostics.collector.look import Fields, Look, plain
+from diagnostics.collector.sources import mounts
+from diagnostics.collector.sources.blocking_calls import sleeps_for_a_time
+from diagnostics.collector.stacks import pyspy
+from diagnostics.collector.stacks.base import CollectorError
+
+BUDGET = 2.0
+ROUNDS = 3
+"""Readings of a thread that runs; one that sleeps is read once."""
+APART = 0.02
+MOST_TIME = 6.0
+"""Seconds for all processes together."""
+NEAR = 12
+"""Frames, from the innermost, that may be inside of the loop."""
+_TIMED = ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep")
+
+
+class Loop(NamedTuple):
+    """As `diagnostics.model.Loop`."""
+
+    tid: int
+    function: str
+    file: str
+    line: int
+    asks: bool
+    limited: bool
+    until_ended: bool
+    about: str
+    states: Tuple[str, ...]
+
+
+_LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python\d[\d.]*/|^<frozen|/lib/pypy")
+MOST_TEXT = 200
+
+
+def sample(look: Look) -> Fields:
+    found: Dict[int, Dict[str, Any]] = {}
+    began = time.monotonic()
+    for pid in look.pids:
+        if time.monotonic() - began < MOST_TIME and _may_loop(pid):
+            found[pid] = {"loops": plain(merged(list(_readings(pid))))}
+    return found
+
+
+def merged(seen: List[Loop]) -> List[Loop]:
+    """One for each loop, with all its states."""
+    found: Dict[Tuple[Any, ...], List[Loop]] = {}
+    for one in seen:
+        found.setdefault((one.tid, one.file, one.function, one.line), []).append(one)
+    return [same[-1]._replace(states=tuple(state for one in same for state in one.states)) for same in found.values()]
+
+
+def _may_loop(pid: int) -> bool:
+    """Whether the main thread runs, or waits for a time at most."""
+    return _runs(pid) or text_of("/proc/%d/task/%d/wchan" % (pid, pid)) in _TIMED or sleeps_for_a_time(pid, pid)
+
+
+def _runs(pid: int) -> bool:
+    return stat_fields("/proc/%d/task/%d/stat" % (pid, pid))[0] == "R"
+
+
+def _readings(pid: int) -> Iterable[Loop]:
+    for number in range(ROUNDS):
+        running = _runs(pid)
+        if number and not running:
+            return
+        try:
+            threads = json.loads(pyspy.ask(pid, BUDGET, "--nonblocking", "--locals"))
+            main = [one["frames"] for one in threads if one["os_thread_id"] == pid]
+            found = loop_in(pid, main[0] if main else [], running)
+        except (CollectorError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError):
+            continue  # what runs may look torn, and not all is source that can be read
+        if found:
+            yield found
+        time.sleep(APART)
+
+
+def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[Loop]:
+    """The loop that the thread goes round in, None where none is seen; frames innermost first."""
+    inside: List[Dict[str, Any]] = []
+    for frame in frames[:NEAR]:
+        source = _source(pid, frame["filename"])
+        loop = source.loop_at(frame["name"], frame["line"]) if source else None
+        if source and loop and _goes_round(loop, source, frame, inside, running):
+            return _told(pid, loop, frame, frames[len(inside) + 1 :])
+        inside.append(frame)
+    return None
+
+
+def _goes_round(
+    loop: loops.Loop, source: loops.Source, frame: Dict[str, Any], inside: List[Dict[str, Any]], running: bool
+) -> bool:
+    if loop.asks:
+        within = [one for one in inside if not source.is_pure(one["name"])]
+        return all(map(_is_library, within)) and not (within and running and loop.calls)
+    # A round that takes long has not ended; one that is seen outside of all its calls has, again and again.
+    values = _values(frame)
+    asked = [values.get(name, "") for name in loop.calls]
+    known = all(values.get(name, "").startswith("<function") or source.has(name) for name in loop.called)
+    return not inside and known and all(map(_is_plain, asked)) and all(_is_plain(values.get(n, "")) for n in loop.keeps)
+
+
+def _is_library(frame: Dict[str, Any]) -> bool:
+    return bool(_LIBRARY.search(frame["filename"]))
+
+
+def _is_plain(shown: str) -> bool:
+    """Whether all of a variable is told: no object with an inside of its own."""
+    return bool(shown) and " at 0x" not in shown and not shown.endswith("...")
+
+
+def _values(frame: Dict[str, Any]) -> Dict[str, str]:
+    return {one["name"]: one.get("repr") or "" for one in frame.get("locals") or ()}
+
+
+def _told(pid: int, loop: loops.Loop, frame: Dict[str, Any], outside: List[Dict[str, Any]]) -> Loop:
+    values = _values(frame)
+    told = (name for name, shown in values.items() if name not in loop.keeps or _is_plain(shown))
+    state: List[Any] = [sorted((name, values[name]) for name in told if name not in loop.counts)]
+    state += [(one["filename"], one["name"], one["line"], sorted(_values(one).items())) for one in outside]
+    return Loop(
+        tid=pid,
+        function=frame["name"],
+        file=frame["filename"],
+        line=loop.condition,
+        asks=loop.asks,
+        limited=loop.limited,
+        until_ended=loop.until_ended,
+        about=_about(loop, values),
+        states=(hashlib.sha1(repr(state).encode("utf-8", "replace")).hexdigest()[:16],),
+    )
+
+
+def _about(loop: loops.Loop, values: Dict[str, str]) -> str:
+    """The path or name that it asks for, where a variable or the text has one."""
+    texts = [word if word[:1] in "\"'" else values.get(word, "") for word in loop.wanted]
+    shown = [text[1:-1] for text in texts if len(text) > 2 and text[0] in "\"'" and text[-1] == text[0]]
+    paths = [text for text in shown if "/" in text or "." in text]
+    return (paths or shown or [""])[0][:MOST_TEXT]
+
+
+_sources: Dict[Tuple[str, float], Optional[loops.Source]] = {}
+
+
+def _source(pid: int, path: str) -> Optional[loops.Source]:
+    """Of the file as it is now; None where it is no source, or on a file system that does not answer."""
+    if not path.startswith("/"):
+        path = os.path.join(_directory(pid), path)
+    if not path.endswith(".py") or _LIBRARY.search(path) or not mounts.answering(pid, [path]):
+        return None
+    place = namespaces.path_of(pid, path)
+    try:
+        stamp = os.stat(place)
+        key = (place, stamp.st_mtime)
+        if key not in _sources:
+            _sources[key] = None
+            if stamp.st_size <= loops.MOST_SOURCE:
+                with open(place, "rb") as file:
+                    _sources[key] = loops.Source(file.read())
+        return _sources[key]
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _directory(pid: int) -> str:
+    try:
+        return os.readlink("/proc/%d/cwd" % pid)
+    except OSError:
+        return "/"

@@ -1,0 +1,158 @@
+"""Loops that only wait, or repeat themselves, told from those that get on."""
+
+from __future__ import annotations
+
+import textwrap
+
+import msgspec
+import pytest
+
+from diagnostics.analyze.beside import undecided
+from diagnostics.analyze.job import judge_all
+from diagnostics.analyze.progress import Limits
+from diagnostics.collector.loops import Source
+from diagnostics.model import Collection, Frame, Loop, Process, Sample, State, Thread, ThreadSample
+from diagnostics.stacks.position import classify_all
+
+ASKING = {
+    "a file that is to appear": "while not os.path.exists(path):  # here\n    pass",
+    "the same with sleeps and a word now and then": """
+        while True:
+            if os.path.isfile(path):  # here
+                return load(path)
+            tries += 1
+            print("waiting", tries)
+            time.sleep(min(tries, 30))
+        """,
+    "a service's answer": """
+        while True:
+            with urllib.request.urlopen(url) as r:
+                if json.load(r)["state"] == "DONE":  # here
+                    return
+            time.sleep(0.7)
+        """,
+    "a lock file": """
+        while True:
+            try:
+                self.fd = os.open(self.path, os.O_CREAT | os.O_EXCL)  # here
+                return self
+            except FileExistsError:
+                time.sleep(poll)
+        """,
+    "two locks, taken politely": """
+        while True:
+            if a.acquire(False):
+                if b.acquire(False):  # here
+                    work()
+                    break
+                a.release()
+            time.sleep(0.01)
+        """,
+}
+WORKING = {
+    "steps of a simulation": "while not done:\n    obs, done = env.step(3)  # here",
+    "training": "while loss > 0.1:\n    loss = model.fit()  # here",
+    "work between sleeps": "while queue:\n    tick()  # here\n    time.sleep(0.02)",
+    "attempts, each of another part": """
+        while True:
+            if try_once(part):
+                part, failed = part + 1, 0
+            self.tried[part] = time.time()  # here
+            time.sleep(delay)
+        """,
+    "counting": "while i < n:\n    i += 1  # here",
+    "a service without an end": "while True:\n    time.sleep(60)  # here\n    sweep()",
+}
+
+
+def in_function(body: str) -> tuple[Source, int]:
+    text = "def f(path, a, b, n, self, **more):\n" + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ") + "\n"
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "# here" in line)
+    return Source(text), line
+
+
+@pytest.mark.parametrize("body", ASKING.values(), ids=ASKING.keys())
+def test_a_loop_that_can_only_wait_is_told_by_its_source(body: str) -> None:
+    source, line = in_function(body)
+    loop = source.loop_at("f", line)
+    assert loop and loop.asks and not loop.until_ended and loop.condition == line
+
+
+@pytest.mark.parametrize("body", WORKING.values(), ids=WORKING.keys())
+def test_a_loop_that_may_work_is_none(body: str) -> None:
+    source, line = in_function(body)
+    assert source.loop_at("f", line) is None
+
+
+def test_a_loop_that_computes_is_told_by_what_it_changes() -> None:
+    source, line = in_function("x = 3.0\nwhile abs(f(x)) > 0:\n    x = x - f(x) / df(x)  # here")
+    loop = source.loop_at("f", line)
+    assert loop and not loop.asks and loop.keeps == ("x",) and loop.called == ("df", "f")
+
+
+def test_a_service_that_runs_until_it_is_stopped_is_at_rest() -> None:
+    source, line = in_function("while not self.stopping:\n    time.sleep(1)  # here")
+    loop = source.loop_at("f", line)
+    assert loop and loop.until_ended
+
+
+def test_the_branch_that_leaves_the_loop_is_no_waiting() -> None:
+    source, line = in_function(
+        "while True:\n    if ready(path):\n        train()  # here\n        break\n    time.sleep(1)"
+    )
+    assert source.loop_at("f", line) is None
+
+
+def looping(
+    states: list[list[str]], asks: bool, apart: float = 1.0, burns: bool = True, until: bool = False
+) -> Process:
+    """A process whose main thread is in a loop at every sample, with these readings."""
+    samples = tuple(
+        Sample(
+            100.0 + apart * n,
+            (ThreadSample(7, "python", "R" if burns else "S", apart * n * burns, 5 + 10 * n, 5, last_ran=0.1),),
+            loops=(Loop(7, "f", "/job/train.py", 12, asks, until_ended=until, states=tuple(read)),),
+        )
+        for n, read in enumerate(states)
+    )
+    inner = [] if burns else [Frame("clock_nanosleep", "libc.so.6", native=True)]
+    frames = (Frame("<module>", "/job/train.py", 30), Frame("f", "/job/train.py", 13), *inner)
+    return Process("worker:0", 7, "h", threads=(Thread(7, frames=frames),), samples=samples, command=("python",))
+
+
+def judged(*processes: Process) -> Collection:
+    return judge_all(classify_all(Collection(0.0, 1.0, processes)), Limits())
+
+
+def test_a_computation_that_repeats_itself_hangs_at_once() -> None:
+    found = judged(looping([["a", "b", "a"], ["a", "torn", "b"]], asks=False))
+    assert found.processes[0].state is State.HUNG and found.processes[0].positions[0].line == 12
+
+
+def test_a_computation_whose_variables_change_progresses() -> None:
+    assert judged(looping([["a", "b", "c"], ["d", "e", "f"]], asks=False)).processes[0].state is State.PROGRESSING
+
+
+def test_two_readings_that_agree_want_another_sample() -> None:
+    found = judged(looping([["a"], ["a"]], asks=False))
+    assert found.processes[0].state is State.UNKNOWN and undecided(found, Limits()) is not None
+
+
+@pytest.mark.parametrize("burns", [True, False])
+def test_who_only_asks_hangs_once_it_has_stood_for_long(burns: bool) -> None:
+    short = judged(looping([["a"], ["a"]], asks=True, burns=burns))
+    assert short.processes[0].state is State.UNKNOWN
+    found = judged(looping([["a"], ["a"]], asks=True, apart=25.0, burns=burns)).processes[0]
+    assert found.state is State.HUNG and found.positions[0].place == "f (train.py:12)"
+
+
+def test_who_asks_while_another_works_waits_for_that_one() -> None:
+    works = looping([["a", "b", "c"], ["d", "e", "f"]], asks=False, apart=25.0)
+    other = msgspec.structs.replace(works, rank="worker:1", pid=8)
+    found = judged(looping([["a"], ["a"]], asks=True, apart=25.0), other)
+    assert [process.state for process in found.processes] == [State.IDLE, State.PROGRESSING]
+
+
+def test_a_service_that_waits_to_be_stopped_never_hangs() -> None:
+    found = judged(looping([["a"], ["a"]], asks=True, apart=25.0, burns=False, until=True))
+    assert found.processes[0].state is not State.HUNG
