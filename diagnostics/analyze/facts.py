@@ -8,7 +8,7 @@ from functools import cached_property
 
 from diagnostics.analyze.absent import Absent, absent_ranks
 from diagnostics.analyze.progress import is_server
-from diagnostics.model import Collection, Evidence, Flight, Process, State, Thread
+from diagnostics.model import Collection, Evidence, Flight, Process, State
 from diagnostics.model.rank import parse
 
 _GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
@@ -58,21 +58,6 @@ class Facts:
         """How many ranks of a role the job has, as far as is known."""
         names = {*self.collection.expected, *(process.rank for process in self.processes)}
         return sum(parse(name).role == role for name in names)
-
-
-def stack_has(thread: Thread, functions: Iterable[str]) -> bool:
-    """Whether the stack passes through each of these functions, native or Python.
-
-    A name matches whole or as the tail of a qualified one: `LocalMaster::RunStep`.
-    """
-    names = [frame.function for frame in thread.frames]
-    return all(any(name == wanted or name.endswith("::" + wanted) for name in names) for wanted in functions)
-
-
-def stack_mentions(thread: Thread, parts: Iterable[str]) -> str:
-    """The first frame that contains one of these parts of a name, "" for none."""
-    parts = tuple(parts)
-    return next((f.function for f in thread.frames if any(part in f.function for part in parts)), "")
 
 
 def names(processes: Iterable[Process]) -> tuple[str, ...]:

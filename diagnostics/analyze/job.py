@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from diagnostics.analyze.beside import beside_others, since_of
-from diagnostics.analyze.facts import stack_has
 from diagnostics.analyze.judge import judge
 from diagnostics.analyze.loops import in_loop, standing_loop
 from diagnostics.analyze.progress import Limits, allowed_silence, is_frozen, is_stopped, silence_of
-from diagnostics.model import Collection, Connection, Process, State
+from diagnostics.model import Collection, Connection, Process, Role, State
+from diagnostics.stacks.position import threads_with
 
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
@@ -95,8 +95,7 @@ def waits_for_autotuner(process: Process) -> bool:
     The autotuner is woken before the iterator counts as cancelled. If it looks in between, it sleeps again, until its
     next turn. Source: `CancellationManager::StartCancelWithStatus` and `Model::OptimizeLoop` of TensorFlow 2.
     """
-    ends = any(stack_has(thread, ["RootDataset::Iterator::~Iterator"]) for thread in process.threads)
-    return ends and any(stack_has(thread, ["Model::OptimizeLoop"]) for thread in process.threads)
+    return bool(threads_with(process, Role.INPUT_END, idle=True) and threads_with(process, Role.TUNER, idle=True))
 
 
 def ends_of(processes: Iterable[Process]) -> dict[tuple[str, str], Connection]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.tf_sessions import asked_for, trained_before
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import main_at, may_be_stuck, peers
+from diagnostics.frameworks.tensorflow1.sessions import asked_for, trained_before
 from diagnostics.model import Process, Role, State
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import threads_with

@@ -9,8 +9,8 @@ does not answer.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.tf_sessions import asked_for, trained_before
 from diagnostics.causes.base import Case, Cause, Remedy
+from diagnostics.frameworks.tensorflow1.sessions import asked_for, trained_before
 from diagnostics.model import Process, Role, State
 from diagnostics.stacks.position import threads_with
 

@@ -40,9 +40,12 @@ class Role(str, enum.Enum):
     BARRIER = "barrier"
     RENDEZVOUS = "rendezvous"  # init_process_group, CreateSession, a store's wait: ranks find each other
     STEP = "step"  # waits for a step of a session
+    REMOTE = "remote"  # the step, a server's master runs it
     OPERATION = "operation"  # inside a kernel or op of the framework
     INPUT_NEXT = "next batch"  # asks for the next batch
     INPUT_MAKE = "makes a batch"  # a loader's worker, a Dataset's own thread
+    INPUT_END = "ends its input"  # waits for an iterator's own threads to end
+    TUNER = "tunes the input"
     CALLBACK = "called back"  # Python code that a framework called: generator, py_function, hook
     QUEUE_GET = "takes from a queue"
     QUEUE_PUT = "puts to a queue"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from diagnostics.analyze.blocking_calls import Names, names_of, telling, what_of, words
 from diagnostics.model import BlockingCall, Collection, Culprit, Diagnosis, Evidence, Finding, LogFact, Process
 from diagnostics.report.positions import position_document, position_of_rank, seconds_known
 from diagnostics.report.text import inert
 from diagnostics.report.threads import threads_of
 from diagnostics.report.verdict import is_hung
 from diagnostics.report.view import RankRow, rank_rows
+from diagnostics.stacks.blocked import Names, names_of, significant, what_of
+from diagnostics.stacks.position import blocked_words
 
 
 def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) -> dict[str, Any]:
@@ -54,15 +55,15 @@ def _rank(row: RankRow, process: Process | None, names: Names) -> dict[str, Any]
         "pause_ms": round(row.pause * 1000, 3),
         "why_not": row.why_not,
         "position": position_document(position_of_rank(process)) if process else None,
-        "waits_for": [_slept(sleep, process, names) for sleep in telling(process)] if process else [],
+        "waits_for": [_blocked(call, process, names) for call in significant(process)] if process else [],
         "threads": threads_of(process) if process else [],
     }
 
 
-def _slept(sleep: BlockingCall, process: Process, names: Names) -> dict[str, Any]:
+def _blocked(call: BlockingCall, process: Process, names: Names) -> dict[str, Any]:
     return {
-        "tid": sleep.tid, "kind": sleep.kind, "call": sleep.call, "what": what_of(sleep), "holder": sleep.holder,
-        "others": list(sleep.others), "peer": sleep.peer, "words": words(sleep, process, names),
+        "tid": call.tid, "kind": call.kind, "call": call.call, "what": what_of(call), "holder": call.holder,
+        "others": list(call.others), "peer": call.peer, "words": blocked_words(call, process, names),
     }  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from diagnostics.analyze.blocking_calls import Names, names_of, words
 from diagnostics.frameworks.tensorflow1.sequence import draw_sequence
 from diagnostics.model import Collection, Connection, Diagnosis, Process, Thread, ThreadSample, Wait
 from diagnostics.report import text
@@ -23,6 +22,8 @@ from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_lin
 from diagnostics.report.timeline import MOST_LANES, draw
 from diagnostics.report.verdict import culprit_name, culprit_words, proof_words, verdict_of
 from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states
+from diagnostics.stacks.blocked import Names, names_of
+from diagnostics.stacks.position import blocked_words
 
 STACK_CHARACTERS = 540_000
 THREAD_ROWS = 1_200
@@ -220,20 +221,20 @@ def _processes(collection: Collection, rows: tuple[RankRow, ...]) -> tuple[Proce
 
 
 def thread_rows(process: Process, names: Names) -> tuple[ThreadRow, ...]:
-    """The process's threads; those that moved between the looks first, then by id."""
+    """The process's threads; those that moved between the samples first, then by id."""
     first = {thread.tid: thread for thread in process.samples[0].threads} if process.samples else {}
     last = {thread.tid: thread for thread in process.samples[-1].threads} if process.samples else {}
     stacks = {thread.tid: thread for thread in process.threads}
-    sleeps = {sleep.tid: words(sleep, process, names) for sleep in process.blocking_calls}
+    calls = {call.tid: blocked_words(call, process, names) for call in process.blocking_calls}
     rows = [
-        _thread_row(tid, stacks.get(tid), first.get(tid), last.get(tid), len(process.samples) > 1, sleeps.get(tid, ""))
+        _thread_row(tid, stacks.get(tid), first.get(tid), last.get(tid), len(process.samples) > 1, calls.get(tid, ""))
         for tid in sorted(stacks.keys() | last.keys())
     ]
     return tuple(sorted(rows, key=lambda row: (not row.moved, row.tid)))
 
 
 def _thread_row(
-    tid: int, stack: Thread | None, first: ThreadSample | None, last: ThreadSample | None, twice: bool, sleeps: str
+    tid: int, stack: Thread | None, first: ThreadSample | None, last: ThreadSample | None, twice: bool, blocked: str
 ) -> ThreadRow:
     cpu = switches = ""
     moved = False
@@ -249,7 +250,7 @@ def _thread_row(
         state=last.state if last else "",
         waits_in=inner.function if inner else "",
         native=bool(inner and inner.native),
-        kernel=sleeps or (last.wchan if last else ""),
+        kernel=blocked or (last.wchan if last else ""),
         cpu=cpu,
         switches=switches,
         moved=moved,

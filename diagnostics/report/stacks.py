@@ -5,41 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from diagnostics.model import StackNode
+from diagnostics.model import Frame, StackNode
 from diagnostics.report.text import compact_ranks, inert_text
-
-IDLE = (
-    "HandleRPCsLoop",
-    "WaitForWork",
-    "WorkerLoop",
-    "NonBlockingThreadPoolTempl",
-    "grpc_completion_queue_next",
-    "cq_next",
-    "run_poller",
-    "timer_thread",
-    "timer_main",
-    "executor_thread",
-    "blas_thread_server",
-    "gomp_thread_start",
-    "__kmp_launch_worker",
-    "EagerServiceImpl::EagerServiceImpl",  # looks for contexts that nobody uses any more
-)
-"""Parts of names of native functions that wait for work. A thread that has some stands in others below."""
-
-IDLE_PYTHON = (("concurrent/futures/thread.py", "_worker"), ("multiprocessing/pool.py", "worker"))
-
-WAITS = (
-    "pthread_cond_", "__pthread_cond_", "futex", "__futex", "syscall", "nanosleep", "epoll_", "poll",
-    "__poll", "select", "sem_", "nsync::", "absl::", "std::condition_variable", "__lll_lock", "recvmsg",
-    "accept", "read", "grpc::CompletionQueue", "gpr_", "do_epoll_wait", "begin_worker", "Eigen::EventCount",
-    "std::this_thread", "std::thread::join", "pthread_clockjoin", "__pthread_clockjoin",
-    "tensorflow::condition_variable", "tensorflow::(anonymous namespace)::StdThread",
-)  # fmt: skip
-"""What may stand below an idle frame, by prefix, in a thread that does nothing."""
-
-WAITS_PYTHON = (("threading.py", "wait"), ("queue.py", "get"), ("queues.py", "get"))
-
-UNKNOWN_FRAMES = ("", "??", "[unknown]")
+from diagnostics.stacks.prefix_tree import is_plumbing
+from diagnostics.stacks.stand import is_home, only_waits
 
 DEEPEST = 60
 """Forks in a row that are drawn; no real job comes near, and each costs indentation."""
@@ -109,12 +78,12 @@ def _ordered(parts: Iterable[_Part]) -> list[_Part]:
 
 def _split(root: StackNode) -> tuple[list[_Part], list[_Part]]:
     """The threads under `root` that are not idle, and those that are. No recursion: stacks may be deep."""
-    order: list[tuple[StackNode, bool, list[int]]] = [(root, _is_idle(root), [])]
+    order: list[tuple[StackNode, bool, list[int]]] = [(root, is_home(_frame(root)), [])]
     for node, above, below in order:  # it grows while it is walked: children come after the node above them
         for child in node.children:
             below.append(len(order))
             # An idle frame stands here or above, and nothing but waiting since.
-            order.append((child, _is_idle(child) or (above and _only_waits(child)), []))
+            order.append((child, is_home(_frame(child)) or (above and only_waits(_frame(child))), []))
     done: dict[int, tuple[list[_Part], list[_Part]]] = {}
     for index in range(len(order) - 1, -1, -1):
         node, waits, below = order[index]
@@ -129,6 +98,10 @@ def _split(root: StackNode) -> tuple[list[_Part], list[_Part]]:
     return done[0]
 
 
+def _frame(node: StackNode) -> Frame:
+    return Frame(node.function, node.file, native=node.native)
+
+
 def _part(node: StackNode, line: FrameLine, children: list[_Part], ends: int) -> list[_Part]:
     if not ends and not children:
         return []
@@ -136,18 +109,6 @@ def _part(node: StackNode, line: FrameLine, children: list[_Part], ends: int) ->
     ranks = frozenset(node.ranks) if ends else frozenset().union(*(part.ranks for part in children))
     python = not node.native or any(part.python for part in children)
     return [_Part(line, ends + sum(part.threads for part in children), ranks, python, tuple(children))]
-
-
-def _is_idle(node: StackNode) -> bool:
-    if not node.native:
-        return any(node.function == name and node.file.endswith(file) for file, name in IDLE_PYTHON)
-    return any(word in node.function for word in IDLE)
-
-
-def _only_waits(node: StackNode) -> bool:
-    if not node.native:
-        return any(node.function == name and node.file.endswith(file) for file, name in WAITS_PYTHON)
-    return node.function in UNKNOWN_FRAMES or node.function.startswith(WAITS)
 
 
 class _Budget:
@@ -202,6 +163,6 @@ def short_path(path: str) -> str:
 def wait_line(block: Block) -> FrameLine:
     """The frame that says most about what a block waits for: the innermost that is not a plain wait."""
     for line in reversed(block.frames):
-        if line.function not in UNKNOWN_FRAMES and not line.function.startswith(WAITS):
+        if not is_plumbing(Frame(line.function, line.file, native=line.native)):
             return line
     return block.frames[-1]

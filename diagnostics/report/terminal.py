@@ -10,7 +10,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from diagnostics.analyze import blocking_calls as sleeps
 from diagnostics.model import Collection, Diagnosis, Evidence, Finding, State
 from diagnostics.report.screen import STYLES, FirstScreen
 from diagnostics.report.text import (
@@ -24,6 +23,7 @@ from diagnostics.report.text import (
 )
 from diagnostics.report.verdict import Verdict, verdict_of
 from diagnostics.report.view import RankRow, rank_rows, roll_call
+from diagnostics.stacks.blocked import names_of, significant, words
 
 MOST_ROWS = 40
 """Ranks shown one by one; of a larger job those that make trouble first, and the rest by their state."""
@@ -111,16 +111,16 @@ def _reasons(rows: Iterable[RankRow]) -> list[RenderableType]:
     """Why each rank is in its state, the same reasons together."""
     reasons: dict[tuple[State, str], list[str]] = {}
     for row in rows:
-        for words in (row.why, *row.warnings):
-            if words:
-                reasons.setdefault((row.state, words), []).append(row.rank)
+        for said in (row.why, *row.warnings):
+            if said:
+                reasons.setdefault((row.state, said), []).append(row.rank)
     if not reasons:
         return []
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(overflow="fold", min_width=6)
     table.add_column(overflow="fold")
-    for (state, words), ranks in reasons.items():
-        table.add_row(Text(compact_ranks(ranks), STYLES[state]), Text(words))
+    for (state, said), ranks in reasons.items():
+        table.add_row(Text(compact_ranks(ranks), STYLES[state]), Text(said))
     return [Text(), table]
 
 
@@ -137,13 +137,13 @@ def _waits(diagnosis: Diagnosis) -> list[RenderableType]:
 
 def _threads(collection: Collection) -> list[RenderableType]:
     """Files, children and pipes that threads of ranks in trouble wait for; whom they wait for is said above."""
-    names = sleeps.names_of(collection)
+    names = names_of(collection)
     together: dict[tuple[str, str], list[int]] = {}
     for process in collection.processes:
         if process.state in (State.HUNG, State.SLOW, State.UNKNOWN):
-            for sleep in sleeps.telling(process):
-                if sleep.kind != "mutex" and sleep.peer in ("", process.rank):
-                    together.setdefault((process.rank, sleeps.words(sleep, process, names)), []).append(sleep.tid)
+            for call in significant(process):
+                if call.kind != "mutex" and call.peer in ("", process.rank):
+                    together.setdefault((process.rank, words(call, process, names)), []).append(call.tid)
     if not together:
         return []
     lines = [

@@ -28,6 +28,15 @@ _PLAIN = {"time": "a time", "signal": "a signal", "terminal": "somebody at its t
 _MOST_NAMES = 4
 
 
+_SIGNIFICANT = frozenset({"mutex", "socket", "pipe", "file", "child"})
+
+
+def significant(process: Process) -> tuple[BlockingCall, ...]:
+    """Calls that point at somebody or something outside of the thread, the main thread's first."""
+    found = [call for call in process.blocking_calls if call.kind in _SIGNIFICANT]
+    return tuple(sorted(found, key=lambda call: (call.tid != process.pid, call.tid)))
+
+
 def names_of(collection: Collection) -> Names:
     return {(process.host, process.pid): process.rank for process in collection.processes}
 

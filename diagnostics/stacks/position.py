@@ -156,6 +156,12 @@ def _waits_for(
     return f"{waits.value}{within}" + (f": {said}" if said else "")
 
 
+def blocked_words(call: BlockingCall, process: Process, names: Names) -> str:
+    """What a blocked thread waits for: as the kernel tells it, or by its stack where the kernel cannot know."""
+    position = position_of(process, call.tid)
+    return words(call, process, names) or (position.waits_for if position else "") or "a lock or a notification"
+
+
 def _lock(process: Process) -> str:
     """The lock on a file that the process waits for, with who has it."""
     wanted = next((lock for lock in process.locks if lock.waits), None)

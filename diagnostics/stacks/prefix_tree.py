@@ -164,11 +164,11 @@ def waits_in(thread: Thread | None) -> str:
     """The innermost frame that tells something: what the framework calls it, not how libc sleeps."""
     if thread is None or not thread.frames:
         return ""
-    telling = [frame for frame in telling_frames(thread) if not _is_plumbing(frame)]
+    telling = [frame for frame in telling_frames(thread) if not is_plumbing(frame)]
     return (telling or list(thread.frames))[-1].function
 
 
-def _is_plumbing(frame: Frame) -> bool:
+def is_plumbing(frame: Frame) -> bool:
     """Whether a compiled function is only part of how something waits."""
     found = meanings(frame) if frame.native else ()
     primitive = bool(found) and all(meaning.weight is Weight.PRIMITIVE and not meaning.roles for meaning in found)

@@ -265,6 +265,20 @@ def _applies(role: Role, meaning: Meaning, stack: Sequence[_At], index: int, use
     return role is not Role.SERVE or user <= index or stack[user].owner is Owner.APPLICATION
 
 
+def is_home(frame: Frame) -> bool:
+    """Whether it is the loop of a helper thread, in which nothing but a wait is rest."""
+    return any(meaning.home or Role.IDLE in meaning.roles for meaning in _alone(frame).meanings)
+
+
+def only_waits(frame: Frame) -> bool:
+    """Whether a frame, whatever is inside of it, is only part of how something waits."""
+    return _only_waits(_alone(frame))
+
+
+def _alone(frame: Frame) -> _At:
+    return _At(frame, owner_of(frame), _holding(meanings(frame), ""))
+
+
 def _only_waits(at: _At) -> bool:
     """Whether a frame is only part of how something waits."""
     plain = at.owner >= Owner.STANDARD or (at.meanings and all(m.weight is Weight.PRIMITIVE for m in at.meanings))

@@ -23,7 +23,7 @@ def test_the_hung_client_stands_out_and_the_pools_are_idle() -> None:
     assert (first.ranks, first.threads) == ("ps:0-3, worker:0", 5)
     client = first.children[0]
     assert client.ranks == "worker:0"
-    assert wait_line(client).function == "tensorflow::Notification::WaitForNotification"
+    assert wait_line(client).function == "tensorflow::LocalMaster::RunStep"
 
 
 def test_no_thread_is_lost_between_busy_and_idle() -> None:
@@ -43,8 +43,8 @@ def test_a_pool_thread_with_work_is_not_idle() -> None:
 
 def test_python_pool_workers_are_idle_while_they_wait_for_work() -> None:
     worker = StackNode(
-        "_worker", "/usr/lib/concurrent/futures/thread.py", False, ("ps:0",), 2,
-        (StackNode("get", "/usr/lib/queue.py", False, ("ps:0",), 1),
+        "_worker", "/usr/lib/python3.11/concurrent/futures/thread.py", False, ("ps:0",), 2,
+        (StackNode("get", "/usr/lib/python3.11/queue.py", False, ("ps:0",), 1),
          StackNode("job", "/srv/train.py", False, ("ps:0",), 1)),
     )  # fmt: skip
     stacks = stacks_of([worker])

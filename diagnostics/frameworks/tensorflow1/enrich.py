@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-from diagnostics.analyze.tf_steps import in_remote_step
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import memory
-from diagnostics.model import Collection, Process, Role, Task
+from diagnostics.model import Collection, Process, Role, Task, WaitKind
 from diagnostics.stacks.position import threads_with
 from diagnostics.transport import Reach, ask
 
@@ -64,7 +63,12 @@ def _with_tasks(collection: Collection, reach: Reach) -> Collection:
 
 
 def _is_stuck_client(process: Process) -> bool:
-    return bool(in_remote_step(process)) and _stands_still(process)
+    return _in_remote_step(process) and _stands_still(process)
+
+
+def _in_remote_step(process: Process) -> bool:
+    """Whether a thread waits for a step of a session on a server."""
+    return any(at.waits is WaitKind.STEP and at.has(Role.REMOTE) for _, at in threads_with(process, Role.STEP))
 
 
 def _stands_still(process: Process) -> bool:

@@ -18,7 +18,7 @@ _W = WaitKind
 _PY = "tensorflow/python/"
 
 SESSIONS = (
-    native(r"(LocalMaster|GrpcRemoteMaster)::RunStep|GrpcSession::Run", "RunStep", _W.STEP, Role.STEP,
+    native(r"(LocalMaster|GrpcRemoteMaster)::RunStep|GrpcSession::Run", "RunStep", _W.STEP, Role.STEP, Role.REMOTE,
            seen="1.4 to 2.21", not_for="Which rank the step waits for, the stack does not tell."),
     native(r"MasterSession::(Run|DoRun\w*|PartialRun)|Master::RunStep|ReffedClientGraph::RunPartitions", "RunStep",
            _W.STEP, Role.STEP),
@@ -68,9 +68,10 @@ INPUT = (
            Role.INPUT_NEXT, Role.OPERATION, not_for="Dataset iterators of the pipeline itself make the batch."),
     native(r"StartMemoryLoggerThread", "", None, Role.IDLE, weight=_G),
     native(r"StdThread::~StdThread|PThread::~PThread", "", _W.JOIN, weight=_P),
-    native(r"Model::OptimizeLoop", "autotuner", _W.TIME, Role.IDLE, weight=_G, seen="2.4 to 2.21"),
-    native(r"IteratorResource::~IteratorResource|RootDataset::Iterator::~Iterator", "end of the iterator", _W.JOIN,
-           Role.TEARDOWN, seen="2.21"),
+    native(r"Model::OptimizeLoop", "autotuner", _W.TIME, Role.IDLE, Role.TUNER, weight=_G, seen="2.4 to 2.21"),
+    native(r"RootDataset::Iterator::~Iterator", "end of the iterator", _W.JOIN, Role.TEARDOWN, Role.INPUT_END,
+           seen="2.21"),
+    native(r"IteratorResource::~IteratorResource", "end of the iterator", _W.JOIN, Role.TEARDOWN, seen="2.21"),
     native(r"UnboundedThreadPool::(PooledThreadFunc|RunTask)", "", None, weight=_G, home=True),
     native(r"DatasetIterator|DatasetOp::Dataset|DatasetBaseIterator|DatasetOp::\w*Dataset::Iterator"
            r"|::CapturedFunction::", "", None, Role.INPUT_MAKE, weight=_P),

@@ -214,6 +214,9 @@ def positions(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def main(words: list[str]) -> int:
+    if "--help" in words:
+        print(__doc__)
+        return 0
     if "--accept" in words:
         return _accept()
     if words[:1] == ["--from"]:
