@@ -18,6 +18,7 @@ from diagnostics.cli.diagnose import Floor, Verbose, show
 from diagnostics.discover.jobs import Job
 from diagnostics.discover.selectors import jobs_here, select
 from diagnostics.errors import UsageError
+from diagnostics.model import State
 from diagnostics.model.rank import parse
 from diagnostics.redact import redact_command
 from diagnostics.report.text import compact_ranks, plural
@@ -123,7 +124,7 @@ def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> i
     if answer.not_written:
         words.print(Text(f"lastbatch: the bundle is not written: {answer.not_written}"), soft_wrap=True)
         return answer.not_written.exit_code
-    if any(process.threads for process in collection.processes):
+    if any(process.threads or process.state is State.DEAD for process in collection.processes):
         return code
     reason = next((process.why_not for process in collection.processes if process.why_not), "no reason given")
     words.print(

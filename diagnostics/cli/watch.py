@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from diagnostics import pipeline
@@ -21,18 +22,18 @@ from diagnostics.cli.attach import Out, conclude, default_path
 from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, Json, command, words
 from diagnostics.collector import procfs
 from diagnostics.discover.selectors import select
-from diagnostics.errors import MissingError, UsageError
+from diagnostics.errors import LastbatchError, MissingError, UsageError
+from diagnostics.model import Process
 from diagnostics.transport import Here, Options, Target
-from diagnostics.watching import Family, Hang, wait_for_hang
+from diagnostics.watching import Death, Family, Hang, Moves, Stands, Watcher, held
 
 PAUSE = 70.0
 """Seconds that a job has to go on after a verdict that it does: the longest known pause, and some more."""
+EARLY = 8.0
+"""Seconds without movement after which evidence is kept: timeouts of half a minute must not come first."""
+EARLY_GAP = 3.0
 
-
-class OnHang(str, Enum):
-    report = "report"
-    exit = "exit"
-    kill = "kill"
+ON_HANG = ("report", "dump", "kill")
 
 
 @command
@@ -42,26 +43,38 @@ def watch(
     ] = None,
     pid: Annotated[list[str] | None, typer.Option(help="A process (or job:ID) to watch; again for more.")] = None,
     hang_after: Annotated[float, typer.Option(help="Seconds without any movement that are suspicious.", min=1)] = 60.0,
-    on_hang: Annotated[OnHang, typer.Option(help="After collecting: watch on, end, or end the job.")] = OnHang.exit,
+    on_hang: Annotated[
+        str,
+        typer.Option(
+            help="After collecting: report and watch on; dump and end, the job stays; kill the job; or a command of "
+            "yours, run with LASTBATCH_BUNDLE and LASTBATCH_VERDICT, and watch on.",
+            metavar="report|dump|kill|CMD",
+        ),
+    ] = "dump",
     out: Out = None,
     as_json: Json = False,
 ) -> int:
     """Wait until a job hangs, then look at it as attach does, while it is still there.
 
     Nothing has to be prepared in the job: it is watched from outside. A job that was quiet before (an evaluation, a
-    checkpoint) may be quiet three times as long. Ends with 1 after a hang, else as the job ended.
+    checkpoint) may be quiet three times as long. After 8 s without movement evidence is kept, so that it is there when
+    a watchdog ends the job first; it is removed when the job goes on. When a rank dies the others are looked at before
+    their launcher ends them. Ends with 1 after a hang or a death, else as the job ended.
 
-    Example: lastbatch watch --hang-after 120 --on-hang kill -- python train.py
+    Example: lastbatch watch --hang-after 120 --on-hang kill -- torchrun --nproc-per-node 4 train.py
     """
     if bool(argv) == bool(pid):
         raise UsageError("give either --pid or a command after --", "For example: lastbatch watch -- python train.py")
     started = _start(argv) if argv else None
     roots = [started.pid] if started else [member.pid for member in select(pid or [], with_children=False).members]
+    told = False
     try:
-        return _watch(roots, started, hang_after, on_hang, out, as_json)
+        code = _Watch(roots, started, hang_after, on_hang, out, as_json).run()
+        told = True
+        return code
     finally:
         # What we started is not left behind, unless it was to be left standing for a look.
-        if started and started.poll() is None and on_hang is not OnHang.exit:
+        if started and started.poll() is None and not (told and on_hang == "dump"):
             _end(Family(roots).members())
 
 
@@ -72,37 +85,142 @@ def _start(argv: list[str]) -> subprocess.Popen[bytes]:
         raise MissingError(f"cannot start {argv[0]}: {error.strerror}", "Check the command") from None
 
 
-def _watch(
-    roots: list[int],
-    started: subprocess.Popen[bytes] | None,
-    hang_after: float,
-    on_hang: OnHang,
-    out: Path | None,
-    as_json: bool,
-) -> int:
-    def has_ended() -> bool:
-        return started.poll() is not None if started else not any(map(procfs.exists, roots))
+class _Watch:
+    """One job, from its start to its end or to the first hang."""
 
-    code, family = OK, Family(roots)
-    while True:
-        hang = wait_for_hang(family, has_ended, hang_after)
-        if hang is None:
-            return code or _how_it_ended(started)
+    def __init__(
+        self,
+        roots: list[int],
+        started: subprocess.Popen[bytes] | None,
+        hang_after: float,
+        on_hang: str,
+        out: Path | None,
+        as_json: bool,
+    ) -> None:
+        self._roots, self._started, self._hang_after = roots, started, hang_after
+        self._on_hang, self._out, self._as_json = on_hang, out, as_json
+        self._watcher = Watcher(roots, self._has_ended, hang_after, min(EARLY, hang_after))
+        self._early: pipeline.Answer | None = None
+
+    def _has_ended(self) -> bool:
+        return self._started.poll() is not None if self._started else not any(map(procfs.exists, self._roots))
+
+    def run(self) -> int:
+        code = OK
+        while (event := self._watcher.next()) is not None:
+            if isinstance(event, Stands):
+                self._keep(event)
+            elif isinstance(event, Moves):
+                self._drop()
+            elif isinstance(event, Death):
+                code = self._on_death(event)
+            elif (told := self._on_hang_seen(event)) is not None:
+                code = told
+                if self._on_hang in ("dump", "kill"):
+                    return code
+                _moves(self._watcher.family, self._hang_after)
+        ended = code or _how_it_ended(self._started)
+        if self._early and ended:
+            self._conclude_early(f"it had stood still for {self._watcher.stood:.0f} s before it ended")
+        elif self._early:
+            self._drop()
+        return ended
+
+    def _keep(self, event: Stands) -> None:
+        """Evidence while it is there to be had, of which nobody is told unless it comes to a hang or a death."""
+        with suppress(LastbatchError):
+            here = self._here()
+            collection = here.collect(Options(gap=EARLY_GAP))
+            self._early = pipeline.answer(collection, self._limits(event.seconds), self._path(), reach=here)
+            words.print(
+                f"lastbatch: nothing has moved for {self._watcher.stood:.0f} s; evidence is kept until it goes on: "
+                f"{self._early.bundle}",
+                soft_wrap=True,
+            )
+
+    def _drop(self) -> None:
+        if self._early and self._early.bundle:
+            self._early.bundle.unlink(missing_ok=True)
+            words.print("lastbatch: it went on; the evidence is removed")
+        self._early = None
+
+    def _on_hang_seen(self, hang: Hang) -> int | None:
+        """Tell of it and do what is to be done; None where it went on by itself."""
         _tell(hang)
-        here = Here(tuple(map(Target, family.members())))
-        collection = here.collect(Options())
-        # What is known from watching is more than two looks tell.
-        limits = Limits(floor=hang_after, unknown_history=min(hang.job.allowed(hang_after), 60.0))
-        answer = pipeline.answer(collection, limits, out or default_path(), reach=here)
-        if conclude(answer, as_json) in (OK, CANNOT_TELL) and _moves(family, hang_after, PAUSE):
+        # What is known from watching is more than two samples tell.
+        limits = self._limits(hang.job.allowed(self._hang_after))
+        here = self._here()
+        answer = pipeline.answer(here.collect(Options()), limits, self._path(), reach=here)
+        if self._early and self._early.bundle and self._early.bundle != answer.bundle:
+            self._early.bundle.unlink(missing_ok=True)  # what is known now is more
+        self._early = None
+        goes_on = conclude(answer, self._as_json) in (OK, CANNOT_TELL)
+        if goes_on and _moves(self._watcher.family, self._hang_after, PAUSE):
             words.print("lastbatch: it went on by itself; watching on")
-            continue
-        code = BAD_NEWS
-        if on_hang is OnHang.kill:
-            _end(family.members())
-        if on_hang is not OnHang.report:
-            return code
-        _moves(family, hang_after)
+            return None
+        if self._on_hang == "kill":
+            _end(self._watcher.family.members())
+        elif self._on_hang not in ON_HANG:
+            self._call(answer)
+        return BAD_NEWS
+
+    def _on_death(self, death: Death) -> int:
+        """Look at those that remain, before who started them ends them."""
+        how = f"signal {-death.status}" if death.status < 0 else f"status {death.status}"
+        what = f"{death.rank} (process {death.pid}) ended with {how}"
+        if self._early:
+            answer = self._conclude_early(f"{what}, after the job had stood still for {self._watcher.stood:.0f} s")
+        else:
+            words.print(f"lastbatch: {what}; looking at the others")
+            answer = self._of_the_others(death)
+            conclude(answer, self._as_json)
+        self._watcher.roster.forget()  # the others are about to be ended
+        if self._on_hang not in ON_HANG:
+            self._call(answer)
+        return BAD_NEWS
+
+    def _conclude_early(self, what: str) -> pipeline.Answer:
+        """It ended at its stand, so that was no pause: what was kept then is the answer."""
+        assert self._early
+        words.print(f"lastbatch: {what}")
+        limits = self._limits(self._watcher.stood, stands=EARLY_GAP)
+        collection, diagnosis = pipeline.explain(self._early.collection, limits)
+        answer = self._early._replace(collection=collection, diagnosis=diagnosis)
+        self._early = None
+        conclude(answer, self._as_json)
+        return answer
+
+    def _of_the_others(self, death: Death) -> pipeline.Answer:
+        began = time.monotonic()
+        with held(death.parent) as stands:
+            others = self._here(but=(death.parent, death.pid))
+            collection = others.collect(Options())
+            dead = Process(death.rank, death.pid, socket.gethostname(), exit_status=death.status, exit_order=0)
+            collection = msgspec.structs.replace(collection, processes=(*collection.processes, dead))
+            answer = pipeline.answer(collection, self._limits(self._hang_after), self._path(), reach=others)
+        if stands:
+            took = time.monotonic() - began
+            words.print(f"lastbatch: process {death.parent}, which started it, was held for {took:.1f} s meanwhile")
+        return answer
+
+    def _here(self, but: Container[int] = ()) -> Here:
+        """The processes of the job that are there now."""
+        roots = [str(pid) for pid in self._roots if procfs.exists(pid)]
+        members = select(roots).members if roots else ()
+        return Here(tuple(Target(one.pid, one.rank) for one in members if one.pid not in but))
+
+    def _limits(self, quiet: float, stands: float = Limits().stands) -> Limits:
+        return Limits(floor=self._hang_after, unknown_history=min(quiet, 60.0), stands=stands)
+
+    def _path(self) -> Path:
+        return self._out or default_path()
+
+    def _call(self, answer: pipeline.Answer) -> None:
+        """The user's own command; what it does is its own matter."""
+        told = {"LASTBATCH_BUNDLE": str(answer.bundle or ""), "LASTBATCH_VERDICT": answer.diagnosis.verdict}
+        done = subprocess.run(["sh", "-c", self._on_hang], env={**os.environ, **told}, check=False)
+        if done.returncode:
+            words.print(f"lastbatch: {self._on_hang} ended with {done.returncode}")
 
 
 def _tell(hang: Hang) -> None:

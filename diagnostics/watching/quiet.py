@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 from diagnostics.collector import procfs
 from diagnostics.collector.kernel import text_of
-from diagnostics.discover.scan import all_pids
 from diagnostics.model import Record
 
 MOVING_CPU = 0.05
@@ -60,40 +58,6 @@ def has_moved(before: Look, after: Look) -> bool:
     )
 
 
-class Hang(NamedTuple):
-    """What was seen until the job was suspected: of all of it, and of each process."""
-
-    job: Quiet
-    processes: Mapping[int, Quiet]
-
-
-class Family:
-    """Some processes and everything below them, kept up to date at the cost of one listing of /proc."""
-
-    def __init__(self, roots: Iterable[int]) -> None:
-        self._known: set[int] = set()
-        self._members: dict[int, int] = {}
-        for pid in roots:
-            self._admit(pid)
-
-    def members(self) -> Mapping[int, int]:
-        """pid -> start time. Who has lost its parent still belongs to them."""
-        pids = set(all_pids())
-        new = pids - self._known
-        self._known = pids
-        parents = {pid: procfs.parent_of(pid) for pid in new - self._members.keys()}
-        while found := [pid for pid, parent in parents.items() if parent in self._members]:
-            for pid in found:
-                del parents[pid]
-                self._admit(pid)
-        self._members = {pid: started for pid, started in self._members.items() if pid in pids}
-        return self._members
-
-    def _admit(self, pid: int) -> None:
-        if procfs.exists(pid):
-            self._members[pid] = procfs.start_time(pid)
-
-
 def look_at(pids: Mapping[int, int]) -> dict[int, Look]:
     """One look at each, some tens of microseconds; touches none. `pids` with their start times."""
     looks = {}
@@ -110,27 +74,3 @@ def together(looks: Iterable[Look], at: float) -> Look:
     """Of the whole job."""
     looks = tuple(looks)
     return Look(at, sum(look.cpu for look in looks), sum(look.moved for look in looks))
-
-
-def wait_for_hang(
-    family: Family,
-    has_ended: Callable[[], bool],
-    floor: float,
-    progress: Callable[[float, float], None] = lambda quiet, allowed: None,
-) -> Hang | None:
-    """Watch until the job has not moved for longer than it may, or has ended (None).
-
-    Looks a twentieth of the allowed time apart, between 1 and 5 seconds: more often only when it matters.
-    """
-    job, processes = Quiet(time.monotonic()), dict[int, Quiet]()
-    while not has_ended():
-        now = time.monotonic()
-        looks = look_at(family.members())
-        job = job.after(together(looks.values(), now))
-        processes = {pid: processes.get(pid, Quiet(now)).after(look) for pid, look in looks.items()}
-        allowed = job.allowed(floor)
-        if job.seconds(now) > allowed:
-            return Hang(job, processes)
-        progress(job.seconds(now), allowed)
-        time.sleep(min(5.0, max(1.0, allowed / 20)))
-    return None

@@ -1,0 +1,126 @@
+"""What happens to a job, one event after the other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from diagnostics.collector.kernel import stat_fields
+from diagnostics.watching.family import Family, Roster
+from diagnostics.watching.quiet import Quiet, look_at, together
+
+
+class Stands(NamedTuple):
+    """Nothing has moved for a while: too short to be called a hang, long enough for evidence to be kept."""
+
+    seconds: float
+
+
+class Moves(NamedTuple):
+    """It has gone on for `seconds` since it stood. An abort moves as well, for a moment: that does not count."""
+
+    seconds: float
+
+
+class Hang(NamedTuple):
+    """What was seen until the job was suspected: of all of it, and of each process."""
+
+    job: Quiet
+    processes: Mapping[int, Quiet]
+
+
+class Death(NamedTuple):
+    """A rank has ended by a signal (`status` is negative) or with an error, and others may still be there.
+
+    `parent`: who started it, and is about to be told.
+    """
+
+    pid: int
+    rank: str
+    status: int
+    parent: int
+
+
+Event = Stands | Moves | Hang | Death
+GOES_ON = 20.0
+"""Seconds after a stand in which a job that is being aborted has ended."""
+
+
+class Watcher:
+    """Watches a job until something happens to it.
+
+    Args:
+        roots: the processes that the job is below.
+        has_ended: whether the job is over.
+        floor: seconds without movement that are suspicious; a job that was quiet before may be so three times as long.
+        early: seconds without movement after which evidence is worth keeping.
+    """
+
+    def __init__(self, roots: Sequence[int], has_ended: Callable[[], bool], floor: float, early: float) -> None:
+        self.family, self.roster = Family(roots), Roster(roots)
+        self._has_ended, self._floor, self._early = has_ended, floor, early
+        self._started_over()
+
+    def _started_over(self) -> None:
+        self._job = Quiet(time.monotonic())
+        self._processes: dict[int, Quiet] = {}
+        self._stands_since = self._went_on = 0.0
+
+    @property
+    def stood(self) -> float:
+        """Seconds without movement: so far, or at its last stand."""
+        return (self._went_on or time.monotonic()) - (self._stands_since or self._job.since)
+
+    def next(self) -> Event | None:
+        """What happens next, None when the job has ended. After a hang the watch starts over.
+
+        Looks a twentieth of the allowed time apart, between 1 and 5 seconds: more often only when it matters.
+        """
+        while not self._has_ended():
+            if (event := self._look()) is not None:
+                return event
+            pause = min(5.0, max(1.0, min(self._early / 4, self._job.allowed(self._floor) / 20)))
+            if (pid := self.roster.wait(pause)) is not None and (death := self._death(pid)):
+                return death
+        return None
+
+    def _look(self) -> Event | None:
+        now = time.monotonic()
+        members = self.family.members()
+        self.roster.update(members)
+        looks = look_at(members)
+        self._job = self._job.after(together(looks.values(), now))
+        self._processes = {pid: self._processes.get(pid, Quiet(now)).after(look) for pid, look in looks.items()}
+        quiet = self._job.seconds(now)
+        if quiet > self._job.allowed(self._floor):
+            hang = Hang(self._job, self._processes)
+            self._started_over()
+            return hang
+        if quiet > self._early and self._stands_since != self._job.since:
+            self._stands_since, self._went_on = self._job.since, 0.0
+            return Stands(quiet)
+        return self._going_on(now)
+
+    def _going_on(self, now: float) -> Moves | None:
+        if not self._stands_since or self._stands_since == self._job.since:
+            return None
+        self._went_on = self._went_on or self._job.since
+        if now - self._went_on < GOES_ON:
+            return None
+        moves = Moves(now - self._went_on)
+        self._stands_since = self._went_on = 0.0
+        return moves
+
+    def _death(self, pid: int) -> Death | None:
+        """None where it ended as it should, or where its parent has already been told: how it ended is not known."""
+        rank, parent, status = self.roster.ranks[pid], self.roster.parents[pid], _exit_status(pid)
+        self.roster.strike(pid)
+        return Death(pid, rank, status, parent) if status else None
+
+
+def _exit_status(pid: int) -> int | None:
+    """Of a process whose parent has not asked for it (man 5 proc, field 52 of stat); negative: a signal."""
+    found = stat_fields(f"/proc/{pid}/stat")
+    return os.waitstatus_to_exitcode(int(found[49])) if len(found) > 49 and found[0] == "Z" else None

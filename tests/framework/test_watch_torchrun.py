@@ -1,0 +1,46 @@
+"""torchrun and a group with a timeout: the evidence is on disk before the abort, and it says who was missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import Answer
+
+from repro.runtimes import Runtime
+
+TRAINS = """
+import datetime, time
+import torch
+import torch.distributed as dist
+
+def write_checkpoint():
+    print("hung_at", time.time(), flush=True)
+    while True:
+        time.sleep(3600)
+
+def main():
+    dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=30))
+    for step in range(10):
+        dist.all_reduce(torch.ones(4))
+        if step == 8 and dist.get_rank() == 1:
+            write_checkpoint()
+main()
+"""
+
+
+def test_evidence_is_there_before_the_timeout_of_a_group(
+    lastbatch: Callable[..., Answer], runtime: Callable[[str], Runtime], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(TRAINS)
+    torchrun = Path(runtime("torch").python).with_name("torchrun")
+    job = [torchrun, "--standalone", "--nproc-per-node", 2, "train.py"]
+    answer = lastbatch("watch", "--out", "w.tar.zst", "--json", "--", *job, timeout=300)
+    assert answer.code == 1 and "Timed out" in answer.err, answer.err
+    kept, aborted = answer.err.index("evidence is kept"), answer.err.index("Timed out")
+    assert kept < aborted, answer.err
+    assert (tmp_path / "w.tar.zst").exists()
+    said = json.loads(answer.out[answer.out.index("{") :])
+    (culprit,) = said["culprits"]
+    assert said["hung"] and culprit["position"]["function"].endswith("write_checkpoint"), answer.out
