@@ -4,10 +4,10 @@
 this package too, needs neither, so nothing is imported before it is asked for.
 """
 
+import importlib
+
 
 def __getattr__(name):  # type: ignore[no-untyped-def]
     if name == "attach":
-        from diagnostics.pipeline import attach
-
-        return attach
+        return importlib.import_module("diagnostics.pipeline").attach
     raise AttributeError("module " + __name__ + " has no attribute " + name)

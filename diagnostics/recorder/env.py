@@ -11,15 +11,14 @@ import json
 import os
 import re
 import sys
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 
 from . import create
 from .layout import SUFFIX
 from .null import NullRecorder
 from .reader import RecordingError, read_header
-from .writer import Recorder
 
-_made: Dict[Any, Recorder] = {}
+_made: Dict[Any, Any] = {}
 
 
 def _tf_config(environ: Mapping[str, str]) -> Dict[str, Any]:
@@ -93,7 +92,7 @@ def _taken(path: str) -> bool:
     )
 
 
-def from_env(framework: str = "", capacity: int = 4096) -> Any:
+def from_env(make: Callable[..., Any], framework: str = "", capacity: int = 4096) -> Any:
     """The recorder that the environment asks for, or one that does nothing.
 
     In a directory the file is ``RANK.PID.lbrec``. A second call in the same process gives the same
@@ -102,6 +101,7 @@ def from_env(framework: str = "", capacity: int = 4096) -> Any:
     matters more.
 
     Args:
+        make: :class:`.writer.Recorder`, from its arguments.
         framework: as for :class:`.writer.Recorder`, if the environment does not say.
         capacity: events that the ring holds.
     """
@@ -119,7 +119,7 @@ def from_env(framework: str = "", capacity: int = 4096) -> Any:
             path = "%s.%d" % (path, os.getpid())
         name = os.environ.get("LASTBATCH_RUNTIME") or framework or runtime()
         _made.clear()
-        _made[key] = Recorder(path, who, name, capacity, expected(os.environ))
+        _made[key] = make(path, who, name, capacity, expected(os.environ))
         return _made[key]
     except Exception as error:
         sys.stderr.write("lastbatch: no recording: %s\n" % error)

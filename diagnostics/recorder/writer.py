@@ -13,7 +13,7 @@ import time
 import zlib
 from typing import Any, Optional, Sequence
 
-from . import core
+from . import core, env
 from .core import FORK_IS_ANNOUNCED, Core, number
 from .layout import RECORD, RECORD_BODY
 from .loop import Loop
@@ -65,9 +65,7 @@ class Recorder(Core, Loop):
     @classmethod
     def from_env(cls, runtime: str = "", capacity: int = 4096) -> Any:
         """The recorder that the environment asks for, or one that does nothing: see :func:`.env.from_env`."""
-        from .env import from_env
-
-        return from_env(runtime, capacity)
+        return env.from_env(Recorder, runtime, capacity)
 
     # The hot path.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -11,107 +10,29 @@ from diagnostics.discover.scan import Seen, Told, seen_of
 from diagnostics.errors import EvidenceError
 from diagnostics.model import (
     Attempt,
-    BlockingCall,
-    Collective,
-    Connection,
     Device,
-    FileLock,
-    Flight,
     Frame,
-    Interface,
     KernelLine,
-    Listener,
     Process,
-    ProcessGroup,
-    Sample,
     Thread,
-    Versions,
 )
 from diagnostics.model.rank import process as unnamed
 from diagnostics.stacks.demangle import native_frame
 from diagnostics.stacks.merge import weave_threads
 from diagnostics.stacks.tools import Unreadable, eustack, gdb, pyspy
+from diagnostics.transport import shell_answers
+from diagnostics.transport.lines import (
+    About,
+    AskedThere,
+    EvidenceThere,
+    LaterThere,
+    Line,
+    OutputThere,
+    StacksThere,
+)
 
 _TEXTS = {"gdb": gdb.parse, "eu-stack": eustack.parse}
 MAX_LINES = 1_000_000
-
-
-class About(msgspec.Struct, forbid_unknown_fields=True):
-    """Of the host. `machine` is its architecture as uname tells it."""
-
-    host: str
-    machine: str = ""
-    kernel: str = ""
-
-
-class EvidenceThere(msgspec.Struct, forbid_unknown_fields=True):
-    """What sources gave: fields of `Process`."""
-
-    pid: int
-    samples: tuple[Sample, ...] = ()
-    command: tuple[str, ...] = ()
-    parent: int = 0
-    age: float = -1.0
-    connections: tuple[Connection, ...] = ()
-    listens: tuple[str, ...] = ()
-    listeners: tuple[Listener, ...] = ()
-    blocking_calls: tuple[BlockingCall, ...] = ()
-    flight: Flight | None = None
-    log_tail: tuple[str, ...] = ()
-    versions: Versions = Versions()
-    interfaces: tuple[Interface, ...] = ()
-    locks: tuple[FileLock, ...] = ()
-    collectives: tuple[Collective, ...] = ()
-    groups: tuple[ProcessGroup, ...] = ()
-    framework_why_not: str = ""
-
-
-class BesideThere(msgspec.Struct, forbid_unknown_fields=True):
-    """What is the host's. `left_out`: sources that gave nothing, each with its reason."""
-
-    devices: tuple[dict[str, Any], ...] = ()
-    kernel_log: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-
-
-class OutputThere(msgspec.Struct, forbid_unknown_fields=True):
-    """What a stack collector gave: text, or (tid, name, holds the GIL, frames of function, file, line, native)."""
-
-    text: str = ""
-    threads: list[tuple[int, str, bool, list[tuple[str, str, int, bool]]]] | None = None
-
-
-class StacksThere(msgspec.Struct, forbid_unknown_fields=True):
-    pid: int
-    attempts: tuple[Attempt, ...] = ()
-    outputs: dict[str, OutputThere] = {}
-    state_after: str = ""
-    at: float = 0.0
-
-
-class LaterThere(msgspec.Struct, forbid_unknown_fields=True):
-    pid: int
-    flight: Flight | None = None
-
-
-class AskedThere(msgspec.Struct, forbid_unknown_fields=True):
-    """What a source gave that answers only when asked, as it says it; who asked decodes it."""
-
-    pid: int
-    found: dict[str, Any] = {}
-
-
-class Line(msgspec.Struct, forbid_unknown_fields=True):
-    """One line of an answer."""
-
-    about: About | None = None
-    seen: tuple[Told, ...] | None = None
-    evidence: EvidenceThere | None = None
-    beside: BesideThere | None = None
-    stacks: StacksThere | None = None
-    later: LaterThere | None = None
-    asked: AskedThere | None = None
-    done: bool = False
 
 
 class Answer(msgspec.Struct):
@@ -135,8 +56,6 @@ def decode(output: bytes) -> Answer:
     Raises:
         EvidenceError: it is something else.
     """
-    from diagnostics.transport import shell_answers
-
     if shell_answers.MARK in output[:4096]:
         return gathered(shell_answers.parse(output.decode("utf-8", "replace")))
     lines, why = [], "it said nothing"

@@ -6,7 +6,7 @@ import re
 
 from diagnostics.discover.scan import Told
 from diagnostics.model import Attempt, Sample, ThreadSample
-from diagnostics.transport.answers import About, EvidenceThere, Line, OutputThere, StacksThere
+from diagnostics.transport.lines import About, EvidenceThere, Line, OutputThere, StacksThere
 
 MARK = b"@@lastbatch no-python"
 _PART = re.compile(r"^@@lastbatch (.*)$", re.MULTILINE)

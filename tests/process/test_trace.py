@@ -13,10 +13,10 @@ from diagnostics.collector.memory.elf import Function
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.frameworks.tensorflow1.bpftrace import Place
-from diagnostics.frameworks.tensorflow1.events import KEYS, Event, decode
+from diagnostics.frameworks.tensorflow1.events import KEYS, decode
 from diagnostics.frameworks.tensorflow1.judge import judge_receives
 from diagnostics.frameworks.tensorflow1.library import open_library
-from diagnostics.frameworks.tensorflow1.probes import Probe, Scope
+from diagnostics.frameworks.tensorflow1.probes import Event, Probe, Scope
 from diagnostics.frameworks.tensorflow1.receives import SLOTS, rank_of
 from diagnostics.frameworks.tensorflow1.sequence import draw_sequence
 from diagnostics.model.trace import Count, TraceResult, TraceVerdict

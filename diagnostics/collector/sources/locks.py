@@ -7,9 +7,9 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 from diagnostics.collector import procfs
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.look import Fields, Look, plain
-from diagnostics.collector.polled import polled_by
 from diagnostics.collector.sources import mounts
 from diagnostics.collector.sources.blocking_calls import open_files
+from diagnostics.collector.sources.polled import polled_by
 
 MOST = 64
 """Locks of one process that are told."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from diagnostics.frameworks.tensorflow1.probes import Probe
+from diagnostics.frameworks.tensorflow1.probes import Decoded, Event, Probe
 
 KEYS = 1 << 15
 """Calls that a probe remembers, of all processes."""
@@ -19,29 +18,6 @@ _LOST = re.compile(r"^Lost (\d+) events")
 _REMEMBERED = re.compile(r"^@(\w)\[(\d+)(?:, -?\d+)+\]: \(([-\d, ]+)\)$")
 _HITS = re.compile(r"^@(\w)n: (\d+)$")
 _WORD = (1 << 64) - 1
-
-
-class Event(NamedTuple):
-    """A probed function was entered. `at` is in nanoseconds of CLOCK_MONOTONIC, the same for all processes."""
-
-    at: int
-    kind: str
-    pid: int
-    tid: int
-    numbers: Mapping[str, int]
-    text: str = ""
-
-
-class Decoded(NamedTuple):
-    """Events in the order of their time. `lost` did not fit the kernel's memory; `bad` lines could not be read.
-
-    `counts` says how often each kind came about; of those that are remembered only the last are among the events.
-    """
-
-    events: tuple[Event, ...]
-    lost: int
-    bad: int
-    counts: Mapping[str, int]
 
 
 def decode(lines: Iterable[str], probes: Iterable[Probe]) -> Decoded:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from diagnostics.frameworks.tensorflow1 import receives as seen
-from diagnostics.frameworks.tensorflow1.events import Decoded, Event
-from diagnostics.frameworks.tensorflow1.probes import Scope
+from diagnostics.frameworks.tensorflow1.probes import Decoded, Event, Scope
 from diagnostics.frameworks.tensorflow1.receives import Receive, Story
 from diagnostics.model.trace import Escaped, Moment, NearMiss, Tally, TraceResult, TraceVerdict, counted
 

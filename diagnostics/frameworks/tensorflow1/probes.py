@@ -1,16 +1,18 @@
-"""What a probe set is: a small file that names functions, what to note of a call, and how to judge the events."""
+"""What a probe set is: a small file that names functions, what to note of a call, and how to judge the events.
+
+The events are here as well; `events` reads them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
     from diagnostics.collector.memory.elf import Library
-    from diagnostics.frameworks.tensorflow1.events import Decoded, Event
     from diagnostics.model.trace import TraceResult
 
 
@@ -47,7 +49,30 @@ class Scope(msgspec.Struct, frozen=True):
     library: Path = Path()
 
 
-Look = Callable[["Decoded", Scope, Mapping[str, int]], "tuple[Event, ...]"]
+class Event(NamedTuple):
+    """A probed function was entered. `at` is in nanoseconds of CLOCK_MONOTONIC, the same for all processes."""
+
+    at: int
+    kind: str
+    pid: int
+    tid: int
+    numbers: Mapping[str, int]
+    text: str = ""
+
+
+class Decoded(NamedTuple):
+    """Events in the order of their time. `lost` did not fit the kernel's memory; `bad` lines could not be read.
+
+    `counts` says how often each kind came about; of those that are remembered only the last are among the events.
+    """
+
+    events: tuple[Event, ...]
+    lost: int
+    bad: int
+    counts: Mapping[str, int]
+
+
+Look = Callable[[Decoded, Scope, Mapping[str, int]], tuple[Event, ...]]
 
 
 class ProbeSet(msgspec.Struct, frozen=True):

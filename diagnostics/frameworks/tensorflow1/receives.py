@@ -10,8 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from diagnostics.frameworks.tensorflow1.events import Event
-from diagnostics.frameworks.tensorflow1.probes import Scope
+from diagnostics.frameworks.tensorflow1.probes import Event, Scope
 from diagnostics.model.rank import process
 from diagnostics.model.trace import Count
 

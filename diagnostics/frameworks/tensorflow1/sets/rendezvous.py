@@ -32,9 +32,8 @@ from diagnostics.collector.memory.tensorflow1 import (
     open_call,
 )
 from diagnostics.collector.sources.tensorflow1_receives import MOST
-from diagnostics.frameworks.tensorflow1.events import Decoded, Event
 from diagnostics.frameworks.tensorflow1.judge import has_settled, judge_receives
-from diagnostics.frameworks.tensorflow1.probes import Probe, ProbeSet, Scope
+from diagnostics.frameworks.tensorflow1.probes import Decoded, Event, Probe, ProbeSet, Scope
 from diagnostics.frameworks.tensorflow1.receives import SLOTS, rank_of
 
 _STATUS = "*(uint64 *)({})"  # nothing where it is OK

@@ -10,8 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from diagnostics.collector.memory.elf import Library
-from diagnostics.frameworks.tensorflow1.events import Decoded
-from diagnostics.frameworks.tensorflow1.probes import Probe, ProbeSet, Scope
+from diagnostics.frameworks.tensorflow1.probes import Decoded, Probe, ProbeSet, Scope
 from diagnostics.frameworks.tensorflow1.receives import rank_in
 from diagnostics.model.trace import TraceResult, TraceVerdict, counted
 

@@ -1,0 +1,100 @@
+"""The lines of a collector's answer, as they are decoded: strictly, and nothing of it is trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from diagnostics.discover.scan import Told
+from diagnostics.model import (
+    Attempt,
+    BlockingCall,
+    Collective,
+    Connection,
+    FileLock,
+    Flight,
+    Interface,
+    Listener,
+    ProcessGroup,
+    Sample,
+    Versions,
+)
+
+
+class About(msgspec.Struct, forbid_unknown_fields=True):
+    """Of the host. `machine` is its architecture as uname tells it."""
+
+    host: str
+    machine: str = ""
+    kernel: str = ""
+
+
+class EvidenceThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What sources gave: fields of `Process`."""
+
+    pid: int
+    samples: tuple[Sample, ...] = ()
+    command: tuple[str, ...] = ()
+    parent: int = 0
+    age: float = -1.0
+    connections: tuple[Connection, ...] = ()
+    listens: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    blocking_calls: tuple[BlockingCall, ...] = ()
+    flight: Flight | None = None
+    log_tail: tuple[str, ...] = ()
+    versions: Versions = Versions()
+    interfaces: tuple[Interface, ...] = ()
+    locks: tuple[FileLock, ...] = ()
+    collectives: tuple[Collective, ...] = ()
+    groups: tuple[ProcessGroup, ...] = ()
+    framework_why_not: str = ""
+
+
+class BesideThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What is the host's. `left_out`: sources that gave nothing, each with its reason."""
+
+    devices: tuple[dict[str, Any], ...] = ()
+    kernel_log: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+class OutputThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What a stack collector gave: text, or (tid, name, holds the GIL, frames of function, file, line, native)."""
+
+    text: str = ""
+    threads: list[tuple[int, str, bool, list[tuple[str, str, int, bool]]]] | None = None
+
+
+class StacksThere(msgspec.Struct, forbid_unknown_fields=True):
+    pid: int
+    attempts: tuple[Attempt, ...] = ()
+    outputs: dict[str, OutputThere] = {}
+    state_after: str = ""
+    at: float = 0.0
+
+
+class LaterThere(msgspec.Struct, forbid_unknown_fields=True):
+    pid: int
+    flight: Flight | None = None
+
+
+class AskedThere(msgspec.Struct, forbid_unknown_fields=True):
+    """What a source gave that answers only when asked, as it says it; who asked decodes it."""
+
+    pid: int
+    found: dict[str, Any] = {}
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    """One line of an answer."""
+
+    about: About | None = None
+    seen: tuple[Told, ...] | None = None
+    evidence: EvidenceThere | None = None
+    beside: BesideThere | None = None
+    stacks: StacksThere | None = None
+    later: LaterThere | None = None
+    asked: AskedThere | None = None
+    done: bool = False
