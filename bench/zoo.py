@@ -2,8 +2,9 @@
 
 Every arm of every scenario runs with no recorder in the job and is attached to by process ids alone, once it says that
 it is stuck (a healthy arm: while it trains, a look-alike: while it looks stuck). With `--recorder` the job carries one.
-Prints a confusion matrix over families (what is true: what was said, how often), calibration, times, and what the top
-frame of the main thread alone would say.
+Prints a confusion matrix over families (what is true: what was said, how often), whether the rank that holds all up was
+named, calibration, times, what the top frame of the main thread alone would say, and for every observation of a cause
+how often it was seen where the cause is true and where not, beside its weight (`diagnostics/causes/weights.py`).
 
     python bench/zoo.py --seeds 5 --log zoo.jsonl            # goes on where it was stopped; several may share the file
     python bench/zoo.py --seeds 5 --log zoo.jsonl --table    # of what the file holds
@@ -21,20 +22,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+from zoo_weights import Run, table
 
+from diagnostics import causes
+from diagnostics.analyze.diagnose import diagnose
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.progress import Limits, is_overdue
-from diagnostics.causes import load as load_causes
 from diagnostics.collector import procfs
+from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import LastbatchError
-from diagnostics.model import Process
+from diagnostics.model import Collection, Finding, Process, StageError
 from diagnostics.pipeline import attach
 from diagnostics.stacks.prefix_tree import main_thread, waits_in
 from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import Cluster, Member, RankSpec
 from repro.cluster.local import local_cluster
-from repro.runtimes import Runtime, ensure
-from repro.scenario import Scenario
+from repro.runtimes import ensure
+from repro.scenario import Expected, Scenario
 from repro.trial import recorder_of, wait_until_ready
 
 LONG = "1000000"
@@ -47,7 +52,11 @@ NAIVE = {
 
 
 class Result(msgspec.Struct, frozen=True):
-    """`truth` and `verdict` are families; `none` is healthy. Seconds from attach to verdict."""
+    """`truth` and `verdict` are families; `none` is healthy. Seconds from attach to verdict.
+
+    `culprits` are ranks that were said to hold all up, `culprit` the one that does, "" where it is not one alone.
+    `observations`: cause -> what spoke for and against it, as the table of weights calls it.
+    """
 
     scenario: str
     arm: str
@@ -60,6 +69,9 @@ class Result(msgspec.Struct, frozen=True):
     top_frame: str
     seconds: float
     processes: int
+    culprit: str = ""
+    culprits: tuple[str, ...] = ()
+    observations: dict[str, tuple[str, ...]] = {}
 
     @property
     def outcome(self) -> str:
@@ -78,21 +90,16 @@ def naive_reading(frame: str) -> str:
     return next((family for family, parts in NAIVE.items() if any(part in frame for part in parts)), "unknown")
 
 
-def release_of(runtime: Runtime) -> tuple[int, ...]:
-    return tuple(int(part) for part in runtime.framework_version.split(".")[:3] if part.isdigit())
-
-
-def arms(names: Sequence[str]) -> Iterator[tuple[Scenario, str, str]]:
-    """Scenario, arm and the family that is true of it; not those of which both a hang and none are in keeping."""
-    family_of = {cause.id: cause.family for cause in load_causes()}
+def arms(names: Sequence[str]) -> Iterator[tuple[Scenario, str, Expected]]:
+    """Scenario, arm and what is true of it; not those of which both a hang and none are in keeping."""
     for scenario in scenarios.load().values():
         if (names and scenario.name not in names) or "recorder" not in {s.name for s in scenario.settings}:
             continue
+        version = ensure(scenario.default_runtime).framework_version
         for arm in scenario.arms:
-            release = release_of(ensure(scenario.default_runtime))
-            expected = scenario.expected(arm.name, release, scenario.resolve({}, arm.name))
+            expected = scenario.expect(arm.name, version)
             if not expected.either:
-                yield scenario, arm.name, family_of[expected.cause] if expected.hang else "none"
+                yield scenario, arm.name, expected
 
 
 def wait_until_stuck(cluster: Cluster, hangs: bool, says_so: bool, seconds: float = 60.0) -> None:
@@ -112,21 +119,22 @@ def wait_until_stuck(cluster: Cluster, hangs: bool, says_so: bool, seconds: floa
         time.sleep(0.05)
 
 
-def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool, home: Path) -> Result:
+def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorder: bool, home: Path) -> Result:
+    truth = expected.truth
     given = {"recorder": str(recorder).lower()}
-    if (truth == "none" or scenario.name in SAY_NOTHING) and scenario.name not in LOOKALIKES:
+    if (truth == "none" or not scenario.says_stuck) and not scenario.lookalike:
         given |= {setting.name: LONG for setting in scenario.settings if setting.name in ("epoch_ends", "hang_at")}
     settings = scenario.resolve(given, arm)
     specs = [RankSpec(rank, scenario.program, arm, settings) for rank in scenario.ranks(settings)]
     with local_cluster(ensure(scenario.default_runtime), specs, home) as cluster:
         wait_until_ready(cluster)
         hangs = truth != "none"
-        if hangs and scenario.name in SAY_NOTHING:
+        if hangs and not scenario.says_stuck:
             wait_until_still(cluster)
         else:
-            wait_until_stuck(cluster, hangs, hangs or scenario.name in LOOKALIKES)
-        if hangs and scenario.name in NAMED_IN_LOG:
-            wait_for(lambda: any(_log_says(member, NAMED_IN_LOG[scenario.name]) for member in cluster.members))
+            wait_until_stuck(cluster, hangs, hangs or scenario.lookalike)
+        if hangs and scenario.told_in_log:
+            wait_for(lambda: any(_log_says(member, scenario.told_in_log) for member in cluster.members))
         if hangs and recorder:  # silence has to be longer than the history allows
             wait_for(lambda: any(_is_overdue(member) for member in cluster.members))
         began = time.monotonic()
@@ -134,23 +142,30 @@ def run_one(scenario: Scenario, arm: str, truth: str, seed: int, recorder: bool,
         there = [member.pid for member in cluster.members if member.rank not in left]
         if not there:
             raise LastbatchError(f"every rank has ended: {left}")
+        ranks = {member.pid: member.rank for member in cluster.members}
+        ranks |= {pid: ranks[above] for pid, above in descendants_of(set(there)).items()}
         found = attach(there)
         seconds = time.monotonic() - began
     best = found.diagnosis.findings[0].confidence if found.diagnosis.findings else 0.0
     top = _top_frame(found.collection.processes[0])
     return Result(
         scenario.name, arm, seed, recorder, truth, found.diagnosis.verdict, best, naive_reading(top), top,
-        round(seconds, 2), len(found.collection.processes),
+        round(seconds, 2), len(found.collection.processes), expected.culprit,
+        tuple(ranks.get(one.pid, one.rank) for one in found.diagnosis.culprits), observed(found.collection),
     )  # fmt: skip
 
 
-LOOKALIKES = (
-    "slow-input", "gc-pause", "idle-server", "long-eval", "big-checkpoint", "first-step-compile", "autotune-pause",
-)  # fmt: skip
-SAY_NOTHING = ("last-batch",)
-"""Whose ranks cannot know beforehand where they will hang."""
-NAMED_IN_LOG = dict.fromkeys(("startup", "chief-first"), "still waiting for response")
-"""What TensorFlow writes after 10 s; a user comes later than that."""
+def observed(collection: Collection) -> dict[str, tuple[str, ...]]:
+    """Cause -> what spoke for and against it, as the table of weights calls it."""
+    seen = {}
+
+    def find(facts: Facts) -> tuple[tuple[Finding, ...], tuple[StageError, ...]]:
+        cases = {cause.id: cause.examine(facts) for cause in causes.load()}
+        seen.update({cause: tuple(case.observations) for cause, case in cases.items() if case})
+        return (), ()
+
+    diagnose(collection, find)
+    return seen
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 150.0) -> None:
@@ -198,9 +213,30 @@ def report(results: Sequence[Result]) -> str:
     times = sorted(result.seconds for result in results)
     lines += ["", f"{len(results)} runs: {shares}; healthy jobs called hung: {false_alarms}"]
     lines += ["top frame of the main thread alone: " + ", ".join(f"{naive[kind]} {kind}" for kind in kinds)]
+    lines += list(_culprits(results))
     lines += [f"seconds to verdict: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}", ""]
     lines += _calibration(results)
     return "\n".join(lines)
+
+
+def line(result: Result) -> str:
+    said = f"{result.outcome:6} {result.scenario}/{result.arm}: {result.truth} -> {result.verdict}"
+    culprits = ", ".join(result.culprits) or "nobody"
+    return f"{said} ({result.confidence:.0%}) {result.seconds:.1f} s; culprit {culprits}; top frame {result.top_frame}"
+
+
+def _culprits(results: Sequence[Result]) -> Iterator[str]:
+    """Where one rank holds all up, whether it was named; alone is better than among others."""
+    known = [result for result in results if result.culprit]
+    if known:
+        named = [result for result in known if result.culprit in result.culprits]
+        alone = sum(set(result.culprits) == {result.culprit} for result in named)
+        none = sum(not result.culprits for result in known)
+        yield f"culprit: named in {len(named)} of {len(known)} runs that have one, alone in {alone}; nobody in {none}"
+        for result in known:
+            if result.culprit not in result.culprits:
+                said = ", ".join(result.culprits) or "nobody"
+                yield f"  {result.scenario}/{result.arm}: {result.culprit}, said was {said}"
 
 
 def _calibration(results: Sequence[Result]) -> Iterator[str]:
@@ -225,22 +261,22 @@ def main() -> None:
     results = [one for one in read(options.log) if one.recorder == options.recorder] if options.log else []
     had = {(one.scenario, one.arm, one.seed) for one in results}
     for seed in range(0 if options.table else options.seeds):
-        for scenario, arm, truth in arms(options.scenarios):
+        for scenario, arm, expected in arms(options.scenarios):
             if (scenario.name, arm, seed) in had:
                 continue
             try:
                 with tempfile.TemporaryDirectory() as home:
-                    result = run_one(scenario, arm, truth, seed, options.recorder, Path(home) / "job")
+                    result = run_one(scenario, arm, expected, seed, options.recorder, Path(home) / "job")
             except LastbatchError as error:  # it did not come up: the next call tries it again
                 print(f"failed {scenario.name}/{arm}: {error}", flush=True)
                 continue
             results.append(result)
-            said = f"{result.outcome:6} {scenario.name}/{arm}: {truth} -> {result.verdict} ({result.confidence:.0%})"
-            print(f"{said} {result.seconds:.1f} s; top frame {result.top_frame}", flush=True)
+            print(line(result), flush=True)
             if options.log:
                 with options.log.open("ab") as file:
                     file.write(msgspec.json.encode(result) + b"\n")
     print("\n" + report(results))
+    print("\n" + table([Run(result.truth, result.observations) for result in results]))
     print(f"\n{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
 
 

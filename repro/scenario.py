@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
 
 import msgspec
 
-from diagnostics.errors import UsageError
+from diagnostics.errors import MissingError, UsageError
+from repro import runtimes, workloads
 from repro import setting as knobs
-from repro import workloads
+from repro.runtimes.names import Framework, release_numbers
 from repro.setting import Setting, Settings
 
 __all__ = ["Arm", "Expected", "Scenario", "Setting", "Settings"]
@@ -27,6 +30,7 @@ class Expected(msgspec.Struct, frozen=True):
 
     `either` means that both a hang of that cause and none are in keeping with what is known. `family`, where given, is
     all that is expected of the verdict: a fault is in force, and what becomes of the job is not known beforehand.
+    `culprit` is the rank that holds all up, "" where it is not one alone.
     """
 
     hang: bool
@@ -34,6 +38,43 @@ class Expected(msgspec.Struct, frozen=True):
     either: bool = False
     why: str = ""
     family: str = ""
+    culprit: str = ""
+
+    @property
+    def truth(self) -> str:
+        """The family that a verdict should have, `none` where nothing hangs."""
+        from diagnostics import causes  # imported where it is used: `lastbatch scenarios` does without
+
+        if not self.hang:
+            return "none"
+        return self.family or next(cause.family for cause in causes.load() if cause.id == self.cause)
+
+
+Culprit = Callable[[str, Settings], str]
+"""From an arm and its settings to the rank that holds all up; "" where it is not one alone."""
+
+
+def nobody_alone(arm: str, settings: Settings) -> str:
+    return ""
+
+
+def rank(name: str) -> Culprit:
+    return lambda arm, settings: name
+
+
+def the_other_worker(arm: str, settings: Settings) -> str:
+    """Where there are two, and the first waits."""
+    return "worker:1" if settings["workers"] == 2 else ""
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What a machine must have: a program by its name, or a file by its path; `how` to get it is one line."""
+
+    what: str
+    how: str
+
+    def is_there(self) -> bool:
+        return os.path.exists(self.what) if self.what.startswith("/") else shutil.which(self.what) is not None
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -42,6 +83,15 @@ class Scenario(msgspec.Struct, frozen=True):
     `ranks(settings)` are the processes to start; `expected(arm, release, settings)` what should come of it, with the
     framework's release as numbers. `default_arms` run when no arm is named; those after the first get as many
     epoch ends as the first came to, so that they are compared at equal exposure.
+
+    What a bench or test has to know of it besides:
+
+    - `lookalike`: it is healthy, and stands still for seconds as if it hung;
+    - `says_stuck`: a rank says `stuck` when what comes next does not come back (of a look-alike: not soon); false: it
+      cannot know beforehand;
+    - `told_in_log`: words that a rank's log has only some time after that, and that tell the cause;
+    - `slow_to_judge`: arms that are called hung minutes later only, as nothing is known of how long they may take;
+    - `needs`: what the machine must have besides the runtime.
     """
 
     name: str
@@ -55,6 +105,26 @@ class Scenario(msgspec.Struct, frozen=True):
     ranks: Callable[[Settings], tuple[str, ...]]
     expected: Callable[[str, tuple[int, ...], Settings], Expected]
     default_runtime: str = "tf1.12"
+    lookalike: bool = False
+    says_stuck: bool = True
+    told_in_log: str = ""
+    slow_to_judge: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+    @property
+    def framework(self) -> Framework:
+        """Of its default runtime."""
+        return runtimes.parse(self.default_runtime).framework
+
+    def require(self) -> None:
+        """Raises: MissingError: this machine lacks what it needs."""
+        for need in self.needs:
+            if not need.is_there():
+                raise MissingError(f"{self.name} needs {need.what}", need.how)
+
+    def expect(self, arm: str, framework_version: str) -> Expected:
+        """What should come of an arm with its own settings, on a release as a runtime has it: `1.12.0`."""
+        return self.expected(arm, release_numbers(framework_version), self.resolve({}, arm))
 
     def arm(self, name: str) -> Arm:
         """Raises: UsageError: there is no such arm."""

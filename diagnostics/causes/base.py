@@ -28,6 +28,8 @@ class Case:
         self.evidence: list[Evidence] = []
         self.against: list[Evidence] = []
         self.missing: list[str] = []
+        self.observations: list[str] = []
+        """What was seen, as the table calls it: each once."""
         self._weights: dict[str, float] = {"prior": weight_of(cause, "prior").value}
 
     def saw(self, observation: str, fact: str, source: str, ranks: Iterable[str] = ()) -> None:
@@ -37,6 +39,8 @@ class Case:
         "not scheduled", "hung") only the weightiest counts. Below zero it speaks against the cause.
         """
         weight = weight_of(self.cause, observation)
+        if observation not in self.observations:
+            self.observations.append(observation)
         key = weight.group or observation
         if abs(weight.value) >= abs(self._weights.get(key, 0.0)):
             self._weights[key] = weight.value

@@ -76,6 +76,8 @@ def run(
     """
     story = scenarios.find(scenario)
     runtime = runtime or story.default_runtime
+    if backend is Place.local:
+        story.require()
     given = parse_settings(setting or ())
     if epoch_ends is not None:
         given["epoch_ends"] = str(epoch_ends)

@@ -47,6 +47,8 @@ def list_scenarios(
             table.add_row(f"  {arm.name}", arm.summary)
         page.print(table)
         page.print(f"\n  runtimes: {', '.join(scenario.runtimes)} (or any exact release)\n")
+        for need in scenario.needs:
+            page.print(f"  needs {need.what}: {need.how}\n")
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("  --set")
         table.add_column("default")
@@ -70,6 +72,8 @@ def _described(scenario: Scenario) -> dict[str, object]:
         "default_arms": scenario.default_arms,
         "runtimes": scenario.runtimes,
         "settings": scenario.settings,
+        "lookalike": scenario.lookalike,
+        "needs": [need.what for need in scenario.needs],
         "model_settings": {model.name: model.settings for model in scenario.models},
         "expected": [
             {"arm": arm.name, "runtime": name, **_expectation(scenario, arm.name, name)}
@@ -80,6 +84,5 @@ def _described(scenario: Scenario) -> dict[str, object]:
 
 
 def _expectation(scenario: Scenario, arm: str, runtime: str) -> dict[str, object]:
-    release = tuple(int(part) for part in runtimes.parse(runtime).framework_version.split(".") if part)
-    expected = scenario.expected(arm, release, scenario.resolve({}, arm))
+    expected = scenario.expect(arm, runtimes.parse(runtime).framework_version)
     return {"hang": "possible" if expected.either else expected.hang, "cause": expected.cause, "why": expected.why}

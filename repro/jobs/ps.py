@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repro.scenario import Arm, Expected, Scenario, Setting, Settings
+from repro.scenario import Arm, Culprit, Expected, Scenario, Setting, Settings, nobody_alone
 
 SETTINGS = (
     Setting("workers", 2, "worker processes; the first is the chief", 2, 16),
@@ -16,6 +16,8 @@ SETTINGS = (
     Setting("recorder", True, "with the flight recorder in the job"),
 )
 RUNTIMES = ("tf1.12", "tf2")
+WAITS_FOR_A_PEER = "still waiting for response"
+"""TensorFlow writes it, with the peer's name, after ten seconds in which a session got no answer."""
 
 
 def ranks(settings: Settings) -> tuple[str, ...]:
@@ -49,6 +51,9 @@ def ps_job(
     why: str,
     settings: tuple[Setting, ...] = SETTINGS,
     program: str = "",
+    told_in_log: str = "",
+    slow_to_judge: Sequence[str] = (),
+    culprit: Culprit = nobody_alone,
 ) -> Scenario:
     """A scenario whose `stuck` arms hang of `cause` in epoch `hang_at`, and whose `healthy` ones never do."""
     stuck_names = {arm.name for arm in stuck}
@@ -57,7 +62,7 @@ def ps_job(
         if arm not in stuck_names:
             return Expected(hang=False, why=why if not stuck_names else "the healthy twin")
         if settings["epoch_ends"] > settings["hang_at"]:
-            return Expected(hang=True, cause=cause, why=why)
+            return Expected(hang=True, cause=cause, why=why, culprit=culprit(arm, settings))
         return Expected(hang=False, why="it ends before that epoch")
 
     arms = (*stuck, *healthy)
@@ -73,4 +78,6 @@ def ps_job(
         runtimes=RUNTIMES,
         ranks=ranks,
         expected=expected,
+        told_in_log=told_in_log,
+        slow_to_judge=tuple(slow_to_judge),
     )

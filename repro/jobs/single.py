@@ -20,7 +20,15 @@ def worker_only(settings: Settings) -> tuple[str, ...]:
 
 
 def single(
-    name: str, summary: str, story: str, *, stuck: tuple[Arm, ...], healthy: tuple[Arm, ...], cause: str = "", why: str
+    name: str,
+    summary: str,
+    story: str,
+    *,
+    stuck: tuple[Arm, ...] = (),
+    healthy: tuple[Arm, ...],
+    cause: str = "",
+    why: str,
+    lookalike: bool = False,
 ) -> Scenario:
     """A scenario whose `stuck` arms hang of `cause` in epoch `hang_at`, and whose `healthy` ones never do."""
     stuck_names = {arm.name for arm in stuck}
@@ -28,7 +36,7 @@ def single(
     def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected:
         reached = settings["epoch_ends"] > settings["hang_at"]
         if arm in stuck_names and reached:
-            return Expected(hang=True, cause=cause, why=why)
+            return Expected(hang=True, cause=cause, why=why, culprit="worker:0")
         return Expected(hang=False, why="it gets past that place" if arm in stuck_names else "the healthy twin")
 
     first = (stuck or healthy)[0]
@@ -44,4 +52,5 @@ def single(
         ranks=worker_only,
         expected=expected,
         default_runtime="py3.11",
+        lookalike=lookalike,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repro.scenario import Arm, Expected, Scenario, Setting, Settings
+from repro.scenario import Arm, Culprit, Expected, Scenario, Setting, Settings, nobody_alone
 
 SETTINGS = (
     Setting("workers", 2, "ranks", 2, 16),
@@ -25,32 +25,39 @@ def torch_job(
     summary: str,
     story: str,
     *,
-    stuck: Arm,
+    stuck: Arm | None = None,
     healthy: Arm,
-    cause: str,
+    cause: str = "",
     why: str,
     more: Sequence[Setting] = (),
+    lookalike: bool = False,
+    culprit: Culprit = nobody_alone,
 ) -> Scenario:
-    """A scenario whose `stuck` arm hangs of `cause` in epoch `hang_at`, and whose `healthy` one never does.
+    """A scenario whose `stuck` arm, if any, hangs of `cause` in epoch `hang_at`, and whose `healthy` one never does.
 
     `more` are settings of its own.
     """
 
     def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected:
+        if not stuck:
+            return Expected(hang=False, why=why)
         if arm == stuck.name and settings["epoch_ends"] > settings["hang_at"]:
-            return Expected(hang=True, cause=cause, why=why)
+            return Expected(hang=True, cause=cause, why=why, culprit=culprit(arm, settings))
         return Expected(hang=False, why="the healthy twin" if arm == healthy.name else "it ends before that epoch")
+
+    arms = (stuck, healthy) if stuck else (healthy,)
 
     return Scenario(
         name=name,
         summary=summary,
         story=story,
         program=name.replace("-", "_"),
-        arms=(stuck, healthy),
-        default_arms=(stuck.name, healthy.name),
+        arms=arms,
+        default_arms=tuple(arm.name for arm in arms),
         settings=(*SETTINGS, *more),
         runtimes=("torch",),
         ranks=workers,
         expected=expected,
         default_runtime="torch",
+        lookalike=lookalike,
     )

@@ -101,6 +101,11 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+def release_numbers(framework_version: str) -> tuple[int, ...]:
+    """A runtime's release for comparing, without what is no number: `"2.13.0+cpu"` as `(2, 13)`, `""` as `()`."""
+    return tuple(int(part) for part in framework_version.split(".")[:3] if part.isdigit())
+
+
 def known_names() -> tuple[str, ...]:
     """Every name worth suggesting: aliases, minors and exact releases."""
     minors = dict.fromkeys("tf" + ".".join(release.split(".")[:2]) for release in TENSORFLOW_RELEASES)

@@ -16,7 +16,7 @@ SCENARIO = msgspec.structs.replace(
             "iterator counted as cancelled, looked too early, and sleeps on for as long as the epoch was. Nothing "
             "moves until then."
         ),
-        stuck=(),
+        lookalike=True,
         healthy=(
             Arm("autotuner", "the pipeline is tuned, as by default: ten seconds of silence"),
             Arm("switched-off", "options.autotune.enabled = False: no silence"),

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from repro.jobs.ps import ps_job
-from repro.scenario import Arm
+from repro.scenario import Arm, Settings, the_other_worker
+
+
+def culprit(arm: str, settings: Settings) -> str:
+    return "worker:0" if arm == "miscounted" else the_other_worker(arm, settings)
+
 
 SCENARIO = ps_job(
     "barrier-short",
@@ -19,5 +24,6 @@ SCENARIO = ps_job(
     healthy=(Arm("counted", "as many tokens as there are workers, and all of them come"),),
     cause="tf-barrier-short",
     why="a token is missing, and nobody is left who would put it",
+    culprit=culprit,
     program="epoch_barrier",
 )

@@ -12,7 +12,7 @@ SCENARIO = msgspec.structs.replace(
         "big-checkpoint",
         summary="Look-alike: writing a checkpoint takes hundreds of times as long as a step",
         story="In one step a large model is saved and forced to the disk. The CPU has little to do meanwhile.",
-        stuck=(),
+        lookalike=True,
         healthy=(Arm("saving", "torch.save and fsync for six seconds, inside a step"),),
         why="it writes, and comes back",
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repro.jobs.ps import ps_job
-from repro.scenario import Arm
+from repro.jobs.ps import WAITS_FOR_A_PEER, ps_job
+from repro.scenario import Arm, rank
 
 SCENARIO = ps_job(
     "chief-first",
@@ -23,4 +23,6 @@ SCENARIO = ps_job(
     ),
     cause="tf-chief-left-first",
     why="a new session asks every rank for its devices, and the chief has left",
+    culprit=rank("worker:0"),
+    told_in_log=WAITS_FOR_A_PEER,
 )

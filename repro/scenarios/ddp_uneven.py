@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.jobs.torch import torch_job
-from repro.scenario import Arm, Setting
+from repro.scenario import Arm, Setting, the_other_worker
 
 SCENARIO = torch_job(
     "ddp-uneven",
@@ -16,6 +16,7 @@ SCENARIO = torch_job(
     healthy=Arm("join", "the same data within DistributedDataParallel.join()"),
     cause="uneven-inputs",
     why="the other ranks have no batch left, and do not come to that all-reduce",
+    culprit=the_other_worker,
     more=(
         Setting(
             "model", "linear", "what is trained; it may add settings of its own",

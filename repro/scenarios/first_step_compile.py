@@ -12,7 +12,7 @@ SCENARIO = msgspec.structs.replace(
         "first-step-compile",
         summary="Look-alike: the first step traces and optimizes a large graph",
         story="A tf.function of thousands of operations is traced, and its graph optimized, when it is called first.",
-        stuck=(),
+        lookalike=True,
         healthy=(Arm("compiling", "tracing and graph optimization inside the first step that calls it"),),
         why="it computes, and comes back",
     ),

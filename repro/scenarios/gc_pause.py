@@ -9,7 +9,7 @@ SCENARIO = single(
     "gc-pause",
     summary="Look-alike: one step spends seconds in the garbage collector",
     story="In one step the collector walks through millions of objects, again and again. The CPU is busy.",
-    stuck=(),
+    lookalike=True,
     healthy=(Arm("full-collection", "full collections for six seconds in one step"),),
     why="it computes, and comes back",
 )

@@ -16,7 +16,7 @@ _SINGLE = single(
     "idle-server",
     summary="Look-alike: a parameter server that nobody asks",
     story="A server waits for connections while the worker computes for itself. It stands still, as it should.",
-    stuck=(),
+    lookalike=True,
     healthy=(Arm("unasked", "a server with a pool of threads that wait for work"),),
     why="a server serves when it is asked",
 )

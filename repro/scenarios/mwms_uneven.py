@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from repro.jobs.torch import torch_job
-from repro.scenario import Arm
+from repro.scenario import Arm, the_other_worker
 
 SCENARIO = msgspec.structs.replace(
     torch_job(
@@ -19,6 +19,7 @@ SCENARIO = msgspec.structs.replace(
         healthy=Arm("even", "every worker trains the same number of batches"),
         cause="uneven-inputs",
         why="the other workers have no batch left, and do not come to that all-reduce",
+        culprit=the_other_worker,
     ),
     runtimes=("tf2",),
     default_runtime="tf2",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from repro.jobs.single import single
-from repro.scenario import Arm
+from repro.scenario import Arm, Need
 
 SCENARIO = msgspec.structs.replace(
     single(
@@ -21,4 +21,5 @@ SCENARIO = msgspec.structs.replace(
         why="the read waits for an answer of the server",
     ),
     runtimes=("py3.8", "py3.11", "py3.12", "py3.13"),
+    needs=(Need("/dev/fuse", "modprobe fuse"),),
 )

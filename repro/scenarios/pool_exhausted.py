@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from repro.jobs.ps import ps_job, with_defaults
-from repro.scenario import Arm
+from repro.scenario import Arm, Settings
+
+
+def culprit(arm: str, settings: Settings) -> str:
+    return "worker:0" if settings["workers"] == 1 else ""
+
 
 SCENARIO = ps_job(
     "pool-exhausted",
@@ -18,4 +23,5 @@ SCENARIO = ps_job(
     cause="tf-inter-op-pool-exhausted",
     why="every thread of the pool waits for rows that only the pool could stage",
     settings=with_defaults(workers=1),
+    culprit=culprit,
 )

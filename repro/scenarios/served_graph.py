@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from repro.jobs.single import single
-from repro.scenario import Arm
+from repro.scenario import Arm, Need
 
 SCENARIO = msgspec.structs.replace(
     single(
@@ -26,4 +26,5 @@ SCENARIO = msgspec.structs.replace(
     ),
     runtimes=("tf1.12", "tf1.13", "tf1.15"),
     default_runtime="tf1.12",
+    needs=tuple(Need(tool, "apt-get install cmake build-essential") for tool in ("cmake", "cc", "nm")),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from repro.jobs.ps import ps_job
-from repro.scenario import Arm, Expected, Settings
+from repro.scenario import Arm, Expected, Settings, rank
 
 _JOB = ps_job(
     "session-close",
@@ -25,6 +25,7 @@ _JOB = ps_job(
     ),
     cause="tf-session-close",
     why="a rank that has left does not answer",
+    culprit=rank("worker:1"),
 )
 
 

@@ -9,7 +9,7 @@ SCENARIO = single(
     "slow-input",
     summary="Look-alike: some reads take hundreds of times as long as a step",
     story="A step in ten waits 1.5 s for its data, asleep in a read. A tool that asks for silence alone calls it hung.",
-    stuck=(),
+    lookalike=True,
     healthy=(Arm("slow-reads", "a pipe whose writer is slow once in ten steps"),),
     why="its input comes, late",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.jobs.ps import ps_job, with_defaults
+from repro.jobs.ps import WAITS_FOR_A_PEER, ps_job, with_defaults
 from repro.scenario import Arm
 
 SCENARIO = ps_job(
@@ -20,4 +20,7 @@ SCENARIO = ps_job(
     cause="peer-startup",
     why="a rank that the session asks for its devices does not answer",
     settings=with_defaults(workers=1, ps=2, hang_at=0),
+    culprit=lambda arm, settings: f"ps:{settings['ps'] - 1}",
+    told_in_log=WAITS_FOR_A_PEER,
+    slow_to_judge=("held", "other-port"),  # how long a start may take is anybody's guess
 )

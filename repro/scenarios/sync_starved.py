@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.jobs.ps import ps_job
-from repro.scenario import Arm
+from repro.scenario import Arm, the_other_worker
 
 SCENARIO = ps_job(
     "sync-starved",
@@ -17,4 +17,5 @@ SCENARIO = ps_job(
     healthy=(Arm("even", "every worker has as many batches"),),
     cause="tf-sync-tokens",
     why="the other worker has no batch left, so its gradient and with it the token never comes",
+    culprit=the_other_worker,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.jobs.torch import torch_job
-from repro.scenario import Arm
+from repro.scenario import Arm, the_other_worker
 
 SCENARIO = torch_job(
     "teardown",
@@ -16,4 +16,5 @@ SCENARIO = torch_job(
     healthy=Arm("together", "every rank comes to it"),
     cause="teardown",
     why="the other ranks do not come to the last barrier",
+    culprit=the_other_worker,
 )

@@ -11,6 +11,7 @@ from repro.cluster import RankSpec
 from repro.cluster.backends import Backend, Local
 from repro.faults.schedule import Scheduled
 from repro.runtimes import Runtime
+from repro.runtimes.names import release_numbers
 from repro.scenario import Expected, Scenario, Settings
 from repro.workloads import memory_needed
 
@@ -44,10 +45,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def expected(self) -> Expected:
-        release = tuple(int(part) for part in self.runtime.framework_version.split(".")[:3] if part.isdigit())
         lasting = [one.fault.family for one in self.faults if one.lasts is None]
         if lasting:
             return Expected(hang=True, family=lasting[0], why=f"{self.faults[0].written} is not healed")
+        release = release_numbers(self.runtime.framework_version)
         return self.scenario.expected(self.arm, release, self.settings)
 
     def described(self) -> dict[str, str]:

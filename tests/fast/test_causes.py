@@ -12,8 +12,10 @@ import pytest
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes import Case, Cause, find_all, load
 from diagnostics.causes.weights import WEIGHTS
+from diagnostics.errors import MissingError
 from diagnostics.model import Collection, Process, Sample, ThreadSample
 from repro import scenarios
+from repro.scenario import Need
 from repro.study import remedies
 
 ROOT = Path(__file__).parents[2]
@@ -78,3 +80,21 @@ def test_what_a_scenario_expects_is_a_known_cause() -> None:
         for arm in scenario.arms:
             expected = scenario.expected(arm.name, (1, 12, 0), scenario.resolve({}, arm.name))
             assert not expected.cause or expected.cause in known, (scenario.name, arm.name)
+            assert expected.hang == (expected.truth not in ("none", "slow")), (scenario.name, arm.name)
+
+
+def test_a_scenario_s_traits_fit_its_arms() -> None:
+    """GIVEN every arm with its own settings THEN its culprit is one of its ranks, and no look-alike hangs."""
+    for scenario in scenarios.load().values():
+        assert {*scenario.slow_to_judge} <= {arm.name for arm in scenario.arms}, scenario.name
+        for arm in scenario.arms:
+            expected = scenario.expect(arm.name, "1.12.0")
+            assert not expected.culprit or expected.culprit in scenario.ranks(scenario.resolve({}, arm.name))
+            assert not (scenario.lookalike and expected.hang), (scenario.name, arm.name)
+
+
+def test_a_scenario_says_what_this_machine_lacks() -> None:
+    """GIVEN a scenario that needs a program nobody has THEN it is said before anything starts, with how to get it."""
+    story = msgspec.structs.replace(scenarios.find("lock-order"), needs=(Need("no-such-program", "make one"),))
+    with pytest.raises(MissingError, match="lock-order needs no-such-program"):
+        story.require()

@@ -15,13 +15,12 @@ from conftest import Answer
 
 from repro import scenarios
 from repro.cluster.ports import lease
-from repro.jobs.single import PYTHONS
 from repro.runtimes import Runtime
 from repro.scenario import Scenario
 
 Call = Callable[..., Answer]
 Runtimes = Callable[[str], Runtime]
-ZOO = [scenario for scenario in scenarios.load().values() if set(scenario.runtimes) <= {*PYTHONS, "torch"}]
+ZOO = [scenario for scenario in scenarios.load().values() if scenario.framework != "tensorflow"]
 
 
 @pytest.mark.parametrize("scenario", ZOO, ids=lambda scenario: scenario.name)

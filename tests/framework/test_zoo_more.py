@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,8 @@ from diagnostics.errors import MissingError
 from repro import scenarios
 from repro.cluster import Member, RankSpec
 from repro.cluster.local import local_cluster
-from repro.jobs.single import PYTHONS
 from repro.runtimes import Runtime
+from repro.runtimes.names import release_numbers
 from repro.scenario import Scenario
 from repro.trial import wait_until_ready
 
@@ -26,30 +25,29 @@ Runtimes = Callable[[str], Runtime]
 
 
 def is_ours(scenario: Scenario) -> bool:
-    """One rank that says when it is stuck, on TensorFlow."""
+    """On TensorFlow, of a fixed number of ranks, which says when it is stuck."""
     settings = {setting.name for setting in scenario.settings}
-    frameworks = set(scenario.runtimes) - {*PYTHONS, "torch"}
-    return bool(frameworks) and "hang_at" in settings and "workers" not in settings
+    return scenario.framework == "tensorflow" and scenario.says_stuck and "workers" not in settings
 
 
 ZOO = [scenario for scenario in scenarios.load().values() if is_ours(scenario)]
 
 
-@pytest.fixture
-def builder() -> None:
-    for tool in ("cmake", "gcc", "nm"):
-        if not shutil.which(tool):
-            lacking(MissingError(f"{tool} is not installed", "apt-get install cmake build-essential"))
+def require(scenario: Scenario) -> None:
+    try:
+        scenario.require()
+    except MissingError as error:
+        lacking(error)
 
 
-@pytest.mark.usefixtures("builder")
 @pytest.mark.parametrize("scenario", ZOO, ids=lambda scenario: scenario.name)
 def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: Call, runtime: Runtimes) -> None:
-    runtime(scenario.default_runtime)
+    require(scenario)
+    framework = runtime(scenario.default_runtime)
     answer = lastbatch("run", scenario.name, "--json", "--out", "out")
     assert answer.code == 0, answer.json
     for arm in answer.json["arms"]:
-        expected = scenario.expected(arm["arm"], (), arm["settings"])
+        expected = scenario.expected(arm["arm"], release_numbers(framework.framework_version), arm["settings"])
         if expected.family:
             assert arm["finding"]["family"] == expected.family
         else:
@@ -69,9 +67,9 @@ def stuck(scenario: str, arm: str, runtime: Runtime, directory: Path) -> Iterato
         yield member
 
 
-@pytest.mark.usefixtures("builder")
 def test_a_native_process_is_named_by_its_pid_alone(lastbatch: Call, runtime: Runtimes, tmp_path: Path) -> None:
     """GIVEN a server in C whose reader waits for its queue, WHEN only its pid is known, THEN the queue is named."""
+    require(scenarios.find("served-graph"))
     with stuck("served-graph", "reader", runtime("tf1.12"), tmp_path / "job") as trainer:
         (server,) = descendants_of({trainer.pid})
         assert not any("libpython" in path for path in procfs.mapped_files(server))

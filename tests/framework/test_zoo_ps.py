@@ -15,21 +15,25 @@ from repro import scenarios
 from repro.cluster import Cluster, Member, RankSpec
 from repro.cluster.local import local_cluster
 from repro.runtimes import Runtime
-from repro.scenario import Expected
+from repro.scenario import Expected, Scenario
 from repro.trial import wait_until_ready
 
 Call = Callable[..., Answer]
 Get = Callable[[str], Runtime]
-SOON = ("sync-starved", "barrier-short", "pool-exhausted", "chief-first", "session-close")
-CASES = [("tf1.12", name, arm.name) for name in SOON for arm in scenarios.find(name).arms]
-CASES += [("tf1.12", "epoch-barrier", "barrier"), ("tf1.12", "startup", "late")]
+
+
+def settings_of(scenario: Scenario) -> set[str]:
+    return {setting.name for setting in scenario.settings}
+
+
+JOBS = [scenario for scenario in scenarios.load().values() if "ps" in settings_of(scenario) and scenario.says_stuck]
+"""Of workers and parameter servers."""
+CASES = [("tf1.12", job.name, arm.name) for job in JOBS for arm in job.arms if arm.name not in job.slow_to_judge]
 CASES += [("tf2", "sync-starved", "uneven"), ("tf2", "barrier-short", "left"), ("tf2", "session-close", "reset")]
 
 
 def expected_of(name: str, arm: str, runtime: Runtime) -> Expected:
-    story = scenarios.find(name)
-    release = tuple(int(part) for part in runtime.framework_version.split("."))
-    return story.expected(arm, release, story.resolve({}, arm))
+    return scenarios.find(name).expect(arm, runtime.framework_version)
 
 
 @pytest.mark.parametrize(("framework", "name", "arm"), CASES)
@@ -53,19 +57,16 @@ def stuck(name: str, arm: str, runtime: Runtime, home: Path) -> Iterator[Cluster
     with local_cluster(runtime, specs, home) as cluster:
         wait_until_ready(cluster)
         wait_for(lambda: any(member.said("stuck") for member in cluster.members))
-        if name in ("startup", "chief-first"):
-            wait_for(lambda: any(says_who_is_waited_for(member) for member in cluster.members))
+        if story.told_in_log:
+            wait_for(lambda: any(log_says(member, story.told_in_log) for member in cluster.members))
         yield cluster
 
 
-def says_who_is_waited_for(member: Member) -> bool:
-    return any("still waiting for response" in line for line in procfs.tail(member.directory / "log"))
+def log_says(member: Member, words: str) -> bool:
+    return any(words in line for line in procfs.tail(member.directory / "log"))
 
 
-ATTACHED = [
-    ("sync-starved", "uneven"), ("barrier-short", "miscounted"), ("barrier-short", "left"), ("pool-exhausted", "full"),
-    ("chief-first", "leaves"), ("session-close", "close"), ("startup", "held"), ("startup", "other-port"),
-]  # fmt: skip
+ATTACHED = [(job.name, arm.name) for job in JOBS for arm in job.arms if job.expect(arm.name, "1.12.0").hang]
 
 
 @pytest.fixture(scope="module")
