@@ -40,8 +40,10 @@ def _is_shell(process: Process) -> bool:
 
 
 def serves(process: Process) -> bool:
-    """By its role or, where that is not known, by what its main thread does."""
+    """By its role or, where that is not known, by what its main thread does. One that makes a step itself does not."""
     main = main_position(process)
+    if main is not None and main.tid == process.pid and main.has(*TOGETHER) and not main.has(Role.SERVE):
+        return False
     return parse(process.rank).is_server or (main is not None and main.has(Role.SERVE) and not main.has(*TOGETHER))
 
 

@@ -81,7 +81,8 @@ def _of(process: Process, job: _Job, step_is_known: bool) -> Iterator[Wait]:
     main = main_position(process)
     for _, position in pairs(process):
         waits = position.tid == main.tid if main else False  # it may poll: a join with a limit, again and again
-        if not is_idle(position) and (waits or position.has(*_POLLS) or _stands(process, position.tid)):
+        waits = waits or position.has(*_POLLS) or position.waits is WaitKind.GIL
+        if not is_idle(position) and (waits or _stands(process, position.tid)):
             yield from _of_thread(process, position, calls.get(position.tid), job, step_is_known)
     unread = {call.tid for call in process.blocking_calls} - {thread.tid for thread in process.threads}
     for tid in sorted(unread):

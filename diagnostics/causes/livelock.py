@@ -6,11 +6,14 @@ every sample.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.loops import standing_loop
+from diagnostics.analyze.waits import find_waits
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import TOGETHER, main_at, named_for_a_lock
-from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.model import Process, Role, State, Wait, WaitKind
 
 _OTHER = (
     *TOGETHER, Role.DEVICE, Role.DEVICE_LAUNCH, Role.COMPILE, Role.GARBAGE, Role.SAVE, Role.EVALUATE, Role.SERVE,
@@ -20,14 +23,16 @@ _LOOPS = (WaitKind.NOTHING, WaitKind.TIME, WaitKind.UNKNOWN, WaitKind.FILE)
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes if process.state is State.HUNG)
+    waits = find_waits(facts.collection)
+    return likeliest(_examine_process(process, waits) for process in facts.processes if process.state is State.HUNG)
 
 
-def _examine_process(process: Process) -> Case | None:
+def _examine_process(process: Process, waits: Sequence[Wait]) -> Case | None:
     main = main_at(process)
     if main is None or main.position.has(*_OTHER) or main.position.waits not in _LOOPS:
         return None
-    if not main.position.busy and (main.position.waits is not WaitKind.TIME or named_for_a_lock(main.position)):
+    standing = standing_loop(process)
+    if not main.position.busy and (standing is None or named_for_a_lock(main.position)):
         return None
     case = Case("livelock")
     where = [process.rank]
@@ -36,13 +41,15 @@ def _examine_process(process: Process) -> Case | None:
         case.saw("busy", f"burns CPU at one place: {main.where}", "samples, stacks", where)
     else:
         case.saw("polls", f"sleeps and looks again, at one place: {main.where}", "samples, stacks", where)
-    standing = standing_loop(process)
     if standing and standing.proven:
         case.saw(
             "repeats", "its variables have values that they had before, so it goes on for ever", "variables", where
         )
     elif standing:
         case.saw("only-asks", "by its source the loop only asks, and does nothing else", "source", where)
+    others = [wait.rank for wait in waits if wait.on == process.rank and wait.rank.partition(" ")[0] != process.rank]
+    if others and not (standing and standing.proven):
+        case.saw("awaited", f"{others[0]} waits for it, which asks again and again", "stacks", others[:4])
     case.saw("hung", process.state_why or "it hangs", "samples", where)
     if main.position.own:
         case.saw("own-code", "that is the program's own code", "stacks", where)

@@ -79,20 +79,26 @@ class Source(object):
 
     def loop_at(self, function: str, line: int) -> Optional[Loop]:
         """The innermost loop around this line that only waits, or works on its own variables; None for none."""
+        for one in self._inside(function, line)[:1]:
+            around = [node for node in _whiles(one) if node.lineno <= line <= last_line(node)]
+            for loop in sorted(around, key=lambda node: -node.lineno):
+                read = _Reading(loop, one, self).loop(function.rpartition(".")[2])
+                if read and not _leaves(loop, line):
+                    return read._replace(until_ended=read.until_ended or any(map(_never_ends, around)))
+        return None
+
+    def serves_at(self, function: str, line: int) -> bool:
+        """Whether the line is in a loop that has no end, as programs have that serve until they are ended."""
+        inside = self._inside(function, line)
+        return any(
+            _never_ends(node) and node.lineno <= line <= last_line(node) for one in inside for node in _whiles(one)
+        )
+
+    def _inside(self, function: str, line: int) -> List[_Function]:
         name = function.rpartition(".")[2]
         if name == "<module>":
-            inside: List[_Function] = [self._tree]
-        else:
-            inside = [one for one in self._functions.get(name, ()) if _first(one) <= line <= last_line(one)]
-        for one in inside[:1]:
-            around = [
-                node for node in _own(one) if isinstance(node, ast.While) and node.lineno <= line <= last_line(node)
-            ]
-            for loop in sorted(around, key=lambda node: -node.lineno):
-                read = _Reading(loop, one, self).loop(name)
-                if read and not _leaves(loop, line):
-                    return read
-        return None
+            return [self._tree]
+        return [one for one in self._functions.get(name, ()) if _first(one) <= line <= last_line(one)]
 
     def has(self, name: str) -> bool:
         return name in self._functions
@@ -297,6 +303,15 @@ def _leaves(loop: ast.While, line: int) -> bool:
                 if _ends(branch) and branch[0].lineno <= line <= last_line(branch[-1]):
                     return True
     return False
+
+
+def _whiles(node: ast.AST) -> List[ast.While]:
+    return [one for one in _own(node) if isinstance(one, ast.While)]
+
+
+def _never_ends(loop: ast.While) -> bool:
+    leaves = any(isinstance(one, (ast.Return, ast.Break, ast.Raise)) for one in _own_of(loop.body))
+    return _is_true(loop.test) and not leaves
 
 
 def _targets(node: ast.AST) -> List[ast.AST]:

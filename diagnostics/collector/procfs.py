@@ -104,12 +104,13 @@ def disk_bytes_of(pid: int) -> int:
     return sum(map(int, counts)) if counts else -1
 
 
-def io_of(pid: int) -> Tuple[int, int]:
-    """Read and write calls so far, of any file, and the bytes that they moved; -1 where it is not told."""
+def io_of(pid: int) -> Tuple[int, int, int]:
+    """Read and write calls so far, of any file, the bytes that they moved, and those written; -1: it is not told."""
     counts = dict(re.findall(r"^(rchar|wchar|syscr|syscw): (\d+)$", text_of("/proc/%d/io" % pid), re.MULTILINE))
     if len(counts) < 4:
-        return -1, -1
-    return int(counts["syscr"]) + int(counts["syscw"]), int(counts["rchar"]) + int(counts["wchar"])
+        return -1, -1, -1
+    read, written = int(counts["rchar"]), int(counts["wchar"])
+    return int(counts["syscr"]) + int(counts["syscw"]), read + written, written
 
 
 def file_offsets_of(pid: int) -> int:

@@ -158,6 +158,7 @@ class Sample(Record, frozen=True):
     disk_bytes: int = -1  # read from and written to storage so far; -1 where the kernel does not tell
     io_calls: int = -1  # read and write calls so far, of any file, pipe or terminal
     io_bytes: int = -1  # that these moved
+    io_written: int = -1  # of these, written
     file_offsets: int = -1  # sum of the offsets of its open files: a step that only prints moves it
     file_age: float = -1.0  # seconds since any file that it has open for writing was last written
     loops: tuple[Loop, ...] = ()

@@ -12,10 +12,11 @@ from diagnostics.collector.sources import mounts
 def sample(look: Look) -> Fields:
     found = {}
     for pid, target in look.targets.items():
-        calls, moved = procfs.io_of(pid)
+        calls, moved, written = procfs.io_of(pid)
         found[pid] = {
             "log_bytes": _size(target.log), "disk_bytes": procfs.disk_bytes_of(pid), "io_calls": calls,
-            "io_bytes": moved, "file_offsets": procfs.file_offsets_of(pid), "file_age": _age(_written(target)),
+            "io_bytes": moved, "io_written": written,
+            "file_offsets": procfs.file_offsets_of(pid), "file_age": _age(_written(target)),
         }  # fmt: skip
     return found
 

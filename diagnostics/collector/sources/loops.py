@@ -97,9 +97,16 @@ def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[L
         source = _source(pid, frame["filename"])
         loop = source.loop_at(frame["name"], frame["line"]) if source else None
         if source and loop and _goes_round(loop, source, frame, inside, running):
-            return _told(pid, loop, frame, frames[len(inside) + 1 :])
+            outside = frames[len(inside) + 1 :]
+            service = any(_serves(pid, one) for one in outside)
+            return _told(pid, loop._replace(until_ended=loop.until_ended or service), frame, outside)
         inside.append(frame)
     return None
+
+
+def _serves(pid: int, frame: Dict[str, Any]) -> bool:
+    source = _source(pid, frame["filename"])
+    return source is not None and source.serves_at(frame["name"], frame["line"])
 
 
 def _goes_round(
