@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from diagnostics import bundle
+from diagnostics.discover.scan import seen_of
 from diagnostics.errors import LastbatchError
 from diagnostics.importers import files
 from diagnostics.model import Collection, Frame, Process, Thread
@@ -106,7 +107,7 @@ class Fuzzer:
     @staticmethod
     def _read_answer(data: bytes) -> None:
         answer = answers.decode(data)
-        answers.seen_there(answer)
+        tuple(map(seen_of, answer.seen))
         for pid in answer.evidence:
             answers.with_stacks(answers.process_of(answer, pid, "", "h"), answer)
 

@@ -23,11 +23,12 @@ from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.discover.by_framework import named_by_framework
+from diagnostics.discover.hosts import look_for
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.stacks.position import classify_all
-from diagnostics.transport import Fleet, Here, Options, Reach, Target, look_for, resample
+from diagnostics.transport import Fleet, Here, Options, Reach, Target, resample
 
 Progress = Callable[[str], None]
 

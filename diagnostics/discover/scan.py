@@ -13,25 +13,9 @@ from diagnostics.collector.scan import all_pids as all_pids
 from diagnostics.collector.sources import mounts, recorder
 from diagnostics.discover.identity import KEYS, Identity, identity_of
 from diagnostics.model import Record
+from diagnostics.transport.lines import Told
 
 _FRAMEWORK = re.compile("/(tensorflow|torch|jaxlib)/")
-
-
-class Told(msgspec.Struct, forbid_unknown_fields=True):
-    """What a collector's scan tells of one process, here or on another host."""
-
-    pid: int
-    parent: int
-    uid: int = -1
-    command: tuple[str, ...] = ()
-    environ: dict[str, str] = {}
-    cgroup: str = ""
-    frameworks: tuple[str, ...] = ()
-    listens: tuple[str, ...] = ()
-    links: tuple[tuple[str, str], ...] = ()
-    asks: tuple[str, ...] = ()
-    started: int = 0
-    ended: bool = False
 
 
 class Seen(Record, frozen=True):

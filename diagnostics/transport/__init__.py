@@ -9,7 +9,6 @@ from diagnostics.transport.here import add_stacks as add_stacks
 from diagnostics.transport.here import collect as collect
 from diagnostics.transport.here import observe as observe
 from diagnostics.transport.hosts import Fleet as Fleet
-from diagnostics.transport.hosts import look_for as look_for
 from diagnostics.transport.options import COLLECTORS as COLLECTORS
 from diagnostics.transport.options import Options as Options
 from diagnostics.transport.options import Target as Target

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from diagnostics.discover.scan import Seen, Told, seen_of
 from diagnostics.errors import EvidenceError
 from diagnostics.model import (
     Attempt,
@@ -29,6 +28,7 @@ from diagnostics.transport.lines import (
     Line,
     OutputThere,
     StacksThere,
+    Told,
 )
 
 _TEXTS = {"gdb": gdb.parse, "eu-stack": eustack.parse}
@@ -94,10 +94,6 @@ def gathered(lines: Iterable[Line]) -> Answer:
         if line.later:
             answer.later[line.later.pid] = line.later
     return answer
-
-
-def seen_there(answer: Answer) -> tuple[Seen, ...]:
-    return tuple(map(seen_of, answer.seen))
 
 
 def process_of(answer: Answer, pid: int, rank: str, host: str, address: str = "") -> Process:

@@ -1,4 +1,4 @@
-"""Attach to a job that is on other hosts: find it there, collect there, and call the roll of all hosts here."""
+"""The way to a job on other hosts: collect there, and put the evidence of all hosts together here."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.discover.identity import KEYS
-from diagnostics.discover.jobs import Member, find_jobs
-from diagnostics.discover.selectors import choose
-from diagnostics.errors import EvidenceError, LastbatchError
+from diagnostics.errors import EvidenceError
 from diagnostics.model import Collection, Process, Record
 from diagnostics.transport import program
-from diagnostics.transport.answers import Answer, decode, process_of, seen_there, with_stacks
+from diagnostics.transport.answers import Answer, decode, process_of, with_stacks
 from diagnostics.transport.command import Said, run_on
-from diagnostics.transport.options import Options
+from diagnostics.transport.options import Options, Target
 from diagnostics.transport.peers import name_peers
 from diagnostics.transport.reach import Progress, silent
 from diagnostics.version import __version__
@@ -35,7 +32,7 @@ class OnHost(Record, frozen=True):
 
     host: str
     machine: str = ""
-    members: tuple[Member, ...] = ()
+    members: tuple[Target, ...] = ()
     expected: tuple[str, ...] = ()
     addresses: tuple[tuple[str, str], ...] = ()
     why_not: str = ""
@@ -62,7 +59,9 @@ class There(Record, frozen=True):
             one: _order(["observe", "stacks"], [m.pid for m in one.members], options, deadline) for one in reached
         }
         said = self._run(orders)
-        answers = {one.host: _answer(said[one.host]) if one.host in said else (None, one.why_not) for one in self.hosts}
+        answers = {
+            one.host: answer_of(said[one.host]) if one.host in said else (None, one.why_not) for one in self.hosts
+        }
         addresses = {rank: address for one in self.hosts for rank, address in one.addresses}
         told = [(host, answer) for host, (answer, _) in answers.items() if answer]
         return Collection(
@@ -84,7 +83,7 @@ class There(Record, frozen=True):
         able = [one for one in self.hosts if one.machine and pids[one.host]]
         deadline = self.fleet.deadline
         said = self._run({one: {**_order(do, pids[one.host], options, deadline), **more} for one in able})
-        answers = {host: _answer(one)[0] for host, one in said.items()}
+        answers = {host: answer_of(one)[0] for host, one in said.items()}
         return {host: answer for host, answer in answers.items() if answer}
 
     def _run(self, orders: Mapping[OnHost, Mapping[str, Any]]) -> dict[str, Said]:
@@ -92,49 +91,17 @@ class There(Record, frozen=True):
         return run_on(self.fleet.via, scripts, self.fleet.deadline)
 
 
-def look_for(fleet: Fleet, words: Sequence[str] = (), children: bool = True, progress: Progress = silent) -> There:
-    """Where on these hosts the job is.
-
-    Args:
-        words: selectors, as `lastbatch attach` takes them, applied on each host; none: the one job that is there.
-        children: whether data loaders and other children of the targets are looked at as well.
-    """
-    progress(f"looking for the job on {len(fleet.hosts)} hosts")
-    scanned = run_on(fleet.via, {host: _scan_script(fleet) for host in fleet.hosts}, fleet.deadline)
-    return There(fleet, tuple(_find(host, said, words, children) for host, said in scanned.items()))
-
-
-def _scan_script(fleet: Fleet) -> program.Script:
-    return program.script({"do": ["scan"], "keys": list(KEYS), "deadline": fleet.deadline})
-
-
 def _order(do: Sequence[str], pids: Sequence[int], options: Options, deadline: float) -> dict[str, Any]:
     return program.order(do, [{"pid": pid} for pid in pids], options, deadline)
 
 
-def _answer(said: Said) -> tuple[Answer | None, str]:
+def answer_of(said: Said) -> tuple[Answer | None, str]:
     if said.why_not:
         return None, said.why_not
     try:
         return decode(said.output), ""
     except EvidenceError as error:
         return None, error.message
-
-
-def _find(host: str, said: Said, words: Sequence[str], children: bool) -> OnHost:
-    answer, why_not = _answer(said)
-    if answer is None:
-        return OnHost(host, why_not=why_not)
-    seen = seen_there(answer)
-    jobs = find_jobs(seen)
-    try:
-        chosen = choose(words, seen, jobs, children)
-    except LastbatchError as error:
-        return OnHost(host, why_not=f"reached, but {error.message}")
-    names = {job.id for job in chosen.jobs}
-    identities = [one.identity for one in seen if one.identity and one.identity.job in names]
-    addresses = tuple(dict.fromkeys(pair for identity in identities for pair in identity.addresses))
-    return OnHost(host, answer.about.machine, chosen.members, chosen.expected, addresses)
 
 
 def _processes(there: OnHost, answer: Answer | None, why_not: str, addresses: Mapping[str, str]) -> list[Process]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.discover.scan import Told
 from diagnostics.model import (
     Attempt,
     BlockingCall,
@@ -28,6 +27,23 @@ class About(msgspec.Struct, forbid_unknown_fields=True):
     host: str
     machine: str = ""
     kernel: str = ""
+
+
+class Told(msgspec.Struct, forbid_unknown_fields=True):
+    """What a scan tells of one process, here or on another host."""
+
+    pid: int
+    parent: int
+    uid: int = -1
+    command: tuple[str, ...] = ()
+    environ: dict[str, str] = {}
+    cgroup: str = ""
+    frameworks: tuple[str, ...] = ()
+    listens: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    asks: tuple[str, ...] = ()
+    started: int = 0
+    ended: bool = False
 
 
 class EvidenceThere(msgspec.Struct, forbid_unknown_fields=True):

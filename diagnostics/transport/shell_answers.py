@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from diagnostics.discover.scan import Told
 from diagnostics.model import Attempt, Sample, ThreadSample
-from diagnostics.transport.lines import About, EvidenceThere, Line, OutputThere, StacksThere
+from diagnostics.transport.lines import About, EvidenceThere, Line, OutputThere, StacksThere, Told
 
 MARK = b"@@lastbatch no-python"
 _PART = re.compile(r"^@@lastbatch (.*)$", re.MULTILINE)

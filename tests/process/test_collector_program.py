@@ -15,8 +15,9 @@ import pytest
 from conftest import wait_for
 
 from diagnostics.collector import procfs
+from diagnostics.discover.hosts import look_for
 from diagnostics.model import Collection, Process
-from diagnostics.transport import Fleet, Here, Options, Reach, Target, collect, look_for, program, resample
+from diagnostics.transport import Fleet, Here, Options, Reach, Target, collect, program, resample
 from diagnostics.transport.command import run_on
 from repro.runtimes import discover
 
