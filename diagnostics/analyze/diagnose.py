@@ -14,6 +14,7 @@ from diagnostics.analyze.summary import summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
+from diagnostics.stacks import symbols
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 
 ENOUGH = 0.5
@@ -45,7 +46,7 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
         next_evidence=_next_evidence(facts, findings, waits) if verdict == "unknown" else (),
         hung=hung,
         culprits=culprits,
-        errors=errors,
+        errors=(*symbols.broken(), *errors),
         waits=waits,
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),

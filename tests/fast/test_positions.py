@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from diagnostics.model import BlockingCall, Collective, Frame, Process, Role, Sample, Thread, ThreadSample, WaitKind
-from diagnostics.stacks import symbols
+from diagnostics.model import (
+    BlockingCall,
+    Collection,
+    Collective,
+    Frame,
+    Process,
+    Role,
+    Sample,
+    Thread,
+    ThreadSample,
+    WaitKind,
+)
+from diagnostics.pipeline import explain
+from diagnostics.stacks import stand, symbols
 from diagnostics.stacks.position import classify, main_position, threads_waiting, threads_with
-from diagnostics.stacks.symbol import Owner, native
+from diagnostics.stacks.symbol import Owner
 
 
 def frames(text: str) -> tuple[Frame, ...]:
@@ -357,13 +370,33 @@ def test_a_step_that_workers_share_is_a_collective_only_where_there_are_others()
     assert not threads_with(process(caller), Role.COLLECTIVE)
 
 
-def test_a_broken_table_costs_only_itself() -> None:
-    broken = ModuleType("diagnostics.stacks.symbols.broken_for_a_test")
-    broken.SYMBOLS = (native(r"(unclosed"),)  # type: ignore[attr-defined]
-    with pytest.raises(Exception, match=r"unterminated|missing"):
-        symbols.compile_table("broken", broken)
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Tables are read anew, before and after."""
+    kept = (symbols._load, symbols.meanings, symbols.owner_of, stand.stand_of)
+    for cache in kept:
+        cache.cache_clear()
+    yield
+    for cache in kept:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("text", ["raise RuntimeError('no')", "SYMBOLS = (native(r'(unclosed'),)", "nothing = 1"])
+def test_a_broken_table_costs_only_itself(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GIVEN a table that raises, or that cannot be compiled, THEN the others still answer, and it is named."""
+    (tmp_path / "broken_table.py").write_text(f"from diagnostics.stacks.symbol import native\n{text}\n")
+    monkeypatch.setattr(symbols, "__path__", [*symbols.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{symbols.__name__}.broken_table", raising=False)
+    waits = Thread(1, "MainThread", frames(f"get ({STANDARD}/queue.py:171)\nstep (/home/me/train.py:31)"))
+    collection, diagnosis = explain(Collection(0.0, 0.0, (Process("worker:0", 1, "host", threads=(waits,)),)))
+    assert [error.stage for error in diagnosis.errors] == ["symbols broken_table"]
+    assert [position.operation for position in collection.processes[0].positions] == ["Queue.get"]
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_every_table_is_read() -> None:
     assert symbols.broken() == ()
     names = {table.name for table in symbols.tables()}
     assert {"libc", "cpython", "tensorflow", "torch", "nccl", "cuda", "jax", "kernel"} <= names
-    assert sys.modules["diagnostics.stacks.symbols.libc"]
     assert all(isinstance(table.owner, Owner) for table in symbols.tables())
