@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from diagnostics.analyze.progress import Limits, is_overdue
+from diagnostics.collector.kernel import text_of
 from diagnostics.errors import MissingError
 from diagnostics.transport import flight
 from repro import scenarios
@@ -82,6 +84,35 @@ def lastbatch(tmp_path: Path) -> Callable[..., Answer]:
             capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL, check=False, **options,
         )  # fmt: skip
         return Answer(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+class Ran(NamedTuple):
+    """What a pytest session of its own came to."""
+
+    code: int
+    text: str
+    bundles: tuple[Path, ...]
+
+
+@pytest.fixture
+def session_of(tmp_path: Path) -> Callable[..., Ran]:
+    """pytest on a file of its own, whose processes can be told from all others afterwards."""
+    mark = f"LASTBATCH_TEST_{uuid.uuid4().hex}"
+
+    def call(text: str, *options: str) -> Ran:
+        (tmp_path / "test_it.py").write_text(text, "utf-8")
+        argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+        (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
+        done = subprocess.run(
+            [*argv, *options], cwd=tmp_path, env={**os.environ, mark: "1", "PYTHONPATH": str(Path.cwd())},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        left = [pid for pid in os.listdir("/proc") if pid.isdigit() and mark in text_of(f"/proc/{pid}/environ")]
+        left = [pid for pid in left if "pytest_plugin.guard" not in text_of(f"/proc/{pid}/cmdline")]
+        assert not left, [text_of(f"/proc/{pid}/cmdline") for pid in left]
+        return Ran(done.returncode, done.stdout, tuple(sorted((tmp_path / ".lastbatch").glob("*.tar.zst"))))
 
     return call
 
