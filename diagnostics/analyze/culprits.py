@@ -5,6 +5,7 @@ Given for every hang, also where no cause is known: what a person needs first is
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,6 +17,7 @@ from diagnostics.model.rank import parse
 from diagnostics.stacks.position import is_idle, main_position, pairs, position_of
 
 MOST = 4
+_HOLDER = re.compile(r"process (\d+)$")
 _MEETS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS)
 _SURE = (WaitKind.COLLECTIVE, WaitKind.LOCK, WaitKind.CHILD, WaitKind.RENDEZVOUS)
 _CALM = (State.PROGRESSING, State.FINISHED, State.IDLE)
@@ -78,7 +80,10 @@ def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
 def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: Wait, expected: bool) -> Culprit | None:
     rank, _, tid = name.partition(" thread ")
     process = known.get(rank)
-    why = f"{wait.rank} waits for it: {wait.why}"
+    waits = wait.rank.partition(" thread ")[0]
+    why = (
+        f"another thread of it waits for this one: {wait.why}" if waits == rank else f"{waits} waits for it: {wait.why}"
+    )
     share = count / max(of, 1)
     if process is None and expected:
         return Culprit(name, 0, "", round(0.55 + 0.3 * share, 2), why)
@@ -98,7 +103,10 @@ def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit
     if process is None:
         return None
     position = position_of(process, int(tid)) if tid else None
-    return _culprit(process, rank, 0.8, f"it waits for {outside}, which does not come: {wait.why}", position)
+    if (holder := _HOLDER.match(outside)) and wait.kind is WaitKind.LOCK:
+        return Culprit(f"pid:{holder[1]}", int(holder[1]), process.host, 0.8, f"{rank} waits for it: {wait.why}")
+    why = f"what it waits for is {outside}, which is no process that was looked at"
+    return _culprit(process, rank, 0.8, why, position)
 
 
 def _behind(one: Culprit, known: Mapping[str, Process]) -> Culprit | None:
@@ -155,6 +163,9 @@ def _by_itself(process: Process) -> Culprit | None:
         return None
     owing = [one for _, one in pairs(process) if one.tid != main.tid and not is_idle(one) and one.own]
     inside = main.waits is WaitKind.JOIN or (main.waits in (WaitKind.CONDITION, WaitKind.INPUT) and not main.own)
+    if main.has(Role.POOL_WAIT) or main.waits in (WaitKind.CONDITION, WaitKind.INPUT):
+        tasks = [one for one in owing if one.has(Role.POOL_TASK, Role.CALLBACK, Role.INPUT_MAKE)]
+        inside, owing = inside or bool(tasks), tasks or owing
     position = owing[0] if inside and owing else main
     return _culprit(process, process.rank, 0.6, "it stands still, and nobody else is known to hold it up", position)
 

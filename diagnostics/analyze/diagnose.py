@@ -10,7 +10,7 @@ from diagnostics.analyze.family import votes
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.standing import standing_words
-from diagnostics.analyze.summary import summary_of
+from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
@@ -48,6 +48,7 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
         culprits=culprits,
         errors=(*symbols.broken(), *errors),
         waits=waits,
+        standing=standing_of(collection, verdict, hung, culprits),
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),
     )
@@ -78,7 +79,9 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...], hung: bool | None) -> 
     if hung is False and not facts.missing_ranks:
         return "none", "every rank progresses, serves, waits for one that moves, or has finished"
     if facts.missing_ranks:
-        return "unknown", f"{len(facts.missing_ranks)} of {len(facts.collection.expected)} ranks could not be looked at"
+        names = ", ".join(facts.missing_ranks[:4])
+        more = f" and {len(facts.missing_ranks) - 4} more" if len(facts.missing_ranks) > 4 else ""
+        return "unknown", f"no process is known of {names}{more}"
     return "unknown", ""
 
 
@@ -93,14 +96,17 @@ def _next_evidence(facts: Facts, findings: tuple[Finding, ...], waits: tuple[Wai
     wanted += [missing for finding in findings[:2] for missing in finding.missing]
     wanted += where_to_look(waits)
     if len(facts.processes) > 1 and len(classes_of(facts.processes)) == 1 and any(p.threads for p in facts.processes):
-        wanted.append("all ranks look the same, so stacks blame none: compare their last collective, step and batch")
+        wanted.append("the last collective, step and batch of each rank: all look the same, so stacks blame none")
     unread = [process.rank for process in facts.processes if not process.threads]
     if unread:
-        wanted.append(f"stacks of {', '.join(unread[:6])}: see why there are none in the roll call")
-    if facts.missing_ranks:
-        wanted.append(f"attach to {', '.join(facts.missing_ranks[:6])} as well")
+        wanted.append(f"stacks of {', '.join(unread[:6])}; `lastbatch diagnose --verbose` says why there are none")
+    away = {one.rank for one in facts.absent}
+    if elsewhere := [rank for rank in facts.missing_ranks if rank not in away]:
+        wanted.append(f"attach to {', '.join(elsewhere[:6])} as well, or see whether it runs at all")
     if not any(process.flight for process in facts.processes):
-        wanted.append("the flight recorder in the job, so that a rank's own pace is known (docs/recorder.md)")
+        wanted.append(
+            "the flight recorder's account, from the next start on: it knows each rank's own pace (docs/recorder.md)"
+        )
     if any(process.state is State.UNKNOWN for process in facts.processes):
-        wanted.append("attach once more in a minute: what still stands in the same place then is stuck")
+        wanted.append("another answer in a minute (attach again): what still stands in the same place then is stuck")
     return tuple(dict.fromkeys(wanted))

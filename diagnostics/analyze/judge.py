@@ -119,7 +119,7 @@ def _where(main: Position | None) -> str:
     parts = [main.operation, main.place]
     if main.waits is WaitKind.NOTHING and not main.operation:
         parts = [main.place]
-    return ", ".join(dict.fromkeys(filter(None, parts))) or main.waits.value
+    return ", ".join(dict.fromkeys(filter(None, parts))) or main.waits.words
 
 
 def _since(seconds: float, at_least: bool) -> str:

@@ -1,53 +1,75 @@
-"""The answer as one plain sentence. Pure."""
+"""The answer in plain sentences. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.model import Collection, Culprit, Position, State, WaitKind
+from diagnostics.analyze.standing import compact
+from diagnostics.model import Collection, Culprit, Position, Process, State, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import main_position
 
-_MOST = 4
+_CALM = ("slow", "throttled")
 
 
-def summary_of(
-    collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit], title: str
-) -> str:
-    """`worker:0 hangs for 31 s in all_reduce, step (train.py:44); it waits for worker:1, which stands in ...`."""
-    if hung is False or verdict in ("slow", "throttled") or not collection.processes:
-        return title or "nothing hangs"
-    parts = [part for part in (_standing(collection, hung, culprits), _culprit(culprits), title) if part]
-    return "; ".join(parts) or "nothing can be told"
+def standing_of(collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit]) -> str:
+    """Who is held up, and where: `worker:0-6 wait for worker:7 in all_reduce, step (train.py:44)`.
 
-
-def _standing(collection: Collection, hung: bool | None, culprits: Sequence[Culprit]) -> str:
-    stuck = [process for process in collection.processes if process.state is State.HUNG]
-    if not stuck and hung is not False:
-        stuck = [process for process in collection.processes if process.state is State.UNKNOWN and process.threads]
-    ranks = [process for process in stuck if not parse(process.rank).is_child] or stuck
-    if not ranks:
+    "" where nobody is held up but the culprit itself, of which more is said elsewhere.
+    """
+    if hung is False or verdict in _CALM:
         return ""
-    blamed = {one.rank for one in culprits}
-    ranks = [process for process in ranks if process.rank not in blamed] or ranks  # those that it holds up
-    first = max(ranks, key=lambda process: process.since)
-    ranks = [process for process in ranks if where(main_position(process)) == where(main_position(first))]
-    known = first.since >= 0 and first.state is State.HUNG
-    verb = ("hangs" if first.state is State.HUNG else "stands") + (f" for {first.since:.0f} s" if known else "")
-    others = len(ranks) - 1
-    names = ", ".join(process.rank for process in ranks[:_MOST])
-    names += f" and {others - _MOST + 1} more" if others >= _MOST else ""
+    held = _held_up(collection, culprits)
+    if not held:
+        return ""
+    first = max(held, key=lambda process: process.since)
     place = where(main_position(first))
-    return f"{names} {verb if len(ranks) == 1 else verb.replace('hangs', 'hang').replace('stands', 'stand')}{place}"
+    alike = [process for process in held if where(main_position(process)) == place]
+    one = len(alike) == 1
+    names = compact(process.rank for process in alike)
+    others = len(held) - len(alike)
+    rest = f"; so {'does' if others == 1 else 'do'} {others} more, elsewhere" if others else ""
+    if culprits and culprits[0].rank not in {process.rank for process in held}:
+        verb = "waits" if one else "wait"
+        return f"{names} {verb} for {_name(culprits[0])}{place}{rest}"
+    return f"{names} {'stands' if one else 'stand'} still{place}{rest}"
+
+
+def summary_of(collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit], title: str) -> str:
+    """`worker:0 waits for worker:1 in all_reduce, step (train.py:44); worker:1 stands in ...; the cause`."""
+    if hung is False or verdict in _CALM or not collection.processes:
+        return title or "nothing hangs"
+    parts = (standing_of(collection, verdict, hung, culprits), _culprit(culprits), title)
+    return "; ".join(filter(None, parts)) or "nothing can be told"
+
+
+def _held_up(collection: Collection, culprits: Sequence[Culprit]) -> list[Process]:
+    """The ranks that hang, without the culprit where there are others; without a rank its children."""
+    stuck = [process for process in collection.processes if process.state is State.HUNG]
+    if not stuck:
+        stuck = [process for process in collection.processes if process.state is State.UNKNOWN and process.threads]
+    ranks = [process for process in stuck if not parse(process.rank).helps] or stuck
+    blamed = {one.rank for one in culprits}
+    held = [process for process in ranks if process.rank not in blamed]
+    if not held and len(culprits) > 1 and culprits[0].confidence > culprits[1].confidence:
+        held = [process for process in ranks if process.rank != culprits[0].rank]
+    return held or ([] if len(culprits) == 1 else ranks)
 
 
 def _culprit(culprits: Sequence[Culprit]) -> str:
     if not culprits:
         return ""
     one = culprits[0]
-    waits = one.position.waits_for if one.position and one.position.waits is not WaitKind.NOTHING else ""
-    said = f"look at {one.rank}" + (f" (process {one.pid})" if one.pid else "") + where(one.position)
-    return said + (f", waiting for {waits}" if waits else "")
+    if one.position is None:
+        return f"{_name(one)}: {one.why}" if one.why else f"look at {_name(one)}"
+    waits = one.position.waits_for if one.position.waits is not WaitKind.NOTHING else ""
+    said = f"{_name(one)} stands{where(one.position) or ' still'}"
+    return said + (f" and waits for {waits}" if waits else "")
+
+
+def _name(culprit: Culprit) -> str:
+    known_by_pid = str(culprit.pid) in culprit.rank
+    return culprit.rank if known_by_pid or culprit.pid <= 0 else f"{culprit.rank} (pid {culprit.pid})"
 
 
 def where(position: Position | None) -> str:

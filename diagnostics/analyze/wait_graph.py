@@ -72,8 +72,8 @@ def _reachable(start: str, graph: Mapping[str, Iterable[str]], taken: set[str]) 
 def where_to_look(waits: Iterable[Wait]) -> tuple[str, ...]:
     """What the graph says to take next, in words."""
     graph = graph_of(waits)
-    said = [f"{', '.join(group[:6])} wait for each other in a circle: compare their stacks" for group in cycles(graph)]
+    said = [f"the stacks of {', '.join(group[:6])}, which wait for each other in a circle" for group in cycles(graph)]
     ends = sinks(graph)
     if ends and len(ends) < len(graph):
-        said.append(f"look at {', '.join(ends[:6])} first: the others wait for them, and they wait for nobody known")
+        said.append(f"a look at {', '.join(ends[:6])} first: others wait for it, and it waits for nobody that is known")
     return tuple(said)

@@ -98,9 +98,9 @@ def _of_thread(
     process: Process, position: Position, call: BlockingCall | None, job: _Job, step_is_known: bool
 ) -> Iterator[Wait]:
     if position.holder:
-        said = "waits for the interpreter lock that it holds"
+        said = "the interpreter lock, which it holds"
         if position.waits is not WaitKind.GIL:
-            said = "waits for a mutex that it holds"
+            said = "a mutex, which it holds"
         yield _wait(process, position, node(process, position.holder), said, position.waits)
         return
     if position.has(*_MEETS):
@@ -190,9 +190,9 @@ def _in_step(process: Process, position: Position) -> Iterator[Wait]:
 
 def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job) -> Iterator[Wait]:
     """By what the kernel says of the thread's system call."""
-    said = f"thread {call.tid} waits for {words(call, process, job.names)}"
+    said = _for_what(position) or words(call, process, job.names)
     if call.kind == "mutex":
-        yield _wait(process, position, node(process, call.holder), "waits for a mutex that it holds", WaitKind.LOCK)
+        yield _wait(process, position, node(process, call.holder), "a mutex, which it holds", WaitKind.LOCK)
     elif call.peer and call.peer != process.rank:
         quiet = next((c.quiet for c in process.connections if f"{c.local} -> {c.remote}" == call.what), -1.0)
         yield _wait(process, position, call.peer, said, WaitKind.SOCKET, quiet)
@@ -204,6 +204,13 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
             yield _wait(process, position, other, said, kind)
         if not others and call.kind == "socket" and " -> " in call.what:
             yield _wait(process, position, call.what.partition(" -> ")[2], said, kind)
+
+
+def _for_what(position: Position) -> str:
+    """What is handed over, which tells more than the pipe by which it is."""
+    if position.has(Role.INPUT_NEXT):
+        return "its next batch"
+    return "a pool's result" if position.has(Role.POOL_WAIT) else ""
 
 
 def _who_owes(position: Position, others: Sequence[str], job: _Job) -> list[str]:
@@ -222,7 +229,7 @@ def _for_lock_files(process: Process, position: Position, job: _Job) -> list[Wai
     for lock in process.locks:
         if lock.waits:
             holders = [job.names.get((process.host, pid), f"process {pid}") for pid in lock.holders]
-            said = f"waits for the lock on {lock.path}"
+            said = f"the lock on {lock.path}"
             found += [_wait(process, position, who, said, WaitKind.LOCK) for who in holders or [f"file {lock.path}"]]
     return found
 

@@ -67,7 +67,7 @@ def examine(facts: Facts) -> Case | None:
         if any(thread.state == "D" for thread, _ in found):
             case.saw("state-d", "in uninterruptible sleep: not even a signal ends it", "process states", [process.rank])
     for process, at in [(process, ats[0]) for process, ats in dumped]:
-        waits = at.position.waits_for or at.position.operation or at.position.waits.value
+        waits = at.position.waits_for or at.position.operation or at.position.waits.words
         case.saw("waits-in-kernel", f"a thread is inside a file system call: {waits}", "stacks", [process.rank])
     for process in [process for process, _ in stuck] + [process for process, _ in dumped]:
         if process.state is State.HUNG:

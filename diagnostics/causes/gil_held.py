@@ -58,7 +58,7 @@ def _look_at_holder(case: Case, process: Process, told: list[At], where: list[st
         said = f"the thread that holds it is inside the device's driver: {holder.where}"
         case.saw("holder-in-driver" if told else "holder-may-wait", said, "native stacks", where)
     elif waits not in (WaitKind.NOTHING, WaitKind.UNKNOWN, WaitKind.GIL):
-        said = f"the thread that holds it waits in native code for {waits.value}: {holder.where}"
+        said = f"the thread that holds it waits in native code for {waits.words}: {holder.where}"
         case.saw("holder-waits" if told else "holder-may-wait", said, "native stacks", where)
     else:
         case.saw("holder-elsewhere", f"the thread that holds it is in {holder.where}", "native stacks", where)

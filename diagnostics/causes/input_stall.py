@@ -1,9 +1,10 @@
 """A step waits for its next batch, and what is to bring it waits itself, for something that does not come.
 
-Whoever makes the batch may be a generator or a thread of the same process, or a loader's worker. A slow source
-looks the same in one sample. What carries the cause is who could still bring the batch: nobody, if the source waits
-for a notification and no other thread is there to send one, or if the kernel waits in open() for another end. Else
-it takes the rank's own history: silent for longer than that allows, with nothing moving.
+Whoever makes the batch is a generator or a thread of the same process; for a loader's worker there is
+`dataloader-worker-stuck`. A slow source looks the same in one sample. What carries the cause is who could still bring
+the batch: nobody, if the source waits for a notification and no other thread is there to send one, or if the kernel
+waits in open() for another end. Else it takes the rank's own history: silent for longer than that allows, with nothing
+moving.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from diagnostics.causes.observe import (
     OUTSIDE,
     At,
     call_of,
-    children_of,
-    has_ended,
     is_python,
     look_at_stillness,
     may_be_stuck,
@@ -37,23 +36,14 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     asking = [at for at in threads if at.position.has(Role.INPUT_NEXT)]
     if not asking:
         return None
-    makers = [at for at in threads if _makes(at)]
-    for child in children_of(process, facts):
-        if not has_ended(child):
-            makers += [at for at in threads_at(child) if at.position.has(Role.INPUT_MAKE)]
-    stuck = [at for at in makers if _waits_for_others(at)]
+    stuck = [at for at in threads if _makes(at) and waits_for_others(at)]
     if not stuck:
         return None
     source = max(stuck, key=lambda at: (at.position.own, at.position.has(Role.CALLBACK)))
     case = Case("input-stall")
     case.saw("asks", f"a step waits for its next batch: {asking[0].where}", "stacks", [process.rank])
-    _look_at_source(case, source, threads)
-    look_at_stillness(case, process, [source] if source.process is process else [asking[0]])
-    if source.process is not process:
-        who = source.process.rank
-        case.title = (
-            f"{process.rank} waits for its next batch, and {who}, which is to bring it, stands in {source.where}"
-        )
+    look_at_source(case, source, threads)
+    look_at_stillness(case, process, [source])
     return case
 
 
@@ -63,16 +53,16 @@ def _makes(at: At) -> bool:
     )
 
 
-def _waits_for_others(at: At) -> bool:
+def waits_for_others(at: At) -> bool:
     """Python code waits for what its stack says; a pipeline's native thread only for something outside counts."""
     waits = (*_FOR_OTHERS, WaitKind.TIME) if is_python(at) else OUTSIDE
     return (at.position.waits in waits or reads_silent_file(at)) and not at.position.limited
 
 
-def _look_at_source(case: Case, source: At, threads: tuple[At, ...]) -> None:
+def look_at_source(case: Case, source: At, threads: tuple[At, ...]) -> None:
     process = source.process
     where = [process.rank]
-    waits = source.position.waits_for or source.position.waits.value
+    waits = source.position.waits_for or source.position.waits.words
     case.saw("source-waits", f"what is to bring it waits for {waits}: {source.where}", "stacks", where)
     if source.position.waits is WaitKind.TIME:
         case.saw("sleeps", "it only sleeps, and may go on by itself", "stacks", where)

@@ -98,7 +98,7 @@ def _look_at_others(case: Case, others: Sequence[At], where: list[str]) -> None:
         said = f"another thread is elsewhere and may hold a lock: {busy[0].where}"
         case.saw("other-busy", said, "stacks", where)
     elif able:
-        waits = able[0].position.waits.value
+        waits = able[0].position.waits.words
         case.saw(
             "other-waits", f"another thread waits for {waits}, and may hold a lock: {able[0].where}", "stacks", where
         )

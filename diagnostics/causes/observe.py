@@ -55,7 +55,7 @@ def place(position: Position | None) -> str:
     if position is None:
         return "a place that its stack does not tell"
     known = [position.place, position.operation and f"in {position.operation}"]
-    return ", ".join(filter(None, known)) or position.waits.value
+    return ", ".join(filter(None, known)) or position.waits.words
 
 
 _LOCK = re.compile(r"(?<![a-z])[Ll]ock|_lock|[a-z]Lock")

@@ -45,7 +45,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         return None
     case = Case("outside-silent")
     where = [process.rank]
-    waits = main.position.waits_for or main.position.waits.value
+    waits = main.position.waits_for or main.position.waits.words
     case.title = f"{process.rank} waits for data from outside that does not come: {main.where}"
     case.saw("reads", f"waits for {waits}: {main.where}", "stacks, kernel", where)
     if opens(main):

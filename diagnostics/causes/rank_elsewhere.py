@@ -24,11 +24,10 @@ def examine(facts: Facts) -> Case | None:
     if not inside or not absent:
         return None
     case = Case("rank-elsewhere")
-    case.title = f"{_listed(inside)} wait for {_listed(absent[:4])}, which stands in {absent[0][1].where}"
     said = f"waits for other ranks: {inside[0][1].where}"
     case.saw("waits", said, "stacks", names(process for process, _ in inside))
     for process, main in absent[:4]:
-        waits = main.position.waits_for or main.position.waits.value
+        waits = main.position.waits_for or main.position.waits.words
         case.saw("absent", f"has not come: it stands in {main.where}, and waits for {waits}", "stacks", [process.rank])
     if len(absent) <= len(inside):
         case.saw("few", f"{len(absent)} of {len(absent) + len(inside)} ranks are elsewhere", "stacks")
@@ -54,11 +53,6 @@ def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: 
         case.saw("dumped", "somebody took dumps of them, as is done of what hangs", "dump", names(p for p, _ in inside))
 
 
-def _listed(found: Sequence[tuple[Process, At]]) -> str:
-    shown = ", ".join(process.rank for process, _ in found[:4])
-    return shown + (f" and {len(found) - 4} more" if len(found) > 4 else "")
-
-
 CAUSE = Cause(
     id="rank-elsewhere",
     family="rank-elsewhere",
@@ -71,7 +65,8 @@ CAUSE = Cause(
     versions="any",
     remedies=(
         Remedy(
-            "look-at-rank", "Look at the rank that has not come: the report says where it stands and what it waits for"
+            "look-at-rank",
+            "Mend what keeps the rank that has not come; it is named with its place, and where it waits with for what",
         ),
         Remedy(
             "short-timeout",

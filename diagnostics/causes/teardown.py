@@ -84,7 +84,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     where = [process.rank]
     case.title = f"{process.rank} is on its way out, and waits there: {main.where}"
     case.saw(
-        "tears-down", f"is on its way out, and waits for {main.position.waits.value}: {main.where}", "stacks", where
+        "tears-down", f"is on its way out, and waits for {main.position.waits.words}: {main.where}", "stacks", where
     )
     threads = [at for at in threads_at(process) if at is not main and is_python(at)]
     children = [child for child in children_of(process, facts) if not has_ended(child)]

@@ -29,7 +29,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case = Case("tf-queue-full")
     where = [process.rank]
     case.saw("feeder-waits", f"a thread that is not the main one waits in a step: {feeding[0].where}", "stacks", where)
-    said = f"the main thread waits for {first.position.waits.value}, and takes no step: {first.where}"
+    said = f"the main thread waits for {first.position.waits.words}, and takes no step: {first.where}"
     case.saw("main-joins", said, "stacks", where)
     if any(at.position.has(Role.OPERATION) for at in threads):
         case.saw("inside-operation", "a thread is inside an operation", "stacks", where)

@@ -95,3 +95,4 @@ class Diagnosis(Record, frozen=True):
     waits: tuple[Wait, ...] = ()
     classes: tuple[RankClass, ...] = ()
     tree: tuple[StackNode, ...] = ()
+    standing: str = ""  # of the summary the first part: who is held up, and where

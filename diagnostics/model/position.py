@@ -30,6 +30,11 @@ class WaitKind(str, enum.Enum):
     NOTHING = "nothing: it runs"
     UNKNOWN = "something that its stack does not tell"
 
+    @property
+    def words(self) -> str:
+        """What a person reads after "waits for"."""
+        return "its sleep to end" if self is WaitKind.TIME else str(self.value)
+
 
 class Role(str, enum.Enum):
     """What a frame shows of what its thread does; a thread may have several. `stacks/symbols/` has the tables."""

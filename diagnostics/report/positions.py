@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from diagnostics.model import Collection, Diagnosis, Position, Process, State, WaitKind
 from diagnostics.model.rank import parse
-from diagnostics.report.text import compact_ranks, duration, plural, rank_order
+from diagnostics.report.text import compact_ranks, duration, named_plainly, plural, rank_order
 from diagnostics.stacks.position import main_position, recorded_position
 
 WORST_FIRST = (
@@ -72,7 +72,7 @@ def seconds_known(seconds: float) -> float | None:
 
 def waits_for(position: Position) -> str:
     """In words; "" for a thread that runs."""
-    return "" if position.waits is WaitKind.NOTHING else position.waits_for
+    return "" if position.waits is WaitKind.NOTHING else named_plainly(position.waits_for)
 
 
 def operation_of(position: Position) -> str:
@@ -116,7 +116,7 @@ def _row(members: list[tuple[Process, Position | None]], named: bool, helps: boo
         since=_since(members),
         operation=operation_of(position) if position else "",
         place=position.place if position else "",
-        waits_for=waits.pop() if len(waits) == 1 else position.waits.value if position else "",
+        waits_for=waits.pop() if len(waits) == 1 else position.waits.words if position else "",
         culprit=named,
         helps=helps,
         members=len(members),
@@ -126,8 +126,8 @@ def _row(members: list[tuple[Process, Position | None]], named: bool, helps: boo
 def _names(ranks: list[str]) -> str:
     parents = {parse(rank).parent for rank in ranks}
     if "" in parents or len(ranks) <= MOST_NAMED_CHILDREN:
-        return compact_ranks(ranks)
-    return f"{plural(len(ranks), 'child', 'children')} of {compact_ranks(parents)}"
+        return named_plainly(compact_ranks(ranks))
+    return f"{plural(len(ranks), 'child', 'children')} of {named_plainly(compact_ranks(parents))}"
 
 
 def _since(members: Iterable[tuple[Process, Position | None]]) -> str:

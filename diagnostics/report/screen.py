@@ -10,8 +10,16 @@ from rich.text import Text
 
 from diagnostics.model import Collection, Diagnosis, State
 from diagnostics.report.positions import PositionRow, position_rows
-from diagnostics.report.text import DASH, columns, percent
-from diagnostics.report.verdict import culprit_name, culprit_words, next_command, proof_words, verdict_of
+from diagnostics.report.text import DASH, columns, named_plainly, percent
+from diagnostics.report.verdict import (
+    cause_name,
+    culprit_name,
+    culprit_words,
+    device_words,
+    next_command,
+    proof_words,
+    verdict_of,
+)
 from diagnostics.report.view import last_batch_words, rank_rows
 
 STYLES = {
@@ -25,6 +33,7 @@ LINES = 24
 
 MOST_ROWS = 8
 """Rows of the table; what follows them is counted."""
+
 
 class Room(NamedTuple):
     """Lines that each part may take at most."""
@@ -44,7 +53,7 @@ ROOMS = (
 """Widest first: that is taken with which the screen holds all."""
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-WIDEST_NAME = 22
+WIDEST_NAME = 26
 LEAST = 10
 """Columns that an operation and what is waited for keep."""
 HEAD = ("rank", "state", "since", "operation", "function", "waits for")
@@ -86,49 +95,60 @@ class FirstScreen:
     def _top(self, console: Console, width: int, room: Room) -> list[Text]:
         verdict = verdict_of(self.collection, self.diagnosis)
         lines = [Text(verdict.headline, HEADLINES[verdict.kind])]
-        lines += self._cut(console, Text(verdict.summary), width, room.summary, 0) if verdict.summary else []
+        if verdict.summary:
+            lines += self._cut(console, Text(named_plainly(verdict.summary)), width, room.summary, 0)
         culprits = self.diagnosis.culprits
         limits = room.culprits if not self.whole else (0,) * len(culprits)
         for culprit, most in zip(culprits, limits, strict=False):
             said = Text.assemble(
-                ("Culprit ", "bold"), (culprit_name(culprit), "bold red"), f", {percent(culprit.confidence)}: ",
+                ("Culprit ", "bold"), (culprit_name(culprit), "bold red"), f", {percent(culprit.confidence)} sure: ",
                 culprit_words(culprit),
             )  # fmt: skip
             lines += self._cut(console, said, width, most)
         if len(culprits) > len(limits):
-            names = ", ".join(culprit.rank for culprit in culprits[len(limits) :])
+            names = named_plainly(", ".join(culprit.rank for culprit in culprits[len(limits) :]))
             lines.append(_ended(Text(f"        and {names}"), width))
         if verdict.finding:
             said = Text.assemble(
                 ("Cause   ", "bold"),
-                f"{verdict.finding.cause} ({verdict.percent}, {verdict.words}): ",
-                verdict.finding.title,
+                f"{cause_name(verdict.finding)} ({verdict.percent}, {verdict.words}): ",
+                named_plainly(verdict.finding.title),
             )  # fmt: skip
             lines += self._cut(console, said, width, room.cause)
         elif verdict.kind == "hung":
-            lines.append(_ended(Text.assemble(("Cause   ", "bold"), "not known; none is above one half"), width))
+            lines.append(
+                _ended(
+                    Text.assemble(
+                        ("Cause   ", "bold"), "not known: of the causes that lastbatch knows none is likelier than not"
+                    ),
+                    width,
+                )
+            )
         return lines
 
     def _remedies(self, console: Console, width: int, room: Room) -> list[Text]:
         """What to do, or where no cause is known, what to take next."""
         verdict = verdict_of(self.collection, self.diagnosis)
         items = verdict.finding.remedy if verdict.finding else self.diagnosis.next_evidence
-        name = ("Do      " if verdict.finding else "Take    ", "bold")
+        name = ("Do      " if verdict.finding else "Collect ", "bold")
         return [
             line
             for item, most in zip(items, room.remedies, strict=False)
-            for line in self._cut(console, Text.assemble(name, item), width, most)
+            for line in self._cut(console, Text.assemble(name, named_plainly(item)), width, most)
         ]
 
     def _facts(self, width: int) -> list[Text]:
         told = (
             ("", proof_words(self.collection.trace)),
+            ("GPU     ", device_words(self.collection, self.diagnosis)),
             ("Last batch: ", last_batch_words(rank_rows(self.collection))),
             ("Next    ", next_command(self.collection, self.diagnosis, self.source)),
         )
         # A command that is cut cannot be run.
         return [
-            Text.assemble((name, "bold"), said) if name == "Next    " else _ended(Text(name + said), width)
+            Text.assemble((name, "bold"), said)
+            if name == "Next    "
+            else _ended(Text.assemble((name, "bold"), said), width)
             for name, said in told
             if said
         ]

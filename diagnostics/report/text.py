@@ -136,6 +136,24 @@ def _runs(indices: list[int]) -> str:
     return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
+_CHILD = re.compile(r"\b(child|launcher)/(?:([^\s,;()]+)/)?(\d+)\b")
+
+
+def named_plainly(text: str) -> str:
+    """Ranks' children and launchers as people would say: `child/worker:0/4711` -> `child 4711 of worker:0`.
+
+    >>> named_plainly("child/child/pid:7/8/9 and launcher/4")
+    'child 9 of child 8 of pid:7 and launcher 4'
+    """
+    while (changed := _CHILD.sub(_plain_name, text)) != text:
+        text = changed
+    return text
+
+
+def _plain_name(match: re.Match[str]) -> str:
+    return f"{match[1]} {match[3]}" + (f" of {match[2]}" if match[2] else "")
+
+
 def expand_ranks(text: str) -> list[str]:
     """The ranks that `compact_ranks` named, for roles made of letters, digits, `_`, `.` and `/`."""
     ranks: list[str] = []

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from diagnostics.analyze.devices import place_of
 from diagnostics.model import Collection, Culprit, Diagnosis, Finding, State
-from diagnostics.model.rank import RankKind, parse
+from diagnostics.model.rank import parse
 from diagnostics.model.trace import TraceResult, TraceVerdict
 from diagnostics.report.positions import operation_of, waits_for
 from diagnostics.report.text import confidence_words, duration, percent, wall_time
+from diagnostics.report.text import named_plainly as plain
+from diagnostics.stacks.position import main_position
 
 WELL = frozenset({"none", "slow", "throttled"})
 """Verdicts of jobs that go on."""
@@ -62,7 +65,7 @@ def verdict_of(collection: Collection, diagnosis: Diagnosis) -> Verdict:
         kind={True: "hung", False: "healthy", None: "unknown"}[hung],
         family=diagnosis.verdict,
         headline=_headline(collection, diagnosis, hung),
-        summary=diagnosis.summary or (best.title if best else ""),
+        summary=_opening(diagnosis, best),
         finding=best,
         confidence=confidence,
         percent=percent(confidence) if best else "",
@@ -71,9 +74,16 @@ def verdict_of(collection: Collection, diagnosis: Diagnosis) -> Verdict:
     )
 
 
+def _opening(diagnosis: Diagnosis, best: Finding | None) -> str:
+    """What stands above culprit and cause, without what these say themselves."""
+    if diagnosis.standing or (diagnosis.culprits and diagnosis.summary.startswith(diagnosis.culprits[0].rank)):
+        return diagnosis.standing
+    return diagnosis.summary or (best.title if best else "")
+
+
 def _headline(collection: Collection, diagnosis: Diagnosis, hung: bool | None) -> str:
     if hung:
-        return f"HUNG {_since(collection)}"
+        return f"HUNG {_since(collection, diagnosis)}"
     if hung is None:
         return "It cannot be told whether it hangs"
     if diagnosis.verdict in ("slow", "throttled"):
@@ -81,15 +91,20 @@ def _headline(collection: Collection, diagnosis: Diagnosis, hung: bool | None) -
     return "Healthy" if diagnosis.verdict == "none" else "Not hung, as far as it was seen"
 
 
-def _since(collection: Collection) -> str:
-    """`for 31.2 s`, `for 12 min 3 s, since about 10:02 UTC`: of the rank that has been hung longest."""
+def _since(collection: Collection, diagnosis: Diagnosis) -> str:
+    """`for 31.2 s`, `for at least 12 min 3 s, since about 10:02 UTC`: of who has been hung longest."""
+    blamed = {(one.rank, one.pid) for one in diagnosis.culprits}
     stuck = [process for process in collection.processes if process.state is State.HUNG and process.since >= 0]
-    ranks = [process for process in stuck if not parse(process.rank).helps] or stuck
+    stuck = stuck or [p for p in collection.processes if (p.rank, p.pid) in blamed and p.since >= 0]
+    ranks = [p for p in stuck if not parse(p.rank).helps or (p.rank, p.pid) in blamed] or stuck
     if not ranks:
         return "(since when is not known)"
-    longest = max(process.since for process in ranks)
-    clock = wall_time(collection.collected_at - longest)[11:16] if collection.collected_at > longest > LONG else ""
-    return f"for {duration(longest)}" + (f", since about {clock} UTC" if clock else "")
+    longest = max(ranks, key=lambda process: process.since)
+    position = main_position(longest)
+    least = "at least " if position and position.at_least else ""
+    began = collection.collected_at - longest.since
+    clock = wall_time(began)[11:16] if began > 0 and longest.since > LONG else ""
+    return f"for {least}{duration(longest.since)}" + (f", since about {clock} UTC" if clock else "")
 
 
 def culprit_words(culprit: Culprit) -> str:
@@ -97,19 +112,33 @@ def culprit_words(culprit: Culprit) -> str:
     where = culprit.position
     parts = []
     if where:
-        place = ", ".join(filter(None, (operation_of(where), where.place)))
+        thread = f"thread {where.tid}" if where.tid and culprit.pid > 0 and where.tid != culprit.pid else ""
+        place = ", ".join(filter(None, (operation_of(where), where.place, thread)))
         parts += [f"in {place}"] if place else []
         parts += [f"waits for {waits_for(where)}"] if waits_for(where) else []
-    return "; ".join((*parts, *([culprit.why] if culprit.why else [])))
+    return plain("; ".join((*parts, *([culprit.why] if culprit.why else []))))
 
 
 def culprit_name(culprit: Culprit) -> str:
-    """`worker:0 (pid 4711 on node-a)`."""
-    named_by_pid = parse(culprit.rank).kind is RankKind.PROCESS
-    pid = f"pid {culprit.pid}" if culprit.pid > 0 and not named_by_pid else ""
+    """`worker:0 (pid 4711 on node-a)`, `child 4712 of worker:0 (on node-a)`."""
+    pid = f"pid {culprit.pid}" if culprit.pid > 0 and str(culprit.pid) not in culprit.rank else ""
     parts = [pid, f"on {culprit.host}" if culprit.host else ""]
     where = " ".join(filter(None, parts))
-    return f"{culprit.rank} ({where})" if where else culprit.rank
+    return plain(f"{culprit.rank} ({where})" if where else culprit.rank)
+
+
+def cause_name(finding: Finding) -> str:
+    """The family, and the cause where that is another word: `lost-wakeup, event-loop-asleep`."""
+    return finding.family if finding.family == finding.cause else f"{finding.family}, {finding.cause}"
+
+
+def device_words(collection: Collection, diagnosis: Diagnosis) -> str:
+    """What the cards tell of the culprits, or else of a rank that hangs; "" where no card was read."""
+    blamed = {(one.rank, one.pid) for one in diagnosis.culprits}
+    processes = sorted(collection.processes, key=lambda p: ((p.rank, p.pid) not in blamed, p.state is not State.HUNG))
+    places = ((process.rank, place_of(process, main_position(process), collection)) for process in processes)
+    rank, place = next(((rank, place) for rank, place in places if place), ("", None))
+    return f"{plain(rank)}: {place.words}" if place and collection.devices else ""
 
 
 def proof_words(trace: TraceResult | None) -> str:
@@ -128,6 +157,8 @@ def next_command(collection: Collection, diagnosis: Diagnosis, source: str) -> s
         if process.pid > 0 and not process.dump and process.state not in (State.DEAD, State.FINISHED)
         and not parse(process.rank).helps
     ]  # fmt: skip
-    if hung is None and alive and len(alive) <= MOST_PIDS:
-        return f"lastbatch attach {' '.join(alive)}"
+    known = {process.pid for process in collection.processes}
+    unseen = [str(one.pid) for one in diagnosis.culprits if one.pid > 0 and one.pid not in known]
+    if (hung is None or (hung and unseen)) and alive and len(alive) <= MOST_PIDS:
+        return f"lastbatch attach {' '.join((*alive, *unseen))}"
     return f"lastbatch diagnose --verbose {source}" if source and hung is not False else ""

@@ -24,7 +24,7 @@ KINDS: Mapping[str, WaitKind] = {
 }
 """What ends the wait, by the kind of blocking call. A futex tells nothing: every wait inside a process is one."""
 
-_PLAIN = {"time": "a time", "signal": "a signal", "terminal": "somebody at its terminal"}
+_PLAIN = {"time": "its sleep to end", "signal": "a signal", "terminal": "somebody at its terminal"}
 _MOST_NAMES = 4
 
 

@@ -16,6 +16,7 @@ stack could be read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,7 @@ KERNEL = "[kernel]"
 QUIET = frozenset({Role.IDLE, Role.PROXY})
 """Roles of threads that support nothing."""
 
+_TO_PARTNER = re.compile(r"(i?send|i?recv)\b")
 OVER_ALL_WORKERS = "a step over all workers"
 _FILES = (WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE, WaitKind.TERMINAL)
 """Kinds that a descriptor may be of, which the kernel knows better."""
@@ -144,16 +146,20 @@ def _waits_for(
     said = words(call, process, names) if call else ""
     if waits is WaitKind.GIL:
         by = f", which thread {gil.tid}{name_of(process, gil.tid)} holds" if gil.tid else ""
-        return f"{waits.value}{by}" + (f" in {gil.operation}" if by and gil.operation else "")
+        return f"{waits.words}{by}" + (f" in {gil.operation}" if by and gil.operation else "")
     if waits is WaitKind.UNKNOWN:
         return said or ("a lock or a notification" if call and call.kind == "futex" else "")
     if Role.FILE_LOCK in stand.roles and (lock := _lock(process)):
         return lock
     if waits in _OBJECTS:
         fits = call and (call.owner or KINDS.get(call.kind) is waits)
-        return said if said and fits else waits.value
+        return said if said and fits else waits.words
+    if waits is WaitKind.COLLECTIVE and _TO_PARTNER.match(stand.operation):
+        return "its partner, which is to " + ("receive" if "send" in stand.operation else "send")
+    if waits is WaitKind.INPUT:
+        return waits.words
     within = f", in {stand.detail}" if stand.detail else ""
-    return f"{waits.value}{within}" + (f": {said}" if said else "")
+    return f"{waits.words}{within}" + (f": {said}" if said else "")
 
 
 def blocked_words(call: BlockingCall, process: Process, names: Names) -> str:

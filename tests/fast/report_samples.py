@@ -336,12 +336,10 @@ def eight_ranks(alike: bool = True) -> tuple[Collection, Diagnosis]:
         "worker:7", 4107, "node-a", 0.9, "the others wait for it in all_reduce number 41", ranks[7].positions[0]
     )
     trace = TraceResult("rendezvous", TraceVerdict.PROVEN, "a receive of worker:0 escaped the abort of its step")
-    summary = (
-        "worker:0, worker:1, worker:2, worker:3 and 3 more hang for 412 s in all_reduce, step (train.py:44); look at "
-        "worker:7 (process 4107) in DataLoader.__next__, load (data.py:118), waiting for the next batch"
-    )
+    standing = "worker:0-6 wait for worker:7 (pid 4107) in all_reduce, step (train.py:44)"
+    summary = f"{standing}; worker:7 (pid 4107) stands in DataLoader.__next__, load (data.py:118)"
     return Collection(WALL, 4.0, ranks, tool_version="0.1.0", trace=trace), Diagnosis(
-        "dataloader-worker", summary, (finding,), (), True, (culprit,)
+        "dataloader-worker", summary, (finding,), (), True, (culprit,), standing=standing
     )
 
 

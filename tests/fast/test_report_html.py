@@ -74,7 +74,7 @@ def test_culprit_and_positions_come_before_all_evidence() -> None:
     words = Page(render_html(*report_samples.eight_ranks())).words
     order = (
         "HUNG for 6 min 52 s", "worker:7 (pid 4107 on node-a)", "holds the job up", ": in DataLoader.__next__, load",
-        "Cause dataloader-worker-killed", "What to do", "Where each rank stands", "worker:0-6", "number 41 of group 0",
+        "Cause dataloader-worker-killed", "What to do", "Where each rank stands", "worker:0-6 hung", "number 41 of group 0",
         "Evidence", "Roll call",
     )  # fmt: skip
     places = [words.index(part) for part in order]
@@ -182,9 +182,7 @@ def test_hostile_text_is_inert(hostile: str) -> None:
 
     assert kinds(page) == kinds(clean)
     assert page.raw == clean.raw
-    assert all(
-        str(attrs["href"]).startswith(("http://", "https://")) for tag, attrs in page.tags if tag == "a"
-    )
+    assert all(str(attrs["href"]).startswith(("http://", "https://")) for tag, attrs in page.tags if tag == "a")
 
 
 @pytest.mark.parametrize(
@@ -226,11 +224,7 @@ def test_two_processes_may_claim_one_rank() -> None:
 
 def test_a_dead_rank_says_what_ended_it() -> None:
     collection, _ = report_samples.last_batch_hang()
-    dead = msgspec.structs.replace(
-        collection.processes[0], state=State.DEAD, exit_status=-9, running_after=False
-    )
+    dead = msgspec.structs.replace(collection.processes[0], state=State.DEAD, exit_status=-9, running_after=False)
     finding = Finding("peer-dead", "peer-dead", 0.9, "A rank died", ())
-    html = render_html(
-        Collection(0.0, 0.0, (dead,)), Diagnosis("peer-dead", "worker:0 died.", (finding,), ())
-    )
+    html = render_html(Collection(0.0, 0.0, (dead,)), Diagnosis("peer-dead", "worker:0 died.", (finding,), ()))
     assert "ended by SIGKILL" in html and "NOT running" in html

@@ -10,7 +10,7 @@ import pytest
 import report_samples
 from rich.console import Console
 
-from diagnostics.model import Collection, Diagnosis, Process, StageError, State
+from diagnostics.model import Collection, Culprit, Device, DeviceReading, Diagnosis, Process, StageError, State
 from diagnostics.report.terminal import MOST_ROWS, render_diagnosis
 from diagnostics.report.text import columns
 
@@ -46,8 +46,9 @@ def test_the_first_screen_of_eight_ranks_holds_the_answer(width: int, alike: boo
     assert lines[0].startswith("HUNG for 6 min 52 s, since about 09:55 UTC")
     whole = " ".join(text.split())
     for part in (
-        "Culprit worker:7 (pid 4107 on node-a), 90 %: in DataLoader.__next__, load (data.py:118)",
-        "waits for the next batch", "Cause dataloader-worker-killed (86 %, very likely)",
+        "Culprit worker:7 (pid 4107 on node-a), 90 % sure: in DataLoader.__next__, load (data.py:118)",
+        "waits for the next batch", "Cause dataloader-worker, dataloader-worker-killed (86 %, very likely)",
+        "worker:0-6 wait for worker:7 (pid 4107)",
         "Do Look for the out-of-memory killer",
         "Do Set timeout=", "Next lastbatch diagnose --verbose hang.tar.zst", "Proven by trace: a receive",
         "worker:0-7 batch 98 of epoch 3",
@@ -101,7 +102,7 @@ def test_healthy_and_untold_are_said_in_the_first_line() -> None:
     assert printed(report_samples.healthy(), verbose=False).startswith("Healthy")
     untold = (Collection(0.0, 0.0, (Process("w:0", 7, "a"),)), Diagnosis("unknown", "w:0 stands", (), ("more",)))
     text = printed(untold, verbose=False)
-    assert text.startswith("It cannot be told") and "Next    lastbatch attach 7" in text and "Take    more" in text
+    assert text.startswith("It cannot be told") and "Next    lastbatch attach 7" in text and "Collect more" in text
 
 
 def test_a_failed_stage_costs_one_line() -> None:
@@ -166,3 +167,27 @@ def test_in_80_columns_no_state_and_no_pid_is_broken_or_lost() -> None:
     shown = printed((Collection(1.0, 1.0, (process,)), Diagnosis("none", "well", (), ())), 80)
     shown = shown[shown.index("1 of 1 rank gave evidence") :]
     assert "progressing" in shown and "31999" in shown and "+unwind" in shown
+
+
+def test_children_are_named_as_people_would_say() -> None:
+    """AND a lone culprit is not told twice: what stands above it says nothing that it does not."""
+    rank = "child/worker:0/4711"
+    culprit = Culprit(rank, 4711, "a", 0.8, f"worker:0 waits for {rank}")
+    processes = (Process(rank, 4711, "a", State.HUNG, since=30.0),)
+    text = printed(
+        (Collection(0.0, 0.0, processes), Diagnosis("unknown", f"{rank} stands", (), (), True, (culprit,))),
+        verbose=False,
+    )
+    lines = text.splitlines()
+    assert lines[0] == "HUNG for 30.0 s" and "child/" not in text
+    assert lines[1].startswith("Culprit child 4711 of worker:0 (on a), 80 % sure")
+
+
+def test_what_the_cards_tell_is_on_the_first_screen() -> None:
+    collection, diagnosis = report_samples.eight_ranks()
+    reading = DeviceReading(1.0, use=100, power=124.0, clock=1980)
+    card = Device("node-a", 0, "H100", power_limit=700.0, pids=(4107,), readings=(reading, reading))
+    text = printed((msgspec.structs.replace(collection, devices=(card,)), diagnosis), 100, verbose=False)
+    (line,) = [line for line in text.splitlines() if line.startswith("GPU ")]
+    assert line.startswith("GPU     worker:7: ") and "card 0 at 100 % use" in line
+    assert len(text.splitlines()) <= 24

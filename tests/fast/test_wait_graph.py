@@ -53,7 +53,7 @@ def test_the_end_of_the_chain_is_named() -> None:
     """GIVEN workers that wait for a chief that waits for a server, THEN the server is where to look."""
     chain = [Wait("worker:0", "chief:0", ""), Wait("worker:1", "chief:0", ""), Wait("chief:0", "ps:1", "")]
     assert sinks(graph_of(chain)) == ("ps:1",)
-    assert where_to_look(chain)[0].startswith("look at ps:1 first")
+    assert where_to_look(chain)[0].startswith("a look at ps:1 first")
 
 
 def test_a_hundred_thousand_in_a_row() -> None:

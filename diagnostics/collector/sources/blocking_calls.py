@@ -136,6 +136,8 @@ class _Process(object):
         arguments = [int(word, 16) for word in words[1:7]]
         row, file = self._explained(tid, call, arguments)
         row = row._replace(limited=has_limit(call, arguments))
+        if row.kind == "file" and _IN_PIPE.match(text_of(home + "wchan")):
+            row = row._replace(what="%s (a named pipe)" % row.what.rpartition(" (")[0] or row.what)
         # What the arguments point to counts only if the thread was in the call all the time.
         return (row, file) if text_of(home + "syscall") == said else None
 
@@ -269,6 +271,8 @@ def mutex_owner(data: bytes, operation: int, value: int) -> int:
     return int(owner) if value == 2 and lock == 2 and owner > 0 else 0
 
 
+_IN_PIPE = re.compile(r"(?:anon_)?pipe_|fifo_open|wait_for_partner")
+"""Kernel functions in which a thread waits for the other end of a pipe."""
 _MILLISECONDS = {"poll": 2, "epoll_wait": 3, "epoll_pwait": 3}
 _POINTERS = {"futex": 3, "ppoll": 2, "select": 4, "pselect6": 4, "epoll_pwait2": 3}
 """Argument that has the limit: a number of which -1 is none, or an address, 0 for none."""
