@@ -74,7 +74,8 @@ def test_culprit_and_positions_come_before_all_evidence() -> None:
     words = Page(render_html(*report_samples.eight_ranks())).words
     order = (
         "HUNG for 6 min 52 s", "worker:7 (pid 4107 on node-a)", "holds the job up", ": in DataLoader.__next__, load",
-        "Cause dataloader-worker-killed", "What to do", "Where each rank stands", "worker:0-6 hung", "number 41 of group 0",
+        "Cause dataloader-worker-killed", "What to do", "Where each rank stands", "worker:0-6 hung",
+        "number 41 of group 0",
         "Evidence", "Roll call",
     )  # fmt: skip
     places = [words.index(part) for part in order]
