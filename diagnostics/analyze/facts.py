@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from diagnostics.analyze.absent import Absent, absent_ranks
+from diagnostics.analyze.process_groups import Group, groups_of
 from diagnostics.analyze.progress import is_server
 from diagnostics.model import Collection, Evidence, Flight, Process, State
 from diagnostics.model.rank import parse
@@ -37,6 +38,11 @@ class Facts:
     def missing_ranks(self) -> tuple[str, ...]:
         seen = {process.rank for process in self.processes}
         return tuple(rank for rank in self.collection.expected if rank not in seen)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Process groups, as the members' frameworks recorded them."""
+        return groups_of(self.processes)
 
     @cached_property
     def absent(self) -> tuple[Absent, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from diagnostics.analyze.absent import absent_ranks
 from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers
 from diagnostics.analyze.movement import stood_still
+from diagnostics.analyze.process_groups import Group, groups_of
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.model import BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
 from diagnostics.model.rank import parse
@@ -40,6 +41,7 @@ class _Job:
         self.processes = collection.processes
         self.names: Names = names_of(collection)
         self.peers = peers(self.processes)
+        self.groups = groups_of(self.processes)
         self.absent = absent_ranks(collection)
 
 
@@ -79,6 +81,8 @@ def node(process: Process, tid: int) -> str:
 def _of(process: Process, job: _Job, step_is_known: bool) -> Iterator[Wait]:
     calls = {call.tid: call for call in process.blocking_calls}
     main = main_position(process)
+    if main and not process.threads:  # what it recorded is all that is known
+        yield from _for_absent(process, main, job)
     for _, position in pairs(process):
         waits = position.tid == main.tid if main else False  # it may poll: a join with a limit, again and again
         waits = waits or position.has(*_POLLS) or position.waits is WaitKind.GIL
@@ -122,6 +126,28 @@ def _wait(process: Process, position: Position, on: str, why: str, kind: WaitKin
 
 def _for_absent(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     """Who waits in a collective waits for the ranks that have not come to it, if these are few."""
+    group = next((g for g in job.groups if g.label == position.group and process.rank in g.members), None)
+    if group is not None and position.number >= 0 and len(group.members) > 1:
+        yield from _for_members(process, position, group)
+    else:
+        yield from _for_elsewhere(process, position, job)
+
+
+def _for_members(process: Process, position: Position, group: Group) -> Iterator[Wait]:
+    """By the numbers of the group's members; for those of which nothing is known only where nobody else is behind."""
+    said = f"in {position.operation or 'a collective'} {position.number} of group {group.label}"
+    behind = group.behind(position.number)
+    for other in behind[:_MOST]:
+        last = group.members[other].last
+        come = f"to which it has not come: it called {last}" if last else "to which it has not come"
+        yield _wait(process, position, other, f"{said}, {come}", WaitKind.COLLECTIVE)
+    if not behind:
+        for other in group.unseen[:_MOST]:
+            yield _wait(process, position, other, f"{said}; how far it has come is not known", WaitKind.COLLECTIVE)
+
+
+def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    """By where the others stand."""
     absent = [other for other in job.peers if other is not process and not _meets(other, position)]
     same_role = [other for other in absent if parse(other.rank).role == parse(process.rank).role]
     gone = [rank for rank in job.collection.expected if rank not in {one.rank for one in job.processes}]

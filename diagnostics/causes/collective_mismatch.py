@@ -1,7 +1,7 @@
 """Ranks of one group came to different collectives, so that none of them can complete.
 
 PyTorch numbers the collectives of a group. Where two ranks recorded another operation, or another size, under the
-same number, they have parted ways; the first such number is where. A rank that has recorded fewer has not come.
+same number, they have parted ways; the first such number is where. A rank that has only recorded fewer is elsewhere.
 Without such records, stacks that stand still in different operations say the same, less surely.
 """
 
@@ -36,7 +36,7 @@ def _examine_stacks(facts: Facts) -> Case | None:
         case.saw("places-differ", f"ranks called {next(iter(ways))} at different places: {said}", "stacks", standing)
     else:
         return None
-    if len({position.group for position in standing.values()}) > 1:
+    if len({position.group for position in standing.values()} - {""}) > 1:
         case.saw("groups-differ", "they are of different groups", "flight recorder", standing)
     if any(position.has(Role.TEARDOWN) for position in standing.values()):
         case.saw("tears-down", "one of them tears down", "stacks", standing)
@@ -90,7 +90,7 @@ def _examine_group(table: Table) -> Case | None:
             if frame := next(iter(_own_frames(table[rank][number])), ""):
                 case.saw("called-at", f"{rank} called it in {frame}", "flight recorder", [rank])
         return case
-    return _look_for_absent(case, table)
+    return _look_for_other(case, table)
 
 
 def _first_parting(table: Table) -> tuple[int, dict[str, list[str]]] | None:
@@ -122,19 +122,19 @@ def _way(collective: Collective) -> str:
     return f"{collective.op} of {collective.sizes}" if sized else collective.op
 
 
-def _look_for_absent(case: Case, table: Table) -> Case | None:
+def _look_for_other(case: Case, table: Table) -> Case | None:
+    """Whether one that is behind waits itself, in an operation that the others are past: there it was another one."""
     last = {rank: max(numbers) for rank, numbers in table.items()}
     newest = max(last.values())
     behind = sorted(rank for rank, number in last.items() if number < newest)
     waiting = sorted(rank for rank in last if rank not in behind and table[rank][newest].state != "completed")
-    if not behind or not waiting:
+    op = table[waiting[0]][newest].op if waiting else ""
+    apart = [rank for rank in behind if op and _waits_apart(table[rank][last[rank]], op)]
+    if not apart:
         return None
-    op = table[waiting[0]][newest].op
-    apart = [rank for rank in behind if _waits_apart(table[rank][last[rank]], op)]
-    if apart:
-        other = table[apart[0]][last[apart[0]]]
-        said = f"{apart[0]} waits in {other.op} {other.seq}, which {waiting[0]} is past: it was another operation there"
-        case.saw("waits-apart", said, "flight recorder", [apart[0], waiting[0]])
+    other = table[apart[0]][last[apart[0]]]
+    said = f"{apart[0]} waits in {other.op} {other.seq}, which {waiting[0]} is past: it was another operation there"
+    case.saw("waits-apart", said, "flight recorder", [apart[0], waiting[0]])
     said = f"{_ranks(waiting)} wait in collective {newest} ({op}), which {_ranks(behind)} never came to"
     case.saw("behind", said, "flight recorder", [*waiting, *behind])
     case.needs(f"what {_ranks(behind)} does instead: its stacks (py-spy dump) say whether it left the loop or is stuck")

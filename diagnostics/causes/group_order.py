@@ -1,69 +1,60 @@
-"""Ranks that belong to two process groups entered the groups' collectives in different orders.
+"""Ranks entered the collectives of process groups in different orders.
 
-Each waits in one group for the other, which waits for it in the other group. What carries the cause: the framework's
-own records (PyTorch's Flight Recorder, NCCL's RAS) show two ranks of both groups, each with an open collective in a
-group in which the other has not come so far.
+Each waits in one group for a rank that waits in another group, round to the first. What carries the cause: the
+framework's own records (PyTorch's ring, NCCL's RAS) show the ranks of a circle, each in a collective of a group in
+which the next one has not come so far. The order of the groups need not be known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations, permutations
+from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.process_groups import Hop, circles
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import look_at_stillness, main_at
-from diagnostics.model import Collective, Process
+from diagnostics.causes.observe import look_at_stillness, main_at, place
+from diagnostics.model import Process
+from diagnostics.stacks.position import main_position
+from diagnostics.stacks.spoken import spoken
 
-_MOST_RANKS = 64
-Newest = dict[str, Collective]  # group -> the newest collective of a rank in it
+_SHOWN = 8
+_NAMED = 4
 
 
 def examine(facts: Facts) -> Case | None:
-    newest = [(process, found) for process in facts.processes if (found := _newest(process))]
-    cases = [_case(*pair) for pair in combinations(newest[:_MOST_RANKS], 2) for _ in _crossed(*pair)]
-    return likeliest(cases)
+    return likeliest([_case(circle, facts) for circle in circles(facts.groups)])
 
 
-def _newest(process: Process) -> Newest:
-    found: Newest = {}
-    for one in process.collectives:
-        if one.group not in found or one.seq > found[one.group].seq:
-            found[one.group] = one
-    return found
-
-
-def _crossed(one: tuple[Process, Newest], other: tuple[Process, Newest]) -> Iterator[tuple[str, str]]:
-    """Groups of both, in the first of which only one has come so far, and in the second only the other."""
-    both = sorted(one[1].keys() & other[1].keys())
-    for first, second in permutations(both, 2):
-        ahead = one[1][first].seq > other[1][first].seq and one[1][first].state != "completed"
-        behind = other[1][second].seq > one[1][second].seq and other[1][second].state != "completed"
-        if ahead and behind:
-            yield first, second
-            return
-
-
-def _case(one: tuple[Process, Newest], other: tuple[Process, Newest]) -> Case:
+def _case(circle: tuple[Hop, ...], facts: Facts) -> Case:
     case = Case("group-order")
-    first, second = next(_crossed(one, other))
-    for (process, newest), group, rest in ((one, first, other), (other, second, one)):
-        said = (
-            f"waits in {newest[group].op} {newest[group].seq} of group {group}, "
-            f"in which {rest[0].rank} has come to {rest[1][group].seq}"
-        )
-        case.saw("crossed", said, "flight recorder", [process.rank])
-        main = main_at(process)
-        if main and main.position.own:
-            case.saw("at", f"called from {main.where}", "stacks", [process.rank])
-    look_at_stillness(case, one[0], [main] if (main := main_at(one[0])) else [])
+    processes = {process.rank: process for process in facts.processes}
+    ranks, labels = [hop.rank for hop in circle], list(dict.fromkeys(hop.group.label for hop in circle))
+    case.title = f"{_listed(ranks)} entered the groups {_listed(labels)} in different orders"
+    for hop in circle[:_SHOWN]:
+        one = hop.collective
+        come = f"has come to {hop.last}" if hop.last else "has not come at all"
+        said = f"waits in {spoken(one.op)} {one.seq} of group {one.group}, in which {hop.behind} {come}"
+        case.saw("crossed", said, "flight recorder", [hop.rank])
+        if where := _called_from(processes[hop.rank]):
+            case.saw("at", f"called from {where}", "stacks", [hop.rank])
+    first = processes[circle[0].rank]
+    look_at_stillness(case, first, [main] if (main := main_at(first)) else [])
     return case
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _called_from(process: Process) -> str:
+    main = main_position(process)
+    return place(main) if main and main.own else ""
 
 
 CAUSE = Cause(
     id="group-order",
     family="group-order",
-    title="Ranks entered the collectives of two process groups in different orders",
+    title="Ranks entered the collectives of process groups in different orders",
     examine=examine,
     not_to_be_confused_with=(
         "Different operations under one number of a group are `collective-mismatch`. A rank that is behind in all its "

@@ -6,12 +6,14 @@ with them, stand at places of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.process_groups import Group
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import OUTSIDE, At, main_at, peers
 from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.stacks.position import recorded_position
 
 _WITH_OTHERS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS)
 _GONE = (State.DEAD, State.UNREACHABLE, State.FINISHED)
@@ -19,6 +21,10 @@ _GONE = (State.DEAD, State.UNREACHABLE, State.FINISHED)
 
 def examine(facts: Facts) -> Case | None:
     standing = [(process, main) for process in peers(facts) if (main := main_at(process))]
+    return _by_stacks(facts, standing) if standing else _by_numbers(facts)
+
+
+def _by_stacks(facts: Facts, standing: Sequence[tuple[Process, At]]) -> Case | None:
     inside = [(process, main) for process, main in standing if main.position.has(*_WITH_OTHERS)]
     absent = [(p, main) for p, main in standing if not main.position.has(*_WITH_OTHERS) and p.state not in _GONE]
     if not inside or not absent:
@@ -29,10 +35,52 @@ def examine(facts: Facts) -> Case | None:
     for process, main in absent[:4]:
         waits = main.position.waits_for or main.position.waits.words
         case.saw("absent", f"has not come: it stands in {main.where}, and waits for {waits}", "stacks", [process.rank])
+    for group, number, waiting, late in _late(facts, names(p for p, _ in inside)):
+        for rank in late[:4]:
+            if rank in names(p for p, _ in absent):
+                case.saw("behind", _come(group, rank, waiting, number), "flight recorder", [rank])
     if len(absent) <= len(inside):
         case.saw("few", f"{len(absent)} of {len(absent) + len(inside)} ranks are elsewhere", "stacks")
     _look_at_movement(case, inside, absent)
     return case
+
+
+def _by_numbers(facts: Facts) -> Case | None:
+    """Where there are only records of collectives: members that wait in one, and others that wait in none."""
+    recorded = {process.rank: recorded_position(process) for process in facts.processes}
+    waits = tuple(rank for rank, position in recorded.items() if position)
+    for group, number, waiting, late in _late(facts, waits):
+        away = [rank for rank in late if not recorded.get(rank)]
+        if not away:
+            continue
+        case = Case("rank-elsewhere")
+        case.title = f"{', '.join(waiting[:4])} wait for {', '.join(away[:4])}, which called no collective after"
+        for rank in away[:4]:
+            case.saw("behind", _come(group, rank, waiting, number), "flight recorder", [rank])
+        case.saw("waits", f"waits for other ranks in group {group.label}", "flight recorder", waiting)
+        case.saw("dumped", "somebody took dumps of them, as is done of what hangs", "dump", waiting)
+        case.needs(f"where {', '.join(away[:4])} stands: its stacks (py-spy dump)")
+        if group.coverage:
+            unseen = ", ".join(group.unseen[:4])
+            case.needs(f"the records of {unseen}: {group.coverage} of group {group.label} are known")
+        return case
+    return None
+
+
+def _late(facts: Facts, inside: Sequence[str]) -> Iterator[tuple[Group, int, tuple[str, ...], tuple[str, ...]]]:
+    """Of each group in which some of these ranks wait: in which number, who does, and who has not come so far."""
+    for group in facts.groups:
+        numbers = {rank: group.members[rank].number for rank in inside if rank in group.members}
+        newest = max(numbers.values(), default=-1)
+        late = group.behind(newest) if newest >= 0 else ()
+        if late:
+            yield group, newest, tuple(rank for rank, number in numbers.items() if number == newest), late
+
+
+def _come(group: Group, rank: str, waiting: Sequence[str], number: int) -> str:
+    last = group.members[rank].last
+    called = f"has called {last} collectives" if last else "has called no collective"
+    return f"{called} of group {group.label}; {', '.join(waiting[:4])} in {number}"
 
 
 def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: Sequence[tuple[Process, At]]) -> None:

@@ -203,13 +203,23 @@ def _collective(process: Process, stand: Stand) -> Collective | None:
     unfinished = [one for one in process.collectives if one.state != "completed"]
     if len({one.group for one in unfinished}) > 1:
         unfinished = [one for one in unfinished if _same(one.op, stand.operation)]
+        unfinished = [one for one in unfinished if _is_called_at(one, stand.frame)] or unfinished
     return _newest(unfinished)
 
 
+def _is_called_at(collective: Collective, frame: Frame | None) -> bool:
+    return frame is not None and any(
+        (one.function, one.line) == (frame.function, frame.line) and one.file.endswith(frame.file)
+        for one in collective.frames
+    )
+
+
 def _newest(collectives: Sequence[Collective]) -> Collective | None:
-    """The last of a group; None where several groups have one, which cannot be compared."""
-    of_one_group = len({one.group for one in collectives}) == 1
-    return max(collectives, key=lambda one: one.seq) if of_one_group else None
+    """The last of a group, or the last called of several; None where that is not known: numbers cannot be compared."""
+    if len({one.group for one in collectives}) == 1:
+        return max(collectives, key=lambda one: one.seq)
+    timed = bool(collectives) and all(one.called_at >= 0 for one in collectives)
+    return max(collectives, key=lambda one: one.called_at) if timed else None
 
 
 def _same(recorded: str, operation: str) -> bool:

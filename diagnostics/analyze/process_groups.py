@@ -1,0 +1,206 @@
+"""Ranks times process groups: how far each member has come in each group, and who waits there for whom. Pure.
+
+A framework numbers the collectives of a group, so of two members that one is behind whose newest number is lower: who
+waits in collective 7 waits for every member that has not called it. That holds in any number of groups, without being
+told their order. Ranks that wait for each other in a circle do so in several groups: within one, numbers are in order.
+
+The cost grows with the number of members of all groups together.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from diagnostics.analyze.wait_graph import cycles
+from diagnostics.model import Collective, Process, Role
+from diagnostics.model.rank import RankKind, parse
+from diagnostics.stacks.position import main_position
+
+_WAITS = (Role.COLLECTIVE, Role.BARRIER)
+
+
+class Member(NamedTuple):
+    """A rank in a group. `last`: number of the newest collective that it called, 0 for none."""
+
+    rank: str
+    last: int
+    waits: Collective | None = None  # the one that it stands in
+
+    @property
+    def number(self) -> int:
+        return self.waits.seq if self.waits else -1
+
+
+class Group(NamedTuple):
+    """What is known of a process group. `size`: of all its members, -1 where that is not known.
+
+    `unseen`: members of which it is not known how far they have come.
+    """
+
+    label: str
+    size: int
+    members: Mapping[str, Member]
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def coverage(self) -> str:
+        """`3 of 4 ranks`; "" where all are known, or it is not known how many there are."""
+        known = len(self.members)
+        return f"{known} of {self.size} ranks" if 0 <= known < self.size else ""
+
+    def behind(self, number: int) -> tuple[str, ...]:
+        """Members that have not called this collective."""
+        return tuple(member.rank for member in self.members.values() if member.last < number)
+
+    def ahead(self, number: int) -> tuple[str, ...]:
+        """Members that have called a later one."""
+        return tuple(member.rank for member in self.members.values() if member.last > number)
+
+
+class Hop(NamedTuple):
+    """`rank` waits in a collective of a group, to which `behind` has not come: its newest there is `last`."""
+
+    rank: str
+    group: Group
+    collective: Collective
+    behind: str
+    last: int
+
+
+def groups_of(processes: Sequence[Process]) -> tuple[Group, ...]:
+    """The groups of which at least one member is known, by label and members."""
+    names = {number: process.rank for process in processes if (number := _number(process)) >= 0}
+    role = _commonest_role(processes)
+    drafts: dict[tuple[str, tuple[int, ...]], dict[str, Member]] = {}
+    for process in processes:
+        ranks = {group.group: group.ranks for group in process.groups}
+        for label, member in _members(process).items():
+            drafts.setdefault((label, ranks.get(label, ())), {})[process.rank] = member
+    sizes = {group.group: group.size for process in processes for group in process.groups}
+    _join_unknown(drafts)
+    return tuple(
+        Group(
+            label,
+            len(ranks) or sizes.get(label, -1),
+            members,
+            tuple(name for one in ranks if (name := names.get(one) or f"{role}:{one}") not in members),
+        )
+        for (label, ranks), members in drafts.items()
+    )
+
+
+def _join_unknown(drafts: dict[tuple[str, tuple[int, ...]], dict[str, Member]]) -> None:
+    """Members that do not know the others belong to the one group of that name, if there is one."""
+    for label, _ in [key for key in drafts if not key[1]]:
+        known = [key for key in drafts if key[0] == label and key[1]]
+        if len(known) == 1:
+            drafts[known[0]].update(drafts.pop((label, ())))
+
+
+def waits_in(process: Process) -> Collective | None:
+    """The collective that it stands in, as its framework recorded it; None where it is in none that is known."""
+    main = main_position(process)
+    if main is None or not main.has(*_WAITS) or main.number < 0:
+        return None
+    return next((o for o in process.collectives if o.group == main.group and o.seq == main.number and not o.p2p), None)
+
+
+def circles(groups: Iterable[Group]) -> tuple[tuple[Hop, ...], ...]:
+    """Ranks that wait for each other in a circle, each as its shortest way round."""
+    inside = {member.rank: (group, member) for group in groups for member in group.members.values() if member.waits}
+    graph: dict[str, frozenset[str]] = {}
+    for number, group in enumerate({id(group): group for group, _ in inside.values()}.values()):
+        _add(graph, f"group {number} up to", group)
+    found = []
+    for circle in cycles(graph):
+        ranks = [name for name in circle if name in inside]
+        way = _shortest(ranks, inside)
+        if way:
+            found.append(way)
+    return tuple(found)
+
+
+def _add(graph: dict[str, frozenset[str]], prefix: str, group: Group) -> None:
+    """Who waits in a group, by way of nodes that stand for all who have come so far at most: edges as many as members.
+
+    Where half of 4,096 members wait for the other half there would be four million.
+    """
+    by_last: dict[int, list[str]] = {}
+    for member in group.members.values():
+        by_last.setdefault(member.last, []).append(member.rank)
+    levels = sorted(by_last)
+    below = ""
+    for level in levels:
+        node = f"{prefix} {level}"
+        graph[node] = frozenset([*by_last[level], *([below] if below else [])])
+        below = node
+    for member in group.members.values():
+        lower = bisect_left(levels, member.number)
+        if lower:
+            graph[member.rank] = frozenset([f"{prefix} {levels[lower - 1]}"])
+        else:
+            graph.setdefault(member.rank, frozenset())
+
+
+def _shortest(ranks: Sequence[str], inside: Mapping[str, tuple[Group, Member]]) -> tuple[Hop, ...]:
+    """From the first of these ranks round to itself."""
+    among = set(ranks)
+    hops: dict[str, Hop] = {}
+    todo = list(ranks[:1])
+    for rank in todo:
+        for hop in _hops(rank, inside, among):
+            if hop.behind == ranks[0]:
+                return (*_way(rank, hops), hop)
+            if hop.behind not in hops:
+                hops[hop.behind] = hop
+                todo.append(hop.behind)
+    return ()
+
+
+def _way(rank: str, hops: Mapping[str, Hop]) -> tuple[Hop, ...]:
+    found: list[Hop] = []
+    while rank in hops:
+        found.append(hops[rank])
+        rank = hops[rank].rank
+    return tuple(reversed(found))
+
+
+def _hops(rank: str, inside: Mapping[str, tuple[Group, Member]], among: set[str]) -> Iterable[Hop]:
+    group, member = inside[rank]
+    if member.waits:
+        for other in group.members.values():
+            if other.last < member.waits.seq and other.rank in among:
+                yield Hop(rank, group, member.waits, other.rank, other.last)
+
+
+def _members(process: Process) -> dict[str, Member]:
+    """Label of a group -> how far the process has come in it."""
+    last: dict[str, int] = {}
+    for one in process.collectives:
+        if not one.p2p:
+            last[one.group] = max(one.seq, last.get(one.group, 0))
+    for group in process.groups:
+        if group.enqueued < 0 and process.collectives:
+            last.setdefault(group.group, 0)  # its ring was read, and nothing of this group was ever called
+    waits = waits_in(process)
+    return {
+        label: Member(process.rank, number, waits if waits and waits.group == label else None)
+        for label, number in last.items()
+    }
+
+
+def _number(process: Process) -> int:
+    """Its rank in the job, as its groups or its name tell; -1 where they do not."""
+    for group in process.groups:
+        if 0 <= group.rank < len(group.ranks):
+            return group.ranks[group.rank]
+    who = parse(process.rank)
+    return who.index if who.kind is RankKind.RANK else -1
+
+
+def _commonest_role(processes: Iterable[Process]) -> str:
+    roles = Counter(who.role for process in processes if (who := parse(process.rank)).kind is RankKind.RANK)
+    return roles.most_common(1)[0][0] if roles else "worker"

@@ -1,0 +1,128 @@
+"""Ranks times groups: who waits for whom by the numbers of collectives, circles across groups, and partial evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from test_causes_by_family import DOWNLOADS, IN_ALL_REDUCE, process, verdict
+
+from diagnostics.analyze.process_groups import circles, groups_of
+from diagnostics.analyze.waits import find_waits
+from diagnostics.model import Collection, Collective, Frame, Process, ProcessGroup
+from diagnostics.pipeline import explain
+
+Calls = dict[str, tuple[int, bool]]
+"""Label of a group -> the newest number that was called, and whether it has completed."""
+FIT = Frame("fit", "/home/ada/job/engine.py", 31)
+
+
+def rank(index: int, calls: Calls, members: dict[str, tuple[int, ...]], dump: bool = False) -> Process:
+    """A rank that stands in all_reduce of what is open, or stands elsewhere where nothing is."""
+    collectives = tuple(
+        Collective(group, number, "all_reduce", state="completed" if done or number < newest else "scheduled",
+                   frames=(FIT,), called_at=100.0 + number)
+        for group, (newest, done) in calls.items()
+        for number in range(max(1, newest - 3), newest + 1)
+    )  # fmt: skip
+    known = tuple(
+        ProcessGroup(group, group, group, ranks, len(ranks), ranks.index(index))
+        for group, ranks in members.items()
+        if index in ranks
+    )
+    waits = any(not done for _, done in calls.values())
+    stacks = () if dump else (IN_ALL_REDUCE if waits else DOWNLOADS,)
+    return process(f"worker:{index}", *stacks, pid=100 + 10 * index, collectives=collectives, groups=known)
+
+
+def ring(size: int, waits: Iterable[int] | None = None) -> list[Process]:
+    """Group i has the ranks i and i + 1; each rank enters its own first, which its neighbour does not."""
+    members = {f"pair {i}": tuple(sorted((i, (i + 1) % size))) for i in range(size if size > 2 else 2)}
+    inside = set(range(size) if waits is None else waits)
+    return [
+        rank(i, {f"pair {i}": (4, i not in inside), f"pair {(i - 1) % len(members)}": (3, True)}, members)
+        for i in range(size)
+    ]
+
+
+@pytest.mark.parametrize("size", [2, 3, 8, 64])
+def test_a_circle_across_groups_is_proven_of_any_length(size: int) -> None:
+    """GIVEN that each rank waits in a group to which the next has not come, THEN all are in it, each with its place."""
+    (circle,) = circles(groups_of(ring(size)))
+    assert [hop.rank for hop in circle] == [f"worker:{i}" for i in range(size)]
+    assert all((hop.collective.seq, hop.last) == (4, 3) for hop in circle)
+    assert verdict(*ring(size)) == ("group-order", "group-order")
+
+
+def test_a_grid_needs_no_order_of_its_groups() -> None:
+    """GIVEN two rows and two columns, and ranks that begin with either, THEN the four are named with their places."""
+    members = {"row 0": (0, 1), "row 1": (2, 3), "column 0": (0, 2), "column 1": (1, 3)}
+    first = {0: "row 0", 1: "column 1", 2: "column 0", 3: "row 1"}
+    mine = {i: [name for name, ranks in members.items() if i in ranks] for i in range(4)}
+    ranks = [rank(i, {name: (7, False) if name == first[i] else (6, True) for name in mine[i]}, members) for i in mine]
+    (circle,) = circles(groups_of(ranks))
+    assert [hop.rank for hop in circle] == ["worker:0", "worker:1", "worker:3", "worker:2"]
+    finding = explain(Collection(1.0, 2.0, tuple(ranks)))[1].findings[0]
+    assert finding.cause == "group-order"
+    assert sum(one.fact.startswith("called from fit (engine.py:31)") for one in finding.evidence) == 4
+
+
+@pytest.mark.parametrize("size", [2, 3, 8])
+def test_one_that_waits_in_none_breaks_the_circle(size: int) -> None:
+    """WHEN one of them is elsewhere, THEN it is where the waiting ends, and no order of groups is blamed."""
+    ranks = ring(size, waits=range(1, size))
+    assert not circles(groups_of(ranks))
+    cause, _ = verdict(*ranks)
+    found = explain(Collection(1.0, 2.0, tuple(ranks)))[1]
+    assert cause == "rank-elsewhere" and found.culprits[0].rank == "worker:0"
+    assert any("has called 3 collectives" in one.fact for one in found.findings[0].evidence)
+
+
+def test_who_is_behind_in_no_group_is_not_waited_for() -> None:
+    """GIVEN a rank that is no member, THEN those who wait in the group wait for its members alone."""
+    members = {"default_pg": (0, 1, 2), "tp": (0, 1)}
+    ranks = [
+        rank(0, {"default_pg": (5, True), "tp": (4, False)}, members),
+        rank(1, {"default_pg": (5, True), "tp": (3, True)}, members),
+        rank(2, {"default_pg": (6, False)}, members),
+    ]
+    waits = {(wait.rank, wait.on) for wait in find_waits(Collection(1.0, 2.0, tuple(ranks)))}
+    assert waits == {("worker:0", "worker:1"), ("worker:2", "worker:0"), ("worker:2", "worker:1")}
+    assert explain(Collection(1.0, 2.0, tuple(ranks)))[1].culprits[0].rank == "worker:1"
+
+
+def test_of_some_ranks_of_a_group_the_rest_is_said_to_be_unknown() -> None:
+    """GIVEN two of four ranks that stand alike, THEN the other two are where to look, and nothing is said of them."""
+    members = {"default_pg": (0, 1, 2, 3)}
+    ranks = tuple(rank(index, {"default_pg": (9, False)}, members) for index in (0, 2))
+    (group,) = groups_of(ranks)
+    assert group.coverage == "2 of 4 ranks" and group.unseen == ("worker:1", "worker:3")
+    waits = find_waits(Collection(1.0, 2.0, ranks))
+    assert {wait.on for wait in waits} == {"worker:1", "worker:3"} and "is not known" in waits[0].why
+
+
+def test_records_alone_say_who_did_not_come() -> None:
+    """GIVEN dumps of three of four ranks without stacks, THEN the one that called less is named."""
+    members = {"default_pg": (0, 1, 2, 3)}
+    calls = {0: (9, False), 1: (9, False), 2: (8, True)}
+    ranks = [rank(index, {"default_pg": call}, members, dump=True) for index, call in calls.items()]
+    found = explain(Collection(1.0, 2.0, tuple(ranks)))[1]
+    assert found.findings[0].cause == "rank-elsewhere" and "worker:2" in found.findings[0].title
+    assert {wait.on for wait in found.waits} == {"worker:2"}
+    assert any("3 of 4 ranks" in what for what in found.findings[0].missing)
+
+
+def test_ranks_that_only_differ_in_how_far_they_came_called_nothing_wrong() -> None:
+    """GIVEN one that is behind, THEN it is not said that they came to different operations."""
+    members = {"default_pg": (0, 1)}
+    ranks = [rank(0, {"default_pg": (9, False)}, members), rank(1, {"default_pg": (8, True)}, members)]
+    found = explain(Collection(1.0, 2.0, tuple(ranks)))[1]
+    assert "collective-mismatch" not in {finding.cause for finding in found.findings}
+    assert found.findings[0].cause == "rank-elsewhere"
+
+
+def test_members_that_do_not_know_the_others_belong_to_the_group_of_that_name() -> None:
+    members = {"default_pg": (0, 1)}
+    ranks = [rank(0, {"default_pg": (9, False)}, members), rank(1, {"default_pg": (8, True)}, {})]
+    (group,) = groups_of(ranks)
+    assert set(group.members) == {"worker:0", "worker:1"} and not group.unseen
