@@ -9,6 +9,7 @@ from typing import NamedTuple
 from diagnostics.importers.labels import Label, labels_of
 from diagnostics.importers.ranks import rank_in
 from diagnostics.importers.wrapped import unwrapped
+from diagnostics.model.rank import process as unnamed_process
 
 LONGEST = 16384
 """Characters of a line that are looked at; stack frames of C++ templates and lists of tensors stay below."""
@@ -36,7 +37,7 @@ _PODS = (
     re.compile(r"([a-z0-9][\w.-]*-\d+) +\| ?"),  # docker compose logs
     re.compile(r"([\w.-]+?-\d+) (?:pytorch|tensorflow|worker|trainer|main|master|launcher) (?=\S)"),  # stern
 )
-_ACTOR = re.compile(r"\(([A-Za-z][\w.:-]*(?: rank=\d+)?) (?:pid|PID)=(\d+)(?:, ip=[\w.:]+)?\) ?")  # Ray, vLLM
+_ACTOR = re.compile(r"\((?:([A-Za-z][\w.:-]*(?: rank=\d+)?) )?(?:pid|PID)=(\d+)(?:, ip=[\w.:]+)?\) ?")  # Ray, vLLM
 
 _GOES_ON = re.compile(r"#\d+ |frame #\d+: | {2,}\S|\t\S")
 """What a message of several lines goes on with: only its first line has the prefix."""
@@ -112,7 +113,7 @@ def _prefix(line: str) -> tuple[int, str, int]:
             number = next(group for group in match.groups() if group)
             return match.end(), f"worker:{int(number)}", 0
     if match := _ACTOR.match(line):
-        return match.end(), match[1], int(match[2])
+        return match.end(), match[1] or str(unnamed_process(int(match[2]))), int(match[2])
     if match := _LOCAL.match(line):
         return match.end(), "", 0
     for pattern in _PODS:

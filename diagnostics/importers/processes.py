@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from diagnostics.importers.ranks import is_child, rank_in, rank_of_command
 from diagnostics.importers.scan import Open, Scanner, Seen
 from diagnostics.importers.stories import collectives_of
 from diagnostics.importers.vocabulary.base import fact
-from diagnostics.model import FactKind, Frame, LogFact, Process, Thread
-from diagnostics.model.rank import child
+from diagnostics.model import BlockingCall, FactKind, Frame, LogFact, Process, Thread
+from diagnostics.model.rank import child, parse
 from diagnostics.model.rank import process as unnamed_process
 from diagnostics.stacks.merge import weave_threads
 
@@ -47,8 +48,22 @@ def processes_of(texts: Sequence[Text], named: str, unnamed: str) -> tuple[tuple
         processes += _of_source(scanner.seen, rank, pid, unnamed)
         for other, facts in scanner.of_ranks.items():
             said.setdefault(other, []).extend(facts.values())
+        speaker = rank_in(source)
+        for member, facts in scanner.of_members.items():
+            said.setdefault(speaker or member, []).extend(_of_speaker(one, speaker or member) for one in facts.values())
     whole = _with_said([process for process in processes if _says_something(process)], said, named)
     return whole, _expected(whole)
+
+
+def _of_speaker(fact: LogFact, rank: str) -> LogFact:
+    """What somebody said who gave only the rank in a process group, as said by that rank of the job."""
+    index, member = str(parse(rank).index), fact.values["member"]
+    values = {("rank" if name == "member" else name): value for name, value in fact.values.items()}
+    if index == member:
+        return msgspec.structs.replace(fact, values=values)
+    words = re.sub(rf"\brank {member}\b", f"rank {index} (rank {member} of the group)", fact.words, count=1)
+    values.update(rank=index, group_rank=member)
+    return msgspec.structs.replace(fact, words=words, about=(rank,), values=values)
 
 
 def _of_source(found: list[Seen], rank: str, pid: int, unnamed: str) -> list[Process]:
@@ -75,7 +90,29 @@ def _process(seen: Seen, rank: str, pid: int) -> Process:
         rank=rank, pid=pid, host="", stacks_from="+".join(tools), threads=_threads_of(seen, tools, pid),
         command=(seen.command,) if seen.command else (), log_tail=seen.messages, dump=", ".join(tools) or "log",
         facts=facts + _called_from(collective), collectives=collectives_of(facts, collective),
+        blocking_calls=_mutexes(seen, facts),
     )  # fmt: skip
+
+
+_ADDRESS = re.compile(r"0x0*([0-9a-f]+)$")
+
+
+def _mutexes(seen: Seen, facts: Sequence[LogFact]) -> tuple[BlockingCall, ...]:
+    """The mutex that a thread waits for, by gdb's arguments, with the owner where somebody had it printed."""
+    threads = {opened.head.tid: opened.mutex for opened in seen.takes.get("gdb", {}).values() if opened.head.tid}
+    owners: dict[str, int] = {}
+    for fact in facts:
+        if fact.kind is FactKind.LOCK:
+            printed = _ADDRESS.search(fact.values.get("lock", ""))
+            at = threads.get(int(fact.values.get("thread", "0")), "")
+            owners[f"0x{printed[1]}" if printed else at] = int(fact.values["owner"])
+    made = []
+    for tid, mutex in threads.items():
+        if mutex:
+            owner = owners.get(mutex, 0)
+            holder = owner if owner in threads else 0  # a thread that was not shown may be there all the same
+            made.append(BlockingCall(tid, "futex", "mutex" if holder else "futex", mutex, holder=holder, owner=holder))
+    return tuple(made)
 
 
 def _threads_of(seen: Seen, tools: list[str], pid: int) -> tuple[Thread, ...]:

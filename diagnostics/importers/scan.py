@@ -12,24 +12,26 @@ import msgspec
 from diagnostics.importers.formats import grammars
 from diagnostics.importers.formats.grammar import Grammar, ThreadHead
 from diagnostics.importers.tracebacks import Tracebacks
-from diagnostics.importers.vocabulary import Reader
-from diagnostics.model import Frame, LogFact, Thread
+from diagnostics.importers.vocabulary import Reader, Said
+from diagnostics.model import FactKind, Frame, LogFact, Thread
 
 MOST_THREADS = 20_000
 MOST_FRAMES = 4_000
 MOST_FACTS = 5_000
 KEPT_MESSAGES = 400
 
+_MUTEX = re.compile(r"pthread_mutex_\w*lock\w* \((?:m|mutex|__mutex)=(0x[0-9a-f]+)|lll_lock_wait \(futex=(?:\w+@entry=)?(0x[0-9a-f]+)")
 _NAMED_CHILD = re.compile(r"Process (\w*Process-[\d:]+|\w+(?:-\d+)+):$")
 
 
 @dataclass
 class Open:
-    """A thread that is being read."""
+    """A thread that is being read. `mutex`: the address of the one that it waits for, "" where not told."""
 
     grammar: Grammar
     head: ThreadHead
     frames: list[Frame] = field(default_factory=list)
+    mutex: str = ""
 
     def thread(self, tid: int) -> Thread:
         frames = reversed(self.frames) if self.grammar.innermost_first else self.frames
@@ -73,12 +75,14 @@ def add_fact(facts: dict[tuple[str, str], LogFact], fact: LogFact) -> None:
 class Scanner:
     """Reads line by line; `seen` has an entry for each process that the lines speak of, the newest last.
 
-    `of_ranks` has what the lines say of ranks that they name.
+    `of_ranks` has what the lines say of ranks that they name, `of_members` what speakers say that give their rank in
+    a process group only.
     """
 
     def __init__(self) -> None:
         self.seen = [Seen()]
         self.of_ranks: dict[str, dict[tuple[str, str], LogFact]] = {}
+        self.of_members: dict[str, dict[tuple[str, str], LogFact]] = {}
         self._reader = Reader()
         self._grammars = grammars()
         self._open: Open | None = None
@@ -105,17 +109,21 @@ class Scanner:
         self._say(line, keep=bool(line.strip()) and not line.startswith("    "))
 
     def finish(self) -> None:
-        for rank, fact in self._reader.finish():
-            self._add(rank, fact)
+        for one in self._reader.finish():
+            self._add(one)
 
-    def _add(self, rank: str, fact: LogFact) -> None:
-        add_fact(self.of_ranks.setdefault(rank, {}) if rank else self._now.facts, fact)
+    def _add(self, one: Said) -> None:
+        fact = one.fact
+        if fact.kind is FactKind.LOCK and self._at:
+            fact = msgspec.structs.replace(fact, values={**fact.values, "thread": str(self._at)})
+        said = self.of_members if one.member else self.of_ranks
+        add_fact(said.setdefault(one.rank, {}) if one.rank else self._now.facts, fact)
 
     def _say(self, line: str, keep: bool) -> None:
         known = False
-        for rank, fact in self._reader.read(line):
+        for one in self._reader.read(line):
             known = True
-            self._add(rank, fact)
+            self._add(one)
         if known:
             self._now.known.append(line)
         elif keep:  # source lines and locals are no messages
@@ -177,6 +185,8 @@ class Scanner:
             frames = self._tracebacks.stream(frame) if grammar.tool == "traceback" else current.frames
             if len(frames) < MOST_FRAMES:
                 frames.append(frame)
+            if not current.mutex and grammar.tool == "gdb" and (mutex := _MUTEX.search(line)):
+                current.mutex = mutex[1] or mutex[2]
             return True
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from diagnostics.collector.sources.collectives import label
 from diagnostics.model import Collective, FactKind, Frame, LogFact
 
 KEPT = 64
@@ -34,11 +35,12 @@ def _group_of(fact: LogFact, statuses: Iterable[LogFact]) -> str:
     """The watchdog names the group in another line, with the same number."""
     number = fact.values["number"]
     named = [status for status in statuses if status.values.get("number") == number]
-    return _name(named[0]) if named else fact.values.get("group", "") or fact.values.get("pg", "")
+    return _name(named[0] if named else fact)
 
 
-def _name(status: LogFact) -> str:
-    return status.values.get("group", "") or status.values.get("pg", "")
+def _name(said: LogFact) -> str:
+    values = said.values
+    return label(values.get("guid", ""), values.get("group", "")) or values.get("pg", "")
 
 
 _PLAIN = {

@@ -29,7 +29,7 @@ _BEGINS = re.compile(
 )
 _MAY_BEGIN = re.compile(r"\s*[\[(<]\w")
 """Begins a record, unless the line before has a bracket open where it was broken."""
-_SPEAKER = re.compile(r"\([\w.:-]+(?: rank=\d+)? (?:pid|PID)=")
+_SPEAKER = re.compile(r"\((?:[\w.:-]+(?: rank=\d+)? )?(?:pid|PID)=")
 _COMPLETE = re.compile(r'^\s*(?:File ".*", line \d+,? in \S+|\S.* \([^()]*:\d+\)|\}|\))$')
 
 

@@ -120,3 +120,23 @@ def test_a_number_before_every_line_is_a_rank_or_the_lines_own(lines: list[str],
     read = list(lines_of("\n".join(lines)))
     assert [line.source for line in read] == sources
     assert all(len(line.text) <= 1 for line in read)
+
+
+def test_a_rank_of_a_group_is_the_rank_of_the_job_that_its_prefix_names() -> None:
+    """GIVEN two pipelines whose first members both call themselves rank 0, THEN they are the ranks 0 and 4."""
+    lines = [
+        f"[rank{rank}]:[E ProcessGroupNCCL.cpp:1537] [PG ID 5 PG GUID {5 + rank}(pipeline) Rank 0] Timeout at NCCL work: {n}, "
+        f"last enqueued NCCL work: {n}, last completed NCCL work: {n - 1}."
+        for rank, n in ((0, 31), (4, 29))
+    ]
+    given = importers.imported("\n".join(lines).encode(), "job.log")
+    assert {process.rank for process in given.processes} == {"worker:0", "worker:4"}
+    (fourth,) = (process for process in given.processes if process.rank == "worker:4")
+    assert "rank 4 (rank 0 of the group)" in fourth.facts[0].words
+    groups = {one.group for process in given.processes for one in process.collectives}
+    assert groups == {"pipeline (5)", "pipeline (9)"}, "they are two groups of the same name"
+
+
+def test_owners_that_gdb_printed_prove_who_waits_for_whom() -> None:
+    (process,) = importers.imported((HOME / "gdb-lock-cycle" / "rank0.txt").read_bytes(), "x.txt").processes
+    assert {(call.tid, call.holder) for call in process.blocking_calls} == {(4712, 4713), (4713, 4712)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from diagnostics.importers.formats.grammar import Grammar, ThreadHead
@@ -17,13 +18,14 @@ _COMMAND = re.compile(r"(?:bt|backtrace|where)\b")
 _FRAME = re.compile(r"#\d+ +(?:0x[0-9a-f]+ in \S|[^0\s].* \(|<signal handler)")
 _BEGINS = re.compile(r"\s*(?:\(gdb\) *)?#\d+ ")
 _CONTINUES = re.compile(r"\s{3,}\S")
+_NEXT = re.compile(r"\s{8,}(?=#\d+ +(?:0x[0-9a-f]+ in )?\S)")  # a terminal filled the line, and it was not broken
 LONGEST = 8192
 
 
 def prepare(lines: list[str]) -> list[str]:
     """Frames whole: on a terminal gdb breaks them, and indents what follows. Prompts are lines of their own."""
     whole: list[str] = []
-    for line in lines:
+    for line in itertools.chain.from_iterable(map(_split, lines)):
         if prompt := _PROMPT.match(line):
             whole.append("(gdb)")
             line = line[prompt.end() :]
@@ -35,6 +37,10 @@ def prepare(lines: list[str]) -> list[str]:
         else:
             whole.append(line)
     return whole
+
+
+def _split(line: str) -> list[str]:
+    return _NEXT.split(line) if _BEGINS.match(line) else [line]
 
 
 def _unnamed(target: str) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 from diagnostics.importers.vocabulary.base import Block, Row, Said, Vocabulary, read
 
+__all__ = ["Reader", "Said", "load"]
+
 
 @functools.cache
 def load() -> Vocabulary:

@@ -19,7 +19,8 @@ class Row(NamedTuple):
     """One wording. `needle`: lower-case text that is in every line of it, so that few lines are read closely.
 
     `words` quotes the pattern's groups; what stands in square brackets is left out where a group in it is empty. The
-    group `rank` is who says it, `ranks` (numbers) or `tasks` (`/job:worker/replica:0/task:1`) whom it is about.
+    group `rank` is who says it, `member` is who says it by its rank in a process group, which need not be the one in
+    the job, `ranks` (numbers) or `tasks` (`/job:worker/replica:0/task:1`) whom it is about.
     """
 
     kind: FactKind
@@ -33,10 +34,14 @@ def row(kind: FactKind, needle: str, pattern: str, words: str) -> Row:
 
 
 class Said(NamedTuple):
-    """A fact and the rank that it belongs to, "" where the line does not tell: then it is the source's."""
+    """A fact and the rank that it belongs to, "" where the line does not tell: then it is the source's.
+
+    `member`: it is the speaker's rank in a process group. Whoever knows the speaker's rank in the job knows better.
+    """
 
     rank: str
     fact: LogFact
+    member: bool = False
 
 
 class Block:
@@ -97,7 +102,8 @@ def read(row: Row, line: str) -> Iterator[Said]:
     if match is None:
         return
     values = {name: value.strip() for name, value in match.groupdict().items() if value and value.strip()}
-    rank = f"worker:{int(values['rank'])}" if values.get("rank", "").isdigit() else ""
+    speaker = values.get("rank") or values.get("member") or ""
+    rank = f"worker:{int(speaker)}" if speaker.isdigit() else ""
     about = ranks_in(values.get("ranks") or values.get("tasks") or "") or ((rank,) if rank else ())
     words = words_of(row.words, values)
-    yield Said(rank, fact(row.kind, words, line, about, **values))
+    yield Said(rank, fact(row.kind, words, line, about, **values), member="member" in values)

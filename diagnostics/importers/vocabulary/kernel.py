@@ -59,6 +59,11 @@ ROWS = (
         "the driver reported Xid {xid} on the GPU {device}[, process {pid}][ {process}][: {what}]",
     ),
     row(
+        FactKind.DEVICE, "nvrm: gpu",
+        r"NVRM: (?P<device>GPU\d+) \w+: ?(?P<what>[\s*]*(?:GSP Timeout|Heartbeat timed out|- timeout error|.{0,40}Error detected).{0,100})",
+        "the driver reported on {device}: {what}",
+    ),
+    row(
         FactKind.DEVICE, "fallen off the bus",
         r"GPU (?:at (?:PCI:)?)?(?P<device>[0-9a-f:.]*\d[0-9a-f:.]*\d)?.*fallen off the bus", "a GPU[, {device},] has fallen off the bus",
     ),

@@ -9,16 +9,16 @@ from __future__ import annotations
 from diagnostics.importers.vocabulary.base import row
 from diagnostics.model import FactKind
 
-_PREFIX = r"(?:\[PG (?:ID )?(?P<pg>\d+)(?: PG GUID (?P<guid>\d+)?(?:\((?P<group>[^)]*)\))?)?\s*Rank (?P<rank>\d+)\])"
+_PREFIX = r"(?:\[PG (?:ID )?(?P<pg>\d+)(?: PG GUID (?P<guid>\d+)?(?:\((?P<group>[^)]*)\))?)?\s*Rank (?P<member>\d+)\])"
 
 ROWS = (
     row(
         FactKind.TIMED_OUT, "watchdog caught collective operation timeout",
-        r"\[(?:PG (?:ID )?(?P<pg>\d+)[^\]]*?)?Rank (?P<rank>\d+)\] ?\S{0,3}\s*Watchdog caught collective operation timeout:"
+        r"\[(?:PG (?:ID )?(?P<pg>\d+)[^\]]*?)?Rank (?P<member>\d+)\] ?\S{0,3}\s*Watchdog caught collective operation timeout:"
         r" ?Work\w*\((?:SeqNum=(?P<number>\d+), ?)?OpType=(?P<operation>\w+)(?:, ?NumelIn=(?P<elements_in>\d+))?"
         r"(?:, ?NumelOut=(?P<elements_out>\d+))?(?:, ?TensorShape=\[(?P<shape>[\d, ]*)\])?, ?Timeout\(ms\)=(?P<limit_ms>\d+)\)"
         r" ran for (?P<ran_ms>\d+)",
-        "rank {rank} waited {ran_ms} ms in collective[ {number}] ({operation}[ of {elements_in} elements in]"
+        "rank {member} waited {ran_ms} ms in collective[ {number}] ({operation}[ of {elements_in} elements in]"
         "[, {elements_out} out]), until its watchdog gave it up",
     ),
     row(
@@ -26,7 +26,7 @@ ROWS = (
         _PREFIX + r"\s*.*?(?:(?:detected by watchdog at work(?: sequence id)?|Timeout at \w+ work): (?P<number>\d+),? ?)?"
         r"(?:PG status: )?last enqueued (?:\w+ )?work: (?P<enqueued>-?\d+), (?:last started (?:\w+ )?work: (?P<started>-?\d+), )?"
         r"last completed (?:\w+ )?work: (?P<completed>-?\d+)(?!\d)",
-        "rank {rank}:[ failed at collective {number};] last enqueued {enqueued}, last completed {completed}"
+        "rank {member}:[ failed at collective {number};] last enqueued {enqueued}, last completed {completed}"
         "[ of group {group}]",
     ),
     row(
@@ -35,14 +35,14 @@ ROWS = (
     ),
     row(
         FactKind.STUCK, "watchdog got stuck for",
-        r"(?:" + _PREFIX + r"\s*)?.*watchdog got stuck for (?P<seconds>\d+) seconds without making progress",
-        "[rank {rank}: ]the watchdog thread itself got stuck for {seconds} s: a call into NCCL or the driver blocks it, "
+        r"(?:" + _PREFIX + r".*?)?watchdog got stuck for (?P<seconds>\d+) seconds without making progress",
+        "[rank {member}: ]the watchdog thread itself got stuck for {seconds} s: a call into NCCL or the driver blocks it, "
         "or another thread holds the interpreter lock inside one",
     ),
     row(
         FactKind.STUCK, "heartbeat monitor timed out",
-        r"(?:" + _PREFIX + r"\s*)?.*Heartbeat monitor timed out!.*?(?:workMetaList_\.size\(\)=(?P<pending>\d+))?$",
-        "[rank {rank}: ]the heartbeat monitor saw no progress of the watchdog thread[; {pending} collectives pending]",
+        r"(?:" + _PREFIX + r".*?)?Heartbeat monitor timed out!.*?(?:workMetaList_\.size\(\)=(?P<pending>\d+))?$",
+        "[rank {member}: ]the heartbeat monitor saw no progress of the watchdog thread[; {pending} collectives pending]",
     ),
     row(
         FactKind.STUCK, "could not acquire gil within",
@@ -51,14 +51,14 @@ ROWS = (
     ),
     row(
         FactKind.TIMED_OUT, "dump signal",
-        r"(?:" + _PREFIX + r"\s*)?.*(?:Received a|Observed flight recorder) dump signal (?:due to a collective timeout )?from "
+        r"(?:" + _PREFIX + r".*?)?(?:Received a|Observed flight recorder) dump signal (?:due to a collective timeout )?from "
         r"(?P<by>rank (?P<ranks>\d+)|this local rank|another rank)",
-        "[rank {rank}: ]a collective timed out on {by}",
+        "[rank {member}: ]a collective timed out on {by}",
     ),
     row(
         FactKind.TIMED_OUT, "nccl communicator was aborted on rank",
-        r"NCCL communicator was aborted on rank (?P<rank>\d+)",
-        "the communicator of rank {rank} was aborted",
+        r"NCCL communicator was aborted on rank (?P<member>\d+)",
+        "the communicator of rank {member} was aborted",
     ),
     row(
         FactKind.CONNECTION_LOST, "ncclremoteerror",
@@ -80,8 +80,8 @@ ROWS = (
     ),
     row(
         FactKind.TIMED_OUT, "timed out in call to wait",
-        r"(?:\[Rank (?P<rank>\d+)\] )?.*(?:OpType=(?P<operation>\w+).*)?timed out in call to wait",
-        "[rank {rank} ]waited in vain in wait()[ of {operation}]",
+        r"(?:\[Rank (?P<member>\d+)\] )?.*(?:OpType=(?P<operation>\w+).*)?timed out in call to wait",
+        "[rank {member} ]waited in vain in wait()[ of {operation}]",
     ),
     row(
         FactKind.NOT_JOINED, "ncclcomminitrank",
