@@ -47,6 +47,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case = Case("condition-lost-wakeup")
     where = [process.rank]
     case.saw("waits", f"waits for a notification without a timeout: {waiting[0].where}", "stacks", where)
+    if not any(at.position.place for at in waiting):
+        said = "the stack has the wait alone: whose it is, and what it is for, is not told"
+        case.saw("nobody-named", said, "stacks", where)
     outside = [at for at in threads if at.position.waits not in INSIDE or at.position.limited]
     if outside or unread_threads(process):
         other = outside[0].where if outside else "a thread without a stack"

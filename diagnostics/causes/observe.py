@@ -195,8 +195,8 @@ def rests(process: Process) -> bool:
 
 
 def is_whole(process: Process) -> bool:
-    """Whether all its threads are known: from samples, or from a dump that has several."""
-    return bool(process.samples) or len(process.threads) > 1
+    """Whether all its threads are known: from samples, or from a dump that has the stacks of several."""
+    return bool(process.samples) or sum(bool(thread.frames) for thread in process.threads) > 1
 
 
 def look_at_stillness(case: Case, process: Process, ats: Iterable[At] = ()) -> None:

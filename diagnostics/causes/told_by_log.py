@@ -59,6 +59,7 @@ def _ended(facts: Facts) -> Iterator[Statement]:
     for rank, fact in said(facts, FactKind.HEARTBEAT_LOST):
         yield Statement(rank, fact, True)
     never_there = {rank for rank, fact in _first_of(facts) if fact.kind is FactKind.NOT_CONNECTED}
+    never_there |= {rank for rank, fact in said(facts, FactKind.NOT_JOINED) if "could not be" in fact.words}
     for rank, fact in said(facts, FactKind.CONNECTION_LOST):
         either = "or the network failed" in fact.words  # NCCL itself cannot tell which
         yield Statement(rank, fact, not (timed_out or told_to_end or either or rank in never_there))

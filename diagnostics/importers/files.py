@@ -108,13 +108,17 @@ def _of_text(data: bytes, named: str) -> Imported:
         raise EvidenceError("it is empty", "Copy it again")
     if not is_text(data):
         raise EvidenceError("it is no text", f"Known are bundles, {FORMATS}")
-    sources: dict[str, list[Line]] = {}
-    for line in lines_of(decoded(data)):
+    text, sources, last = decoded(data), dict[str, list[Line]](), Line("", "")
+    for line in lines_of(text):
         sources.setdefault(line.source, []).append(line)
+        last = line
     texts = [
         Text(source, next((line.pid for line in lines if line.pid), 0), scan(line.text for line in lines))
         for source, lines in sources.items()
     ]
+    for source, _, scanner in texts:
+        if source == last.source and last.text and not text.endswith(("\n", "\r")):
+            scanner.end_within_line()
     processes, expected = processes_of(texts, named, UNNAMED)
     if not processes:
         raise EvidenceError("nothing in it is of a known form", f"Known are bundles, {FORMATS}")

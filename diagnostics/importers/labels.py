@@ -35,7 +35,7 @@ def labels_of(lines: Sequence[str]) -> Label | None:
         return None
     for pattern in _FORMS:
         numbers = [int(match[1]) for line in said if (match := pattern.match(line))]
-        if len(numbers) <= (1 - _HARDLY_ANY) * len(said):
+        if len(said) - len(numbers) > max(_HARDLY_ANY * len(said), len(numbers) > FEWEST):
             continue
         if _number_lines(numbers):
             return Label(pattern, is_rank=False)

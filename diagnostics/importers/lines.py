@@ -58,16 +58,15 @@ def lines_of(text: str) -> Iterator[Line]:
     """The lines of a text, each whole and cleaned; a progress bar that overwrites itself is a line for each state."""
     raw = [_COLOURS.sub("", part[:LONGEST]) for line in text.split("\n") for part in line.rstrip("\r").split("\r")]
     raw = [line for line in map(_unquoted, _outdented(raw)) if not _FENCE.match(line)]
-    label = labels_of(raw)
-    if label is None:
-        raw = unwrapped(raw)
+    cleaned = [_clean(line) for line in unwrapped(raw)]
+    if label := labels_of([line.text for line in cleaned]):
+        cleaned = [_without_label(line, label) for line in cleaned]
     last = Line("", "")
-    for line in raw:
-        cleaned = _clean(line, label)
-        if last.source and not cleaned.source and _GOES_ON.match(cleaned.text):
-            cleaned = Line(last.source, cleaned.text, last.pid)
-        yield cleaned
-        last = cleaned
+    for line in cleaned:
+        if last.source and not line.source and _GOES_ON.match(line.text):
+            line = Line(last.source, line.text, last.pid)
+        yield line
+        last = line
 
 
 def _unquoted(line: str) -> str:
@@ -84,16 +83,23 @@ def _outdented(lines: list[str]) -> list[str]:
     return lines
 
 
-def _clean(line: str, label: Label | None) -> Line:
+def _clean(line: str) -> Line:
     source, pid = "", 0
-    if label and (put := label.pattern.match(line)):
-        source, line = f"worker:{int(put[1])}" if label.is_rank else "", line[put.end() :]
     for _ in range(6):  # a launcher's prefix may stand before a container's, and a time before both
         end, said, number = _prefix(line)
         if not end:
             break
         source, pid, line = _surer(source, said), number or pid, line[end:]
     return Line(source, line.rstrip(), pid)
+
+
+def _without_label(line: Line, label: Label) -> Line:
+    put = label.pattern.match(line.text)
+    if put is None:
+        return line
+    source = f"worker:{int(put[1])}" if label.is_rank else ""
+    inner = _clean(line.text[put.end() :])
+    return Line(_surer(_surer(line.source, source), inner.source), inner.text, inner.pid or line.pid)
 
 
 def _surer(outer: str, inner: str) -> str:

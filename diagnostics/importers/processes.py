@@ -41,6 +41,10 @@ def processes_of(texts: Sequence[Text], named: str, unnamed: str) -> tuple[tuple
 
     `named`: the rank that the file's name tells. What a line says of a rank that it names goes to that rank.
     """
+    if any(scanner.has_whole_tracebacks for _, _, scanner in texts):
+        for _, _, scanner in texts:
+            if not scanner.has_whole_tracebacks:
+                scanner.drop_cut_tracebacks()  # others have an end: nothing is concluded from what the paste cut
     processes: list[Process] = []
     said: dict[str, list[LogFact]] = {}
     for source, pid, scanner in texts:
@@ -101,11 +105,11 @@ def _mutexes(seen: Seen, facts: Sequence[LogFact]) -> tuple[BlockingCall, ...]:
     """The mutex that a thread waits for, by gdb's arguments, with the owner where somebody had it printed."""
     threads = {opened.head.tid: opened.mutex for opened in seen.takes.get("gdb", {}).values() if opened.head.tid}
     owners: dict[str, int] = {}
-    for fact in facts:
-        if fact.kind is FactKind.LOCK:
-            printed = _ADDRESS.search(fact.values.get("lock", ""))
-            at = threads.get(int(fact.values.get("thread", "0")), "")
-            owners[f"0x{printed[1]}" if printed else at] = int(fact.values["owner"])
+    for said in facts:
+        if said.kind is FactKind.LOCK:
+            printed = _ADDRESS.search(said.values.get("lock", ""))
+            at = threads.get(int(said.values.get("thread", "0")), "")
+            owners[f"0x{printed[1]}" if printed else at] = int(said.values["owner"])
     made = []
     for tid, mutex in threads.items():
         if mutex:

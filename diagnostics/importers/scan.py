@@ -19,8 +19,12 @@ MOST_THREADS = 20_000
 MOST_FRAMES = 4_000
 MOST_FACTS = 5_000
 KEPT_MESSAGES = 400
+_CUT_OFF = 1 << 48
+"""Stands for the number of a thread that the text was cut before."""
 
-_MUTEX = re.compile(r"pthread_mutex_\w*lock\w* \((?:m|mutex|__mutex)=(0x[0-9a-f]+)|lll_lock_wait \(futex=(?:\w+@entry=)?(0x[0-9a-f]+)")
+_MUTEX = re.compile(
+    r"pthread_mutex_\w*lock\w* \((?:m|mutex|__mutex)=(0x[0-9a-f]+)|lll_lock_wait \(futex=(?:\w+@entry=)?(0x[0-9a-f]+)"
+)
 _NAMED_CHILD = re.compile(r"Process (\w*Process-[\d:]+|\w+(?:-\d+)+):$")
 
 
@@ -90,6 +94,7 @@ class Scanner:
         self._count = 0
         self._child = ""  # whose traceback comes next
         self._tracebacks = Tracebacks()
+        self._of_stacks = deque([False, False], maxlen=2)  # whether the last two lines were lines of stacks
 
     @property
     def _now(self) -> Seen:
@@ -100,7 +105,9 @@ class Scanner:
             self._child = named[1]
             return
         head = self._is_process(line)
-        if self._is_thread(line) or head or self._is_frame(line):
+        of_stack = self._is_thread(line) or head or self._is_frame(line)
+        self._of_stacks.append(of_stack)
+        if of_stack:
             self._say(line, keep=False)
             return
         for error in self._tracebacks.read(line):
@@ -189,6 +196,21 @@ class Scanner:
                 current.mutex = mutex[1] or mutex[2]
             return True
         return False
+
+    def end_within_line(self) -> None:
+        """The text was cut in a stack: there may be more threads, and of one there is no stack."""
+        if self._open and tuple(self._of_stacks) == (True, False) and self._open.grammar.tool != "traceback":
+            grammar = self._open.grammar
+            threads = self._now.takes.setdefault(grammar.tool, {})
+            threads[_CUT_OFF] = Open(grammar, ThreadHead(_CUT_OFF, "cut off"))
+
+    @property
+    def has_whole_tracebacks(self) -> bool:
+        return self._tracebacks.ended > 0
+
+    def drop_cut_tracebacks(self) -> None:
+        for frames in self._tracebacks.cut:
+            self._drop(frames)
 
     def _drop(self, frames: list[Frame]) -> None:
         """A traceback that shows where a fault was, and not where somebody waited."""

@@ -45,6 +45,12 @@ class Tracebacks:
     def __init__(self) -> None:
         self._alive: list[_Stream] = []
         self._last: _Stream | None = None
+        self.ended = 0
+
+    @property
+    def cut(self) -> list[list[Frame]]:
+        """The frames of those that nothing ended: where they stand is not told."""
+        return [stream.frames for stream in self._alive]
 
     def begin(self, frames: list[Frame]) -> None:
         self._last = _Stream(frames)
@@ -76,6 +82,7 @@ class Tracebacks:
         end = error_of(line)
         if end is None:
             return
+        self.ended += 1
         stream = self._alive.pop(0) if end[0] == "KeyboardInterrupt" else self._alive.pop()
         self._last = self._alive[-1] if self._alive else None
         yield Ended(stream.frames, waited(*end), _fact(*end, line, stream.frames))

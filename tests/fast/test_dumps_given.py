@@ -125,8 +125,8 @@ def test_a_number_before_every_line_is_a_rank_or_the_lines_own(lines: list[str],
 def test_a_rank_of_a_group_is_the_rank_of_the_job_that_its_prefix_names() -> None:
     """GIVEN two pipelines whose first members both call themselves rank 0, THEN they are the ranks 0 and 4."""
     lines = [
-        f"[rank{rank}]:[E ProcessGroupNCCL.cpp:1537] [PG ID 5 PG GUID {5 + rank}(pipeline) Rank 0] Timeout at NCCL work: {n}, "
-        f"last enqueued NCCL work: {n}, last completed NCCL work: {n - 1}."
+        f"[rank{rank}]:[E ProcessGroupNCCL.cpp:1537] [PG ID 5 PG GUID {5 + rank}(pipeline) Rank 0] "
+        f"Timeout at NCCL work: {n}, last enqueued NCCL work: {n}, last completed NCCL work: {n - 1}."
         for rank, n in ((0, 31), (4, 29))
     ]
     given = importers.imported("\n".join(lines).encode(), "job.log")

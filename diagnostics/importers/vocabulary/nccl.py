@@ -43,6 +43,20 @@ ROWS = (
         "NCCL: the network card gave a request[ to {host}][:{port}] up with status {status}",
     ),
     row(
+        FactKind.NOT_JOINED, "failed to execute operation",
+        r"Failed to execute operation (?P<operation>Init|Setup|Connect|SharedInit) from rank (?P<ranks>\d+)",
+        "a connection of rank {ranks} could not be set up ({operation})",
+    ),
+    row(
+        FactKind.NOT_JOINED, "nccl info init.cc",
+        r"NCCL INFO init\.cc:\d+ -> (?P<code>[1-9]\d*)\b", "the NCCL communicator could not be made (error {code})",
+    ),
+    row(
+        FactKind.NOT_JOINED, "has already checked in",
+        r"Bootstrap Root : (?P<what>rank (?P<ranks>\d+) of (?P<expected>\d+) ranks has already checked in)",
+        "two processes say that they are rank {ranks} of {expected}: {what}",
+    ),
+    row(
         FactKind.ERROR, "nccl warn",
         r"NCCL WARN (?P<what>.{1,240})", "NCCL: {what}",
     ),
