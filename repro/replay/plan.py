@@ -1,0 +1,275 @@
+"""What each rank of a stuck job called, in order, and where it stands now: enough to hang the same way again."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from diagnostics.errors import MissingError
+from diagnostics.model import Collection, Collective, Process, State, WaitKind
+from diagnostics.model.rank import RankKind, parse
+from diagnostics.stacks.position import main_position
+
+HISTORY = 2
+"""Collectives of a group that all have behind them and that are played all the same: so that it starts as a job does."""
+LARGEST = 1024
+"""Elements of a tensor, at most: what hangs does not depend on the size, as long as sizes that differ stay different."""
+
+MOST_PAIRS = 64
+"""Sends and receives of a rank that are played, at most: the newest."""
+
+
+class Stand(str, enum.Enum):
+    """What a rank does after its last call."""
+
+    COLLECTIVE = "waits in its last call"
+    SLEEP = "sleeps"
+    LOCK = "waits for a lock"
+    READ = "reads what does not come"
+    BUSY = "computes without end"
+    EXIT = "has ended"
+    JOIN = "waits for the others to join"
+
+
+_STANDS = {
+    WaitKind.TIME: Stand.SLEEP,
+    WaitKind.LOCK: Stand.LOCK,
+    WaitKind.CONDITION: Stand.LOCK,
+    WaitKind.JOIN: Stand.LOCK,
+    WaitKind.SOCKET: Stand.READ,
+    WaitKind.PIPE: Stand.READ,
+    WaitKind.FILE: Stand.READ,
+    WaitKind.WORLD: Stand.READ,
+    WaitKind.INPUT: Stand.READ,
+    WaitKind.CHILD: Stand.READ,
+    WaitKind.TERMINAL: Stand.READ,
+    WaitKind.NOTHING: Stand.BUSY,
+}
+
+
+class Call(NamedTuple):
+    """A collective or point-to-point operation of one rank. `number` is its sequence number in the group.
+
+    `elements` of its tensor, scaled. `peer`: the partner's rank in the job, of a send or receive; -1: none. `returns`:
+    whether it ended; one that did not and is not the last was issued without a wait.
+    """
+
+    group: str
+    number: int
+    op: str
+    elements: int = 4
+    peer: int = -1
+    returns: bool = True
+
+
+class RankPlan(NamedTuple):
+    """What one rank does. `function` is where it stood, by name, for whoever reads the program."""
+
+    rank: int
+    calls: tuple[Call, ...]
+    stand: Stand
+    function: str = ""
+
+
+class Plan(NamedTuple):
+    """A job that hangs. `groups`: the members' ranks of each group, the group of all among them."""
+
+    ranks: tuple[RankPlan, ...]
+    groups: Mapping[str, tuple[int, ...]]
+    guessed: tuple[str, ...] = ()  # what the evidence did not hold, in words
+
+    @property
+    def world(self) -> int:
+        return len(self.ranks)
+
+
+_P2P = {"send": "send", "isend": "send", "recv": "recv", "irecv": "recv", "recv_anysource": "recv"}
+
+
+def plan_of(collection: Collection) -> Plan:
+    """What the ranks of the collection did, as far as rings, dumps, logs and positions tell.
+
+    Raises:
+        MissingError: no rank's collectives are in it.
+    """
+    processes = _by_rank(collection.processes)
+    if not any(process.collectives or _joins(process) for process in processes.values()):
+        raise MissingError(
+            "no rank's collectives are in this evidence, so there is nothing to play again",
+            "Attach to the job with the rights of its user (PyTorch 2.13 keeps them in memory), or give Flight Recorder "
+            "dumps or watchdog logs",
+        )
+    groups, guessed = _groups(processes)
+    known = _operations(processes.values())
+    first = {group: _first(group, members, processes, known) for group, members in groups.items()}
+    ranks = []
+    for rank in range(_world(processes, groups)):
+        process = processes.get(rank)
+        calls = _calls(process, rank, groups, first, known) if process else _until_missing(rank, groups, first, known)
+        ranks.append(_rank_plan(rank, process, calls))
+        if process is None:
+            guessed.append(f"rank {rank} is not in the evidence: it is played as one that has ended")
+    return Plan(tuple(ranks), groups, tuple(guessed))
+
+
+def _joins(process: Process) -> bool:
+    main = main_position(process)
+    return main is not None and main.waits is WaitKind.RENDEZVOUS
+
+
+def _by_rank(processes: Iterable[Process]) -> dict[int, Process]:
+    found: dict[int, Process] = {}
+    for process in processes:
+        identity = parse(process.rank)
+        if identity.kind is RankKind.RANK and identity.index not in found:
+            found[identity.index] = process
+    return found
+
+
+def _world(processes: Mapping[int, Process], groups: Mapping[str, tuple[int, ...]]) -> int:
+    told = [group.size - 1 for process in processes.values() for group in process.groups]
+    return 1 + max([*processes, *told, *(rank for members in groups.values() for rank in members)])
+
+
+def _groups(processes: Mapping[int, Process]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """The members of each group: as the ranks know them, else those that were seen to call it."""
+    told = {group.group: group.ranks for p in processes.values() for group in p.groups if group.ranks}
+    called: dict[str, set[int]] = {}
+    sizes: dict[str, int] = {}
+    for rank, process in processes.items():
+        for call in process.collectives:
+            called.setdefault(call.group, set()).add(rank)
+        for group in process.groups:
+            sizes[group.group] = max(sizes.get(group.group, 0), group.size)
+    guessed = []
+    groups = dict(told)
+    for name, members in called.items():
+        if name in groups:
+            continue
+        if len(called) == 1 or name == "default_pg" or len(members) < 2:
+            members = members | set(range(max(sizes.get(name, 0), 1 + max(processes))))
+        groups[name] = tuple(sorted(members))
+        guessed.append(f"the members of group {name or 'of all'} are taken to be {_listed(groups[name])}")
+    return groups, guessed
+
+
+def _listed(ranks: Sequence[int]) -> str:
+    return ", ".join(map(str, ranks[:8])) + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
+
+
+def _operations(processes: Iterable[Process]) -> dict[tuple[str, int], Collective]:
+    """What was called under a number of a group, by anybody: for ranks of which only the number is known."""
+    known: dict[tuple[str, int], Collective] = {}
+    for process in processes:
+        for call in process.collectives:
+            if not call.p2p:
+                known.setdefault((call.group, call.seq), call)
+    return known
+
+
+def _first(
+    group: str, members: Sequence[int], processes: Mapping[int, Process], known: Mapping[tuple[str, int], Collective]
+) -> int:
+    """The number of the group from which on it is played: just before the first that somebody lacks."""
+    done = [reached for rank in members if (reached := _reached(processes.get(rank), group)) >= 0]
+    numbers = [number for name, number in known if name == group]
+    if not numbers:
+        return 1
+    behind = min(done, default=min(numbers) - 1)
+    return max(1, behind - HISTORY + 1)
+
+
+def _reached(process: Process | None, group: str) -> int:
+    """Number of the newest collective of the group that this rank has behind it; -1: not known."""
+    if process is None:
+        return -1
+    told = [one.completed for one in process.groups if one.group == group and one.completed >= 0]
+    calls = [call for call in process.collectives if call.group == group and not call.p2p]
+    ended = [call.seq for call in calls if call.state == "completed"]
+    before = [call.seq - 1 for call in calls if call.state != "completed"]
+    return max([*told, *ended], default=min(before, default=-1))
+
+
+def _calls(
+    process: Process, rank: int, groups: Mapping[str, tuple[int, ...]], first: Mapping[str, int],
+    known: Mapping[tuple[str, int], Collective],
+) -> list[Call]:  # fmt: skip
+    own = [call for call in process.collectives if not call.p2p and call.seq >= first.get(call.group, 1)]
+    since = min([call.called_at for call in own if call.called_at >= 0], default=-1.0)
+    pairs = [call for call in process.collectives if call.p2p and call.called_at >= since]
+    own = [call for call in process.collectives if call in own or call in pairs[-MOST_PAIRS:]]
+    calls = [_call(call, rank, groups) for call in own]
+    return _before(process, rank, calls, groups, first, known) + calls
+
+
+def _before(
+    process: Process, rank: int, calls: Sequence[Call], groups: Mapping[str, tuple[int, ...]],
+    first: Mapping[str, int], known: Mapping[tuple[str, int], Collective],
+) -> list[Call]:  # fmt: skip
+    """What lies before the first call that the rank itself has told of: a watchdog's log has the last alone."""
+    found = []
+    for group, members in groups.items():
+        if rank in members:
+            own = [call.number for call in calls if call.group == group]
+            enqueued = [one.enqueued for one in process.groups if one.group == group]
+            until = min(own, default=max([_reached(process, group), *enqueued]) + 1)
+            numbers = [number for number in range(first[group], until) if (group, number) in known]
+            found += [_call(known[group, number], rank, groups)._replace(returns=True) for number in numbers]
+    return found
+
+
+def _until_missing(
+    rank: int, groups: Mapping[str, tuple[int, ...]], first: Mapping[str, int],
+    known: Mapping[tuple[str, int], Collective],
+) -> list[Call]:  # fmt: skip
+    """Of a rank that was not seen: what all had behind them."""
+    return [
+        _call(known[group, number], rank, groups)._replace(returns=True)
+        for group, members in groups.items()
+        if rank in members
+        for number in range(first[group], first[group] + HISTORY)
+        if (group, number) in known and known[group, number].state == "completed"
+    ]
+
+
+def _call(call: Collective, rank: int, groups: Mapping[str, tuple[int, ...]]) -> Call:
+    op = _P2P.get(call.op.partition(" ")[0].lower(), call.op.lower()) if call.p2p else call.op.lower()
+    peer = -1
+    if op in ("send", "recv"):
+        others = [member for member in groups.get(call.group, ()) if member != rank]
+        peer = _peer_of(call, others)
+    return Call(call.group, call.seq, op, scaled(call.sizes), peer, call.state == "completed")
+
+
+def _peer_of(call: Collective, others: Sequence[int]) -> int:
+    """The partner as the record names it (`send 0->1`), else the only one there can be; -1: not known."""
+    arrow = call.op.partition("->")
+    here, there = arrow[0].rpartition(" ")[2], arrow[2].strip()
+    if here.isdigit() and there.isdigit():
+        return int(there) if call.op.lower().startswith("send") or "isend" in call.op.lower() else int(here)
+    return others[0] if len(others) == 1 else -1
+
+
+def scaled(sizes: str) -> int:
+    """Elements of the first shape (`8x1024`), at most `LARGEST`; different numbers below that stay different."""
+    elements = 1
+    for part in sizes.partition(" ")[0].split("x"):
+        if not part.isascii() or not part.isdigit() or len(part) > 12:
+            return 4
+        elements *= int(part)
+    return elements if elements <= LARGEST else LARGEST - elements % 97
+
+
+def _rank_plan(rank: int, process: Process | None, calls: Sequence[Call]) -> RankPlan:
+    if process is None or process.exit_status is not None or process.state in (State.DEAD, State.FINISHED):
+        return RankPlan(rank, tuple(calls), Stand.EXIT)
+    main = main_position(process)
+    function = main.function if main else ""
+    under_way = [index for index, call in enumerate(calls) if not call.returns]
+    if main and main.waits is WaitKind.RENDEZVOUS and not calls:
+        return RankPlan(rank, (), Stand.JOIN, function)
+    if under_way and (main is None or main.waits not in _STANDS):
+        return RankPlan(rank, tuple(calls[: under_way[-1] + 1]), Stand.COLLECTIVE, function)
+    # What is under way and not waited for was issued without a wait, and is played so.
+    return RankPlan(rank, tuple(calls), _STANDS.get(main.waits, Stand.SLEEP) if main else Stand.SLEEP, function)
