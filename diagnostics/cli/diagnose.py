@@ -58,7 +58,7 @@ def show(
     return exit_code(collection, diagnosis)
 
 
-def _one(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]]:
+def read_evidence(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]]:
     """All files as one collection: hosts of a job that were collected one by one, dumps of its ranks by other tools.
 
     With the files that could not be read, and why.
@@ -114,7 +114,7 @@ def diagnose(
     Example: lastbatch diagnose lastbatch-20260101-120000.tar.zst    Example: lastbatch diagnose rank0.txt rank1.txt
     Example: lastbatch diagnose logs/    Example: kubectl logs job | lastbatch diagnose -
     """
-    given, unread = _one(paths)
+    given, unread = read_evidence(paths)
     collection, diagnosis = pipeline.explain(given, Limits(floor=hang_after))
     diagnosis = msgspec.structs.replace(diagnosis, errors=(*unread, *diagnosis.errors))
     written = paths[0] if len(paths) == 1 and _is_bundle(paths[0]) else None
@@ -151,7 +151,7 @@ def report(
     chosen = form or (_ENDINGS.get(out.suffix) if out else None) or Format.html
     if out and not form and out.suffix not in _ENDINGS:
         raise UsageError(f"what is {out.name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
-    collection, diagnosis = pipeline.explain(_one([path])[0])
+    collection, diagnosis = pipeline.explain(read_evidence([path])[0])
     if chosen is Format.html:
         from diagnostics.report.html import render_html
 

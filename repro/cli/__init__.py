@@ -85,6 +85,11 @@ COMMANDS = {
         "report",
         "Turn a bundle into a report: HTML, Markdown, a timeline for trace viewers (Perfetto), stacks for speedscope.",
     ),
+    "replay": Lazy(
+        "repro.cli.replay",
+        "replay",
+        "Write a small program that hangs as a stuck PyTorch job did, run it, and compare.",
+    ),
     "trace": Lazy(
         "diagnostics.cli.trace",
         "trace",

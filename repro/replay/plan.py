@@ -12,9 +12,9 @@ from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
 
 HISTORY = 2
-"""Collectives of a group that all have behind them and that are played all the same: so that it starts as a job does."""
+"""Collectives of a group that all have behind them and that are played all the same."""
 LARGEST = 1024
-"""Elements of a tensor, at most: what hangs does not depend on the size, as long as sizes that differ stay different."""
+"""Elements of a tensor, at most: a hang depends on sizes that differ, not on how large they are."""
 
 MOST_PAIRS = 64
 """Sends and receives of a rank that are played, at most: the newest."""
@@ -97,8 +97,8 @@ def plan_of(collection: Collection) -> Plan:
     if not any(process.collectives or _joins(process) for process in processes.values()):
         raise MissingError(
             "no rank's collectives are in this evidence, so there is nothing to play again",
-            "Attach to the job with the rights of its user (PyTorch 2.13 keeps them in memory), or give Flight Recorder "
-            "dumps or watchdog logs",
+            "Attach to the job while it hangs (PyTorch 2.13 keeps them in memory), or give Flight Recorder dumps or "
+            "watchdog logs",
         )
     groups, guessed = _groups(processes)
     known = _operations(processes.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Sequence
@@ -17,26 +18,35 @@ _OPS = {
     "broadcast": "dist.broadcast(torch.ones(n), group=group, group_src=0, async_op=True)",
     "reduce": "dist.reduce(torch.ones(n), group=group, group_dst=0, async_op=True)",
     "barrier": "dist.barrier(group=group, async_op=True)",
-    "all_gather": "dist.all_gather([torch.ones(n) for _ in range(group.size())], torch.ones(n), group=group, async_op=True)",
-    "all_to_all": "dist.all_to_all_single(torch.ones(n * group.size()), torch.ones(n * group.size()), group=group, async_op=True)",
-    "reduce_scatter": "dist.reduce_scatter_tensor(torch.ones(n), torch.ones(n * group.size()), group=group, async_op=True)",
-    "gather": "dist.gather(torch.ones(n), [torch.ones(n) for _ in range(group.size())] if group.rank() == 0 else None, group=group, group_dst=0, async_op=True)",
-    "scatter": "dist.scatter(torch.ones(n), [torch.ones(n) for _ in range(group.size())] if group.rank() == 0 else None, group=group, group_src=0, async_op=True)",
+    "all_gather": "dist.all_gather(all_of(group, n), torch.ones(n), group=group, async_op=True)",
+    "all_to_all": "dist.all_to_all(all_of(group, n), all_of(group, n), group=group, async_op=True)",
+    "reduce_scatter": "dist.reduce_scatter(torch.ones(n), all_of(group, n), group=group, async_op=True)",
+    "gather": "dist.gather(torch.ones(n), first(group, n), group=group, group_dst=0, async_op=True)",
+    "scatter": "dist.scatter(torch.ones(n), first(group, n), group=group, group_src=0, async_op=True)",
     "send": "dist.isend(torch.ones(n), peer, group=group)",
     "recv": "dist.irecv(torch.ones(n), peer, group=group)",
-}  # fmt: skip
+}
+_ALL_OF = "def all_of(group, n):\n    return [torch.ones(n) for _ in range(group.size())]"
+_FIRST = "def first(group, n):\n    return all_of(group, n) if group.rank() == 0 else None"
 _ALSO = {
-    "allreduce": "all_reduce", "allreduce_coalesced": "all_reduce", "_allgather_base": "all_gather", "allgather": "all_gather",
-    "_all_gather_base": "all_gather", "all_gather_into_tensor": "all_gather", "all_gather_into_tensor_coalesced": "all_gather",
-    "allgather_into_tensor_coalesced": "all_gather", "allgather_coalesced": "all_gather", "_reduce_scatter_base": "reduce_scatter",
-    "reduce_scatter_tensor": "reduce_scatter", "reduce_scatter_tensor_coalesced": "reduce_scatter", "alltoall": "all_to_all",
-    "alltoall_base": "all_to_all", "all_to_all_single": "all_to_all", "all_reduce_barrier": "barrier", "monitored_barrier": "barrier",
-}  # fmt: skip
+    name: op
+    for op, names in {
+        "all_reduce": "allreduce allreduce_coalesced",
+        "all_gather": "allgather allgather_coalesced _allgather_base _all_gather_base all_gather_into_tensor "
+        "all_gather_into_tensor_coalesced allgather_into_tensor_coalesced",
+        "reduce_scatter": "_reduce_scatter_base reduce_scatter_tensor reduce_scatter_tensor_coalesced",
+        "all_to_all": "alltoall alltoall_base all_to_all_single",
+        "barrier": "all_reduce_barrier monitored_barrier",
+    }.items()
+    for name in names.split()
+}
+"""What logs, dumps and rings of gloo and NCCL call the same operation."""
 
 _STUBS = {
     Stand.SLEEP: "time.sleep(1e9)",
     Stand.LOCK: "[lock.acquire() for lock in [threading.Lock()] * 2]  # nobody gives it back",
-    Stand.READ: "os.read(os.pipe()[0], 1)  # the other end says nothing",
+    Stand.READ: "with socket.create_server(('127.0.0.1', 0)) as quiet:\n"
+    "        socket.create_connection(quiet.getsockname()).recv(1)  # nobody answers",
     Stand.BUSY: "while True: pass",
     Stand.EXIT: "time.sleep(1e9)  # it had ended: gloo would tell the others, so it stays and does nothing",
 }
@@ -55,11 +65,14 @@ GROUPS = {{
 {groups}
 }}
 '''
-_TAIL = '''
+_TAIL = """
 
 def main(rank):
 {early}    dist.init_process_group("gloo", timeout=datetime.timedelta(days=1))
-    group = {{name: dist.new_group(ranks) for name, ranks in GROUPS.items()}}
+    group = {{
+        name: dist.group.WORLD if name == "default_pg" else dist.new_group(ranks, group_desc=name)
+        for name, ranks in GROUPS.items()
+    }}
     {choose}
 
 
@@ -75,7 +88,12 @@ else:
     finally:
         for rank in ranks:
             rank.kill()
-'''
+"""
+
+
+def quoted(text: str) -> str:
+    """A string of Python, in double quotes."""
+    return json.dumps(text)
 
 
 def canonical(op: str) -> str:
@@ -90,14 +108,16 @@ def program_of(plan: Plan, title: str, name: str = "replay.py", origin: Sequence
     kinds = _kinds(plan)
     used = sorted({canonical(call.op) for one in plan.ranks for call in one.calls})
     stands = {one.stand for one in plan.ranks}
-    imports = "".join(f", {module}" for module, needed in (
-        ("threading", Stand.LOCK in stands), ("time", bool(stands & {Stand.SLEEP, Stand.EXIT}) or _somebody_stays_out(plan)),
-    ) if needed)  # fmt: skip
-    groups = "\n".join(f"    {group!r}: {list(members)!r}," for group, members in plan.groups.items())
+    imports = ", threading" * (Stand.LOCK in stands)
+    imports += ", time" * (bool(stands & {Stand.SLEEP, Stand.EXIT}) or _somebody_stays_out(plan))
+    helpers = [_ALL_OF] * bool({"all_gather", "all_to_all", "reduce_scatter", "gather", "scatter"} & {*used})
+    helpers += [_FIRST] * bool({"gather", "scatter"} & {*used})
+    groups = "\n".join(f'    {quoted(group)}: {list(members)!r},' for group, members in plan.groups.items())
     blocks = [
         _HEAD.format(
             title=title, name=name, world=plan.world, imports=imports, groups=groups, notes=_notes(plan, origin)
         ),
+        *helpers,
         *[_operation(op) for op in used],
         *_stubs(plan),
         *[_rank_function(ranks, plan) for ranks in kinds],
@@ -108,7 +128,9 @@ def program_of(plan: Plan, title: str, name: str = "replay.py", origin: Sequence
 def _notes(plan: Plan, origin: Sequence[int]) -> str:
     notes = list(plan.guessed[:4])
     if origin and tuple(origin) != tuple(range(len(origin))):
-        notes.insert(0, "its ranks play " + ", ".join(map(str, origin)) + " of the job; the others were alike or not needed")
+        notes.insert(
+            0, "its ranks play " + ", ".join(map(str, origin)) + " of the job; the others were alike or not needed"
+        )
     return "".join(f"\n{note}\n" for note in notes)
 
 
@@ -142,16 +164,29 @@ def stub_name(one: RankPlan) -> str:
     return name
 
 
-_TAKEN = ("main", "torch", "dist", "os", "sys", "time", "socket", "subprocess", "datetime", "threading", "group", "rank")
+_TAKEN = (
+    "main",
+    "torch",
+    "dist",
+    "os",
+    "sys",
+    "time",
+    "socket",
+    "subprocess",
+    "datetime",
+    "threading",
+    "group",
+    "rank",
+)
 
 
 def _rank_function(ranks: Sequence[int], plan: Plan) -> str:
     one = plan.ranks[ranks[0]]
     lines = [f"def {_function(ranks)}(group):"]
-    last = len(one.calls) - 1
-    runs = [list(run) for _, run in groupby(enumerate(one.calls), lambda pair: _unnumbered(pair[1], pair[0] == last))]
+    waits = len(one.calls) - 1 if one.stand is Stand.COLLECTIVE else -1
+    runs = [list(run) for _, run in groupby(enumerate(one.calls), lambda pair: _unnumbered(pair[1], pair[0] == waits))]
     for run in runs:
-        final = run[-1][0] == last and one.stand is Stand.COLLECTIVE
+        final = run[-1][0] == waits
         if final:
             lines.append(_say(one, run[-1][1]))
         lines += _calls([call for _, call in run], final)
@@ -162,7 +197,7 @@ def _rank_function(ranks: Sequence[int], plan: Plan) -> str:
 
 def _say(one: RankPlan, call: Call | None = None) -> str:
     where = f"{call.op} {call.number} of {call.group}" if call else stub_name(one)
-    return f'    print(os.environ["RANK"], "{READY}", {where!r}, flush=True)'
+    return f'    print(os.environ["RANK"], "{READY}", {quoted(where)}, flush=True)'
 
 
 def _unnumbered(call: Call, alone: bool) -> object:
@@ -174,9 +209,13 @@ def _calls(calls: Sequence[Call], final: bool) -> list[str]:
     peer = f", {call.peer}" if op in ("send", "recv") else ""
     size = "" if op == "barrier" else f", n={call.elements}"
     wait = "" if call.returns or final else ", wait=False"
-    text = f"{op}(group[{call.group!r}]{peer}{size}{wait})"
+    text = f"{op}(group[{quoted(call.group)}]{peer}{size}{wait})"
     numbers = f"{call.number}" if len(calls) == 1 else f"{call.number} to {calls[-1].number}"
-    note = f"  # number {numbers}" + (f", {call.op}" if call.op.lower() != op else "") + (": it waits here" if final else "")
+    note = (
+        f"  # number {numbers}"
+        + (f", {call.op}" if call.op.lower() != op else "")
+        + (": it waits here" if final else "")
+    )
     if len(calls) == 1:
         return [f"    {text}{note}"]
     return [f"    for _ in range({len(calls)}):{note}", f"        {text}"]
@@ -192,10 +231,14 @@ def _somebody_stays_out(plan: Plan) -> bool:
     return any(one.stand is Stand.JOIN for one in plan.ranks)
 
 
+_EARLY = """    print(rank, "{ready}", "before init_process_group", flush=True)
+    if rank in {out}:
+        time.sleep(1e9)  # it never comes
+"""
+
+
 def _tail(plan: Plan, kinds: Sequence[Sequence[int]]) -> str:
-    early = ""
-    if _somebody_stays_out(plan):
-        out = [one.rank for one in plan.ranks if one.stand is not Stand.JOIN]
-        early = f'    print(rank, "{READY}", "before init_process_group", flush=True)\n    if rank in {out}:\n        time.sleep(1e9)  # it never comes\n'
-    choose = "{" + ", ".join(f"{rank}: {_function(ranks)}" for ranks in kinds for rank in ranks) + "}[rank](group)"
-    return _TAIL.format(early=early, choose=choose)
+    out = [one.rank for one in plan.ranks if one.stand is not Stand.JOIN]
+    early = _EARLY.format(ready=READY, out=out) if _somebody_stays_out(plan) else ""
+    choose = ", ".join(f"{rank}: {_function(ranks)}" for ranks in kinds for rank in ranks)
+    return _TAIL.format(early=early, choose=f"{{{choose}}}[rank](group)")

@@ -18,12 +18,10 @@ from diagnostics.errors import LastbatchError
 from diagnostics.pipeline import Answer
 from repro.replay.program import READY
 from repro.runtimes import Runtime, clean_environment
+from repro.runtimes.parent import ENDS_WITH_PARENT
 
 PATIENCE = 120.0
 """Seconds until every rank must have said that it stands: PyTorch's import takes most of it."""
-
-# A rank ends with this program, also when that is killed (PR_SET_PDEATHSIG is 1; it outlives exec).
-_BOUND = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def attach_to(program: Path, world: int, runtime: Runtime, progress: Callable[[str], None]) -> Answer:
@@ -64,7 +62,7 @@ def _environment(rank: int, world: int, port: int) -> dict[str, str]:
 
 
 def _start(program: Path, runtime: Runtime, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", _BOUND, str(runtime.python), str(program)]
+    argv = [sys.executable, "-I", "-c", ENDS_WITH_PARENT, str(os.getpid()), str(runtime.python), str(program)]
     return subprocess.Popen(
         argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -119,7 +119,7 @@ def _stands(one: RankPlan) -> RankPlan:
 
 def with_groups(plan: Plan, kept: Sequence[str]) -> Plan:
     """The plan with the calls of these groups alone."""
-    return _with_calls(plan, {name for name in kept}, None)
+    return _with_calls(plan, set(kept), None)
 
 
 def with_turns(plan: Plan, kept: Sequence[tuple[str, int]]) -> Plan:

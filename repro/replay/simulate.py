@@ -39,7 +39,7 @@ def simulate(plan: Plan) -> Outcome:
     arrived: dict[object, dict[int, str]] = defaultdict(dict)
     place = dict.fromkeys(calls, 0)
     waiting: dict[object, set[int]] = defaultdict(set)
-    ready = [rank for rank in calls]
+    ready = list(calls)
     while ready:
         rank = ready.pop()
         while place[rank] < len(calls[rank]):
@@ -48,7 +48,7 @@ def simulate(plan: Plan) -> Outcome:
             arrived[key][rank] = call.op
             if _ended(call, rank, arrived[key], plan):
                 ready += waiting.pop(key, set()) - {rank}
-            elif call.returns or index == len(calls[rank]) - 1 and _stays(plan, rank):
+            elif call.returns or (index == len(calls[rank]) - 1 and _stays(plan, rank)):
                 waiting[key].add(rank)
                 break
             place[rank] += 1

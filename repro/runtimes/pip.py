@@ -13,6 +13,7 @@ from typing import IO
 
 from diagnostics.errors import LastbatchError, MissingError
 from repro.runtimes.interpreters import clean_environment
+from repro.runtimes.parent import ENDS_WITH_PARENT
 
 Progress = Callable[[str], None]
 
@@ -38,15 +39,6 @@ _KEPT = frozenset(
         "PIP_TRUSTED_HOST",
     }
 )
-
-# Ends itself with its parent (PR_SET_PDEATHSIG is 1; it outlives exec), so that `kill -9` of this program
-# leaves no pip that goes on writing. A launcher, as code between fork and exec may deadlock among threads.
-_LAUNCHER = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 9)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 _NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|ReadTimeoutError|ConnectionResetError|IncompleteRead|ProxyError|SSLError"
@@ -103,7 +95,7 @@ def run(
     env = pip_environment()
     if constraints:
         env["PIP_CONSTRAINT"] = constraints
-    launcher = [sys.executable, "-I", "-c", _LAUNCHER, str(os.getpid())]
+    launcher = [sys.executable, "-I", "-c", ENDS_WITH_PARENT, str(os.getpid())]
     tail: deque[str] = deque(maxlen=_KEPT_LINES)
     with log.open("a", encoding="utf-8") as file:
         file.write("$ " + " ".join(map(str, command)) + "\n")
