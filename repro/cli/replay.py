@@ -66,9 +66,8 @@ def replay(
     plan, origin = shrink(whole) if smaller else fold(whole, ranks)
     written = Written(out, plan, origin)
     _write(written, f"Hangs as the job in {', '.join(path.name for path in paths[:3])} did.")
-    if only_write:
-        return _show(written, hang_of(diagnosis), None, as_json)
-    return _show(written, hang_of(diagnosis), _replayed(written, runtime), as_json)
+    job = hang_of(collection, diagnosis)
+    return _show(written, job, None if only_write else _replayed(written, runtime), as_json)
 
 
 def _write(written: Written, title: str) -> None:
@@ -90,7 +89,7 @@ def _replayed(written: Written, runtime: str) -> Hang:
     ready = ensure(runtime)
     with words.status("the program starts") as status:
         answer = attach_to(written.program.absolute(), written.plan.world, ready, status.update)
-    return hang_of(answer.diagnosis, written.origin)
+    return hang_of(answer.collection, answer.diagnosis, written.origin)
 
 
 def _show(written: Written, job: Hang, replayed: Hang | None, as_json: bool) -> int:

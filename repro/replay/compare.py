@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from diagnostics.model import Diagnosis
+from diagnostics.model import Collection, Diagnosis
 from diagnostics.model.rank import RankKind, parse
+from repro.replay.plan import plan_of
+from repro.replay.shrink import way_of
 
 
 class Hang(NamedTuple):
-    """What of a diagnosis a replay has to show again. `culprits`: their numbers in the job."""
+    """What a replay has to show again. `culprits`: their numbers in the job. `cycle`: of ranks in collectives."""
 
     family: str
     culprits: tuple[int, ...]
+    cycle: bool
 
 
-ALIKE = (frozenset({"rank-elsewhere", "collective-mismatch"}),)
-"""Families between which only the user's own code decides, of which a replay has stubs alone."""
-
-
-def hang_of(diagnosis: Diagnosis, origin: Sequence[int] = ()) -> Hang:
-    """`origin`: which rank of the job each rank of the diagnosis plays; () where it is the job itself."""
+def hang_of(collection: Collection, diagnosis: Diagnosis, origin: Sequence[int] = ()) -> Hang:
+    """How this job hangs. `origin`: which rank of the job each of these ranks plays; () where it is the job itself."""
     numbers = [identity.index for one in diagnosis.culprits if (identity := parse(one.rank)).kind is RankKind.RANK]
-    return Hang(diagnosis.verdict, tuple(sorted({origin[n] if n < len(origin) else n for n in numbers})))
+    culprits = {origin[number] if number < len(origin) else number for number in numbers}
+    return Hang(diagnosis.verdict, tuple(sorted(culprits)), way_of(plan_of(collection)).cycle)
 
 
 def differences(job: Hang, replayed: Hang, kept: Sequence[int]) -> tuple[str, ...]:
@@ -31,6 +31,12 @@ def differences(job: Hang, replayed: Hang, kept: Sequence[int]) -> tuple[str, ..
     found = []
     if job.family != replayed.family:
         found.append(f"the job is called {job.family}, the program {replayed.family}")
+    if job.cycle != replayed.cycle:
+        found.append(
+            "the job's ranks wait in a circle, the program's do not"
+            if job.cycle
+            else "the program's ranks wait in a circle, the job's do not"
+        )
     wanted = tuple(rank for rank in job.culprits if rank in kept)
     if wanted and not set(replayed.culprits) & set(wanted):
         found.append(f"the job is held up by {_ranks(wanted)}, the program by {_ranks(replayed.culprits)}")

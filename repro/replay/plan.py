@@ -108,8 +108,8 @@ def plan_of(collection: Collection) -> Plan:
         process = processes.get(rank)
         calls = _calls(process, rank, groups, first, known) if process else _until_missing(rank, groups, first, known)
         ranks.append(_rank_plan(rank, process, calls))
-        if process is None:
-            guessed.append(f"rank {rank} is not in the evidence: it is played as one that has ended")
+    if absent := [one.rank for one in ranks if one.rank not in processes]:
+        guessed.append(f"Nothing is known of ranks {_listed(absent)}: they are played as ranks that have ended.")
     return Plan(tuple(ranks), groups, tuple(guessed))
 
 
@@ -150,7 +150,7 @@ def _groups(processes: Mapping[int, Process]) -> tuple[dict[str, tuple[int, ...]
         if len(called) == 1 or name == "default_pg" or len(members) < 2:
             members = members | set(range(max(sizes.get(name, 0), 1 + max(processes))))
         groups[name] = tuple(sorted(members))
-        guessed.append(f"the members of group {name or 'of all'} are taken to be {_listed(groups[name])}")
+        guessed.append(f"The members of group {name} are taken to be {_listed(groups[name])}.")
     return groups, guessed
 
 

@@ -112,7 +112,7 @@ def program_of(plan: Plan, title: str, name: str = "replay.py", origin: Sequence
     imports += ", time" * (bool(stands & {Stand.SLEEP, Stand.EXIT}) or _somebody_stays_out(plan))
     helpers = [_ALL_OF] * bool({"all_gather", "all_to_all", "reduce_scatter", "gather", "scatter"} & {*used})
     helpers += [_FIRST] * bool({"gather", "scatter"} & {*used})
-    groups = "\n".join(f'    {quoted(group)}: {list(members)!r},' for group, members in plan.groups.items())
+    groups = "\n".join(f"    {quoted(group)}: {list(members)!r}," for group, members in plan.groups.items())
     blocks = [
         _HEAD.format(
             title=title, name=name, world=plan.world, imports=imports, groups=groups, notes=_notes(plan, origin)
@@ -128,9 +128,7 @@ def program_of(plan: Plan, title: str, name: str = "replay.py", origin: Sequence
 def _notes(plan: Plan, origin: Sequence[int]) -> str:
     notes = list(plan.guessed[:4])
     if origin and tuple(origin) != tuple(range(len(origin))):
-        notes.insert(
-            0, "its ranks play " + ", ".join(map(str, origin)) + " of the job; the others were alike or not needed"
-        )
+        notes.insert(0, f"Its ranks play ranks {', '.join(map(str, origin))} of the job; it hangs without the others.")
     return "".join(f"\n{note}\n" for note in notes)
 
 
@@ -164,20 +162,9 @@ def stub_name(one: RankPlan) -> str:
     return name
 
 
-_TAKEN = (
-    "main",
-    "torch",
-    "dist",
-    "os",
-    "sys",
-    "time",
-    "socket",
-    "subprocess",
-    "datetime",
-    "threading",
-    "group",
-    "rank",
-)
+_TAKEN = {
+    "main", "torch", "dist", "os", "sys", "time", "socket", "subprocess", "datetime", "threading", "all_of", "first",
+}  # fmt: skip
 
 
 def _rank_function(ranks: Sequence[int], plan: Plan) -> str:

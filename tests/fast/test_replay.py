@@ -1,0 +1,134 @@
+"""From the collectives of a stuck job to a smaller one that hangs the same way, and the program of it."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diagnostics.errors import MissingError
+from diagnostics.model import Collection, Collective, Frame, Process, ProcessGroup, Thread
+from diagnostics.stacks.position import classify_all
+from repro.replay.plan import Call, Plan, RankPlan, Stand, plan_of
+from repro.replay.program import program_of
+from repro.replay.shrink import fold, shrink, way_of
+from repro.replay.simulate import simulate
+
+
+def waiting(rank: int, group: str, number: int, op: str = "all_reduce") -> RankPlan:
+    """A rank that has all calls of the group but the last behind it."""
+    calls = [Call(group, turn, op) for turn in range(1, number)] + [Call(group, number, op, returns=False)]
+    return RankPlan(rank, tuple(calls), Stand.COLLECTIVE, "train")
+
+
+def orders_differ(world: int) -> Plan:
+    """Half of the ranks enter `data` first, half `model`; all are in both groups."""
+    everybody = tuple(range(world))
+    ranks = tuple(waiting(rank, ("data", "model")[rank % 2], 1) for rank in everybody)
+    return Plan(ranks, {"data": everybody, "model": everybody})
+
+
+def one_elsewhere(world: int) -> Plan:
+    ranks = [waiting(rank, "default_pg", 6) for rank in range(world - 1)]
+    calls = tuple(Call("default_pg", turn, "all_reduce") for turn in range(1, 6))
+    return Plan((*ranks, RankPlan(world - 1, calls, Stand.READ, "fetch")), {"default_pg": tuple(range(world))})
+
+
+def test_every_rank_stops_where_it_stopped_in_the_job() -> None:
+    outcome = simulate(one_elsewhere(4))
+    assert outcome.stopped == {0: 5, 1: 5, 2: 5, 3: 5}
+    assert outcome.waits == dict.fromkeys((0, 1, 2), frozenset({3}))
+    assert not outcome.cycle()
+    assert simulate(orders_differ(4)).cycle()
+
+
+def test_eight_ranks_in_two_groups_come_down_to_two_ranks_and_two_groups() -> None:
+    plan, kept = shrink(orders_differ(8))
+    assert (plan.world, len(plan.groups), len(kept)) == (2, 2, 2)
+    assert way_of(plan) == way_of(orders_differ(8))
+
+
+def test_of_a_thousand_ranks_that_are_alike_few_are_played_and_the_one_that_differs_is_among_them() -> None:
+    plan, kept = fold(one_elsewhere(1000), 8)
+    assert plan.world <= 8
+    assert 999 in kept
+    assert way_of(plan) == way_of(one_elsewhere(1000))
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Two to six ranks with calls on two groups, in any order and number; some stand elsewhere."""
+    world = draw(st.integers(2, 6))
+    ranks = []
+    for rank in range(world):
+        order = draw(st.lists(st.sampled_from(("a", "b")), max_size=5))
+        turns = {"a": itertools.count(1), "b": itertools.count(1)}
+        calls = tuple(Call(group, next(turns[group]), "all_reduce") for group in order)
+        inside = bool(calls) and draw(st.booleans())
+        ranks.append(RankPlan(rank, calls, Stand.COLLECTIVE if inside else draw(st.sampled_from([*Stand][1:5]))))
+    return Plan(tuple(ranks), dict.fromkeys("ab", tuple(range(world))))
+
+
+@given(plans())
+def test_what_is_smaller_hangs_the_same_way_and_its_program_can_be_read(plan: Plan) -> None:
+    if not way_of(plan).somebody:
+        return
+    smaller, kept = shrink(plan)
+    assert way_of(smaller) == way_of(plan)
+    assert len(kept) == smaller.world <= plan.world
+    for one in (plan, smaller):
+        compile(program_of(one, "Hangs.", origin=range(one.world)), "replay.py", "exec", dont_inherit=True)
+
+
+def process(rank: int, stack: tuple[Frame, ...], *calls: Collective, groups: tuple[ProcessGroup, ...] = ()) -> Process:
+    return Process(
+        f"worker:{rank}",
+        100 + rank,
+        "a",
+        threads=(Thread(100 + rank, "python", stack),),
+        collectives=calls,
+        groups=groups,
+    )
+
+
+BODY = (Frame("<module>", "train.py", 40), Frame("fit", "train.py", 31))
+REDUCE = (*BODY, Frame("all_reduce", "/site-packages/torch/distributed/distributed_c10d.py", 2900))
+SLEEPS = (*BODY, Frame("Uploader.send_all", "train.py", 12), Frame("clock_nanosleep", "libc.so.6", native=True))
+
+
+def test_the_plan_has_each_ranks_calls_in_order_and_where_it_stands() -> None:
+    """Rank 0 waits in number 7 of all, rank 1 has 6 behind it and sleeps in its own function."""
+    done = [Collective("default_pg", turn, "all_reduce", "1024x1024 4", "completed") for turn in range(1, 7)]
+    open_one = Collective("default_pg", 7, "all_reduce", "8", "scheduled")
+    groups = (ProcessGroup("default_pg", ranks=(0, 1), size=2),)
+    collection = Collection(
+        0.0, 0.0, (process(0, REDUCE, *done, open_one, groups=groups), process(1, SLEEPS, *done, groups=groups))
+    )
+    plan = plan_of(classify_all(collection))
+    first, second = plan.ranks
+    assert [call.number for call in first.calls] == [5, 6, 7]
+    assert (first.stand, first.calls[-1].returns, first.calls[-1].elements) == (Stand.COLLECTIVE, False, 8)
+    assert [call.number for call in second.calls] == [5, 6]
+    assert second.stand is Stand.SLEEP
+    text = program_of(plan, "Hangs.")
+    names = {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+    assert "send_all" in names
+    assert len(text.splitlines()) <= 60
+
+
+def test_a_watchdogs_log_is_enough() -> None:
+    """Each rank's log has its last call alone; the one behind is at another number."""
+    ahead = process(0, (), Collective("tp", 9, "all_gather", "16", "timed-out"))
+    behind = process(1, (), Collective("tp", 8, "all_gather", "16", "timed-out"))
+    plan = plan_of(classify_all(Collection(0.0, 0.0, (ahead, behind))))
+    assert [[call.number for call in one.calls] for one in plan.ranks] == [[8, 9], [8]]
+    assert plan.guessed
+
+
+def test_without_collectives_it_says_what_to_bring() -> None:
+    with pytest.raises(MissingError, match="nothing to play") as raised:
+        plan_of(classify_all(Collection(0.0, 0.0, (process(0, SLEEPS),))))
+    assert "Flight Recorder" in str(raised.value.hint)
