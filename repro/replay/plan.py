@@ -110,7 +110,8 @@ def plan_of(collection: Collection) -> Plan:
         ranks.append(_rank_plan(rank, process, calls))
     if absent := [one.rank for one in ranks if one.rank not in processes]:
         guessed.append(f"Nothing is known of ranks {_listed(absent)}: they are played as ranks that have ended.")
-    return Plan(tuple(ranks), groups, tuple(guessed))
+    called = {call.group for one in ranks for call in one.calls}
+    return Plan(tuple(ranks), {name: groups[name] for name in groups if name in called}, tuple(guessed))
 
 
 def _joins(process: Process) -> bool:

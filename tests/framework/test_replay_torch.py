@@ -31,10 +31,8 @@ for number in range(9):
 """
 
 
-def test_two_groups_entered_in_different_orders_hang_again(
-    runtime: Callable[[str], Runtime], tmp_path: Path
-) -> None:
-    """WHEN the bundle of the hung job is replayed, THEN the program has its groups and order, hangs alike, and is gone."""
+def test_two_groups_entered_in_different_orders_hang_again(runtime: Callable[[str], Runtime], tmp_path: Path) -> None:
+    """WHEN the bundle of the hung job is replayed, THEN the program has its groups and hangs alike."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     argv = [str(runtime("torch").python), "-c", PROGRAM]
