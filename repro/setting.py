@@ -33,9 +33,7 @@ class Setting(msgspec.Struct, frozen=True):
         """Raises: UsageError: not a value of this setting."""
         if self.choices:
             if text not in self.choices:
-                raise UsageError(
-                    f"{self.name}={text} is not one of its values", f"It takes: {', '.join(self.choices)}"
-                )
+                raise UsageError(f"{self.name}={text} is not one of its values", f"It takes: {', '.join(self.choices)}")
             return text
         if isinstance(self.default, bool):
             if text.lower() not in _TRUTH:
@@ -46,9 +44,7 @@ class Setting(msgspec.Struct, frozen=True):
         except ValueError:
             raise UsageError(f"{self.name}={text} is not a whole number") from None
         if not self.least <= value <= self.most:
-            raise UsageError(
-                f"{self.name}={value} is out of range", f"It goes from {self.least} to {self.most}"
-            )
+            raise UsageError(f"{self.name}={value} is out of range", f"It goes from {self.least} to {self.most}")
         return value
 
 
@@ -62,10 +58,7 @@ def resolve(owner: str, settings: Iterable[Setting], given: Mapping[str, str]) -
     for name in given:
         if name not in known:
             raise UsageError(f"{owner} has no setting {name!r}", f"It has: {', '.join(known)}")
-    return {
-        name: setting.parse(given[name]) if name in given else setting.default
-        for name, setting in known.items()
-    }
+    return {name: setting.parse(given[name]) if name in given else setting.default for name, setting in known.items()}
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:

@@ -31,9 +31,7 @@ def parse_bytes(text: str) -> int:
 
 @command
 def plan(
-    workload: Annotated[
-        str, typer.Argument(help=f"One of {', '.join(workloads.names())}.", metavar="WORKLOAD")
-    ],
+    workload: Annotated[str, typer.Argument(help=f"One of {', '.join(workloads.names())}.", metavar="WORKLOAD")],
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting; again for more.", metavar="KEY=VALUE")
     ] = None,
@@ -50,9 +48,7 @@ def plan(
     Example: lastbatch plan gpt2 --set ps=0 --set rows=4 --set precision=mixed --memory 16g
     """
     chosen = workloads.find(workload)
-    settings = resolve(
-        f"workload {chosen.name}", workloads.settings_of(chosen), parse_settings(setting or ())
-    )
+    settings = resolve(f"workload {chosen.name}", workloads.settings_of(chosen), parse_settings(setting or ()))
     workloads.check(settings)
     planned = workloads.plan(chosen, settings)
     fitting = _fitting(chosen, settings, parse_bytes(memory)) if memory else None
@@ -81,9 +77,7 @@ def _fitting_lines(fitting: dict[str, int]) -> Iterator[str]:
     limit = size(fitting["memory"])
     batch = fitting["largest_batch"]
     yield (
-        f"Largest batch with {limit} a rank:  {batch:,} rows"
-        if batch
-        else f"Not even one row fits into {limit} a rank"
+        f"Largest batch with {limit} a rank:  {batch:,} rows" if batch else f"Not even one row fits into {limit} a rank"
     )
     if "fewest_servers" in fitting:
         servers = fitting["fewest_servers"]
@@ -110,9 +104,7 @@ def _show(planned: workloads.Plan) -> None:
 
 
 def _terms_table(title: str, terms: Sequence[workloads.Term], total: str, bytes_: bool = True) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False
-    )
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_column(style="dim", overflow="fold")

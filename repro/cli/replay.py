@@ -57,6 +57,8 @@ def replay(
     for error in errors:
         words.print(f"lastbatch: {error.stage}: {error.error}")
     collection, diagnosis = pipeline.explain(collection)
+    if diagnosis.hung is False:
+        raise LastbatchError("this job does not hang", "lastbatch diagnose says how its ranks are")
     whole = plan_of(collection)
     if not way_of(whole).somebody:
         raise LastbatchError(

@@ -34,9 +34,7 @@ class Local(msgspec.Struct, frozen=True):
 
     name: str = "local"
 
-    def cluster(
-        self, runtime: Runtime, specs: Sequence[RankSpec], directory: Path
-    ) -> AbstractContextManager[Cluster]:
+    def cluster(self, runtime: Runtime, specs: Sequence[RankSpec], directory: Path) -> AbstractContextManager[Cluster]:
         return local_cluster(runtime, specs, directory)
 
 
@@ -47,9 +45,7 @@ class Docker(msgspec.Struct, frozen=True):
     limits: NodeLimits = NodeLimits()
     name: str = "docker"
 
-    def cluster(
-        self, runtime: Runtime, specs: Sequence[RankSpec], directory: Path
-    ) -> AbstractContextManager[Cluster]:
+    def cluster(self, runtime: Runtime, specs: Sequence[RankSpec], directory: Path) -> AbstractContextManager[Cluster]:
         from repro.cluster.docker import docker_cluster
 
         return docker_cluster(self.image, runtime.name, specs, directory, self.limits)

@@ -145,7 +145,7 @@ def make_debian(client: docker.DockerClient, progress: Progress = lambda _: None
     if not shutil.which("mmdebstrap"):
         raise MissingError(
             "no image registry can be reached, and mmdebstrap is not installed",
-            "apt-get install mmdebstrap, or import a base: docker/base.sh | docker import - " f"{DEBIAN}:{SUITE}",
+            f"apt-get install mmdebstrap, or import a base: docker/base.sh | docker import - {DEBIAN}:{SUITE}",
         )
     progress("no registry: making a base from Debian packages (20 s to some minutes)")
     with tempfile.NamedTemporaryFile(suffix=".tar") as tarball:

@@ -156,5 +156,3 @@ class Nemesis:
     def _heal(self, one: Scheduled) -> None:
         one.fault.heal(self._cluster)
         self._history.add("healed", one.written)
-
-

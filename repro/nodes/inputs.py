@@ -107,9 +107,14 @@ class DatasetArticleSource(DatasetSource):
 
     def sessions(self, target, config, epochs):
         with tf.train.MonitoredTrainingSession(
-            target, is_chief=self.chief, config=config,
-            save_checkpoint_secs=None, save_summaries_steps=None, save_summaries_secs=None,
-            log_step_count_steps=None, scaffold=tf.train.Scaffold(init_op=tf.no_op()),  # they are initialized
+            target,
+            is_chief=self.chief,
+            config=config,
+            save_checkpoint_secs=None,
+            save_summaries_steps=None,
+            save_summaries_secs=None,
+            log_step_count_steps=None,
+            scaffold=tf.train.Scaffold(init_op=tf.no_op()),  # they are initialized
         ) as session:
             for epoch in epochs:
                 yield session, epoch

@@ -97,7 +97,9 @@ def evaluate(step, target, config, recorder):
 def main():
     node = start()
     server = tf.train.Server(
-        tf.train.ClusterSpec(node.addresses), job_name=node.role, task_index=node.index,
+        tf.train.ClusterSpec(node.addresses),
+        job_name=node.role,
+        task_index=node.index,
         config=server_config(node.settings),
     )
     node.ready()

@@ -8,9 +8,7 @@ from repro.nodes.node import start
 
 def main():
     node = start()
-    os.environ["TF_CONFIG"] = json.dumps(
-        {"cluster": node.addresses, "task": {"type": "worker", "index": node.index}}
-    )
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": node.addresses, "task": {"type": "worker", "index": node.index}})
     import tensorflow as tf  # reads TF_CONFIG
 
     strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -37,9 +37,7 @@ def wait_until_gone(address):
 
 def main():
     node = start()
-    os.environ["TF_CONFIG"] = json.dumps(
-        {"cluster": node.addresses, "task": {"type": node.role, "index": node.index}}
-    )
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": node.addresses, "task": {"type": node.role, "index": node.index}})
     import tensorflow as tf
 
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()

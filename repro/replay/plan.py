@@ -25,7 +25,7 @@ class Stand(str, enum.Enum):
 
     COLLECTIVE = "waits in its last call"
     SLEEP = "sleeps"
-    LOCK = "waits for a lock"
+    LOCK = "waits for a lock or a notification"
     READ = "reads what does not come"
     BUSY = "computes without end"
     EXIT = "has ended"

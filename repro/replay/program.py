@@ -44,7 +44,7 @@ _ALSO = {
 
 _STUBS = {
     Stand.SLEEP: "time.sleep(1e9)",
-    Stand.LOCK: "[lock.acquire() for lock in [threading.Lock()] * 2]  # nobody gives it back",
+    Stand.LOCK: "threading.Event().wait()  # nobody sets it",
     Stand.READ: "with socket.create_server(('127.0.0.1', 0)) as quiet:\n"
     "        socket.create_connection(quiet.getsockname()).recv(1)  # nobody answers",
     Stand.BUSY: "while True: pass",

@@ -19,7 +19,9 @@ SCENARIO = torch_job(
     culprit=the_other_worker,
     more=(
         Setting(
-            "model", "linear", "what is trained; it may add settings of its own",
+            "model",
+            "linear",
+            "what is trained; it may add settings of its own",
             choices=("linear", "transformer", "sampled-softmax"),
         ),
         Setting("rows", 2, "rows in a batch", 1, 100_000),

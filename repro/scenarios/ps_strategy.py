@@ -32,6 +32,4 @@ def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected
     return msgspec.structs.replace(known, family="peer-dead") if known.hang else known
 
 
-SCENARIO = msgspec.structs.replace(
-    _SINGLE, runtimes=("tf2",), default_runtime="tf2", ranks=ranks, expected=expected
-)
+SCENARIO = msgspec.structs.replace(_SINGLE, runtimes=("tf2",), default_runtime="tf2", ranks=ranks, expected=expected)

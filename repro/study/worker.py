@@ -91,9 +91,7 @@ def _plan(spec: TrialSpec) -> Plan:
     faults = tuple(schedule.parse(fault) for fault in cell.faults)
     # Some hang at their first epoch end, before there is a history; a minute of silence for each is dear.
     limits = Limits(floor=spec.hang_after, unknown_history=FIRST_STEPS + spec.hang_after)
-    return msgspec.structs.replace(
-        single, settings=settings, limits=limits, backend=backend, faults=faults
-    )
+    return msgspec.structs.replace(single, settings=settings, limits=limits, backend=backend, faults=faults)
 
 
 def verdict_of(outcome: Outcome) -> str:

@@ -103,9 +103,7 @@ def _explained(
     outcome: Outcome, plan: Plan, collection: Collection, attachments: dict[str, bundle.Attachment], ended: float
 ) -> Outcome:
     """The outcome with its diagnosis, and with bundle and report written."""
-    collection = msgspec.structs.replace(
-        collection, scenario=plan.described(), trace=outcome.trace or collection.trace
-    )
+    collection = msgspec.structs.replace(collection, scenario=plan.described(), trace=outcome.trace or collection.trace)
     stem = plan.directory
     collection, diagnosis, written, why_not = pipeline.answer(
         collection, plan.limits, stem.with_name(stem.name + bundle.SUFFIX), attachments

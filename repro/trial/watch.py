@@ -85,9 +85,7 @@ def stands_still(collection: Collection, limits: Limits) -> list[Process]:
     return [process for process in judge_all(collection, limits).processes if process.state is State.HUNG]
 
 
-def collect(
-    cluster: Cluster, ending: Ending, plan: Plan, observer: Observer, options: Options
-) -> Collection | None:
+def collect(cluster: Cluster, ending: Ending, plan: Plan, observer: Observer, options: Options) -> Collection | None:
     """Evidence while it is there: of a hang, of what is left when a rank has ended, and of a job under a fault."""
     if ending.verdict == "finished" or (ending.verdict == "time-limit" and not plan.faults):
         return None

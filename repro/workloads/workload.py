@@ -47,9 +47,7 @@ class Traffic(msgspec.Struct, frozen=True):
     largest: int = 0
 
     def __add__(self, other: Traffic) -> Traffic:
-        return Traffic(
-            self.tensors + other.tensors, self.bytes + other.bytes, max(self.largest, other.largest)
-        )
+        return Traffic(self.tensors + other.tensors, self.bytes + other.bytes, max(self.largest, other.largest))
 
     @classmethod
     def of(cls, size: int) -> Traffic:

@@ -10,6 +10,7 @@ Feature = namedtuple("Feature", "shape below")
 Step = namedtuple("Step", "train evaluate")
 """`train` is run for every batch; `evaluate` once when training is done, or is None."""
 
+
 def in_memory(rows, features, seed):
     """Features of so many rows as tensors, made by the graph: as constants they would be in every copy of it."""
     return {
