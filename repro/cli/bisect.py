@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.cli.console import BAD_NEWS, OK
 from diagnostics.errors import UsageError
 from repro import runtimes
-from repro.cli import studies
+from repro.cli.study_command import STILL_OPEN, Answer, Inquiry, ScenarioName, Shared, conduct, study_command
+from repro.cli.study_words import counted, rate, span, table
 from repro.cluster.backends import prepare
 from repro.cluster.limits import NodeLimits
 from repro.runtimes.names import TENSORFLOW_RELEASES, numbers
@@ -20,33 +22,24 @@ from repro.study import rates
 from repro.study.bisection import Asked, Standing, standing
 from repro.study.cell import Cell
 from repro.study.rates import Count
-from repro.study.runner import HANG_AFTER, Pacing, failing
-from repro.study.store import Study, Trial, counts
+from repro.study.runner import failing
+from repro.study.store import Trial, counts
 
 
-@command
+@study_command
 def bisect(
-    scenario: studies.ScenarioName,
+    scenario: ScenarioName,
     oldest: Annotated[str, typer.Option("--from", help="A release that hangs.", metavar="RUNTIME")] = "tf1.4",
     newest: Annotated[str, typer.Option("--to", help="A later one that does not.", metavar="RUNTIME")] = "tf1.15",
     among: Annotated[
         str | None, typer.Option(help="The releases, oldest first; by default one of each minor.", metavar="R,R,...")
     ] = None,
-    arm: studies.Arm = None,
-    setting: studies.Set = None,
-    stress: studies.Stress = None,
     error: Annotated[float, typer.Option(help="Chance that the release named is wrong.", min=1e-6, max=0.4)] = 0.05,
     most: Annotated[
         int, typer.Option(help="Epoch ends of the first and last after which it gives up.", min=100)
     ] = 30_000,
-    study: studies.StudyFile = None,
-    slice: studies.Slice = 30.0,
-    hang_after: studies.HangAfter = HANG_AFTER,
-    hours: studies.Hours = 24.0,
-    cores: studies.Cores = 0,
-    engine: studies.EngineName = "local",
-    address: studies.Address = None,
-    as_json: Json = False,
+    *,
+    shared: Shared,
 ) -> int:
     """Find the first release without the hang, though a release that has it need not show it in one trial.
 
@@ -55,10 +48,9 @@ def bisect(
     Example: lastbatch bisect last-batch --from tf1.4 --to tf1.15
     """
     releases = parse_among(among) if among else between(oldest, newest)
-    base = studies.base_cell(scenario, arm, releases[0], setting, stress)
+    base = shared.base_cell(scenario, releases[0])
     cells = {release: base.changed(release, {"runtime": release}) for release in releases}
-    asked, pacing = Asked(error, most), Pacing(slice, hang_after)
-    about = {"verb": "bisect", "base": base, "releases": releases, "asked": asked, "pacing": pacing}
+    asked = Asked(error, most)
 
     def policy(trials: Sequence[Trial]) -> Cell | None:
         found = _standing(releases, trials, asked)
@@ -68,15 +60,16 @@ def bisect(
         prepare(cells[found.next].backend, found.next, NodeLimits(), lambda said: None)
         return cells[found.next]
 
-    with studies.opened(study or studies.new_path("bisect", base.scenario), about, []) as file:
-        with studies.engine_for(engine, cores, address) as running:
-            studies.carry_out(
-                file, policy, running, pacing, hours, lambda trials: _summary(_standing(releases, trials, asked))
-            )
-        trials = file.trials()
-        found = _standing(releases, trials, asked)
-        _show(file, releases, found, counts(trials), failing(trials, found.next) if found.next else "", as_json)
-    return OK if found.answer else BAD_NEWS
+    inquiry = Inquiry(
+        verb="bisect",
+        scenario=base.scenario,
+        asked={"base": base, "releases": releases, "asked": asked},
+        ready=[],
+        policy=policy,
+        summary=lambda trials: _summary(_standing(releases, trials, asked)),
+        answer=lambda trials, settled: _answer(releases, trials, asked),
+    )
+    return conduct(inquiry, shared)
 
 
 def parse_among(text: str) -> list[str]:
@@ -112,51 +105,41 @@ def _summary(found: Standing) -> str:
     return f"first without the hang: {best} with {found.probability[best]:.0%}"
 
 
-def _show(
-    file: Study, releases: Sequence[str], found: Standing, known: dict[str, Count], failed: str, as_json: bool
-) -> None:
-    if as_json:
-        print_json(_document(file, releases, found, known, failed))
-        return
-    page.print(_table(releases, found, known))
-    page.print()
+def _answer(releases: Sequence[str], trials: Sequence[Trial], asked: Asked) -> Answer:
+    found, known = _standing(releases, trials, asked), counts(trials)
+    problem = found.problem or (failing(trials, found.next) if found.next else "")
+    shown: list[RenderableType] = [_table(releases, found, known), ""]
     if found.answer:
         share = found.probability[found.answer]
-        page.print(Text.assemble((found.answer, "bold"), f" is the first release without the hang ({share:.1%} sure)."))
-        page.print(f"Without means: rarer than {studies.rate(found.threshold)} epoch ends.")
+        sure = f" is the first release without the hang ({share:.1%} sure)."
+        shown += [Text.assemble((found.answer, "bold"), sure)]
+        shown += [f"Without means: rarer than {rate(found.threshold)} epoch ends."]
     else:
-        page.print(found.problem or failed or "It is still open; the same command with --study goes on.", markup=False)
-    page.print(studies.facts_line(file), soft_wrap=True)
-
-
-def _document(
-    file: Study, releases: Sequence[str], found: Standing, known: dict[str, Count], failed: str
-) -> dict[str, Any]:
-    """The JSON of `bisect`."""
-    tried = [
-        {
-            "runtime": release, "hits": count.hits, "exposure": count.exposure,
-            "interval": [interval.low, interval.high], "first_without": found.probability.get(release),
-        }
-        for release in releases
-        for count in [known.get(release, Count())]
-        for interval in [rates.running(count)]
-    ]  # fmt: skip
-    return {
+        shown += [problem or STILL_OPEN]
+    document = {
         "first_without": found.answer or None, "confidence": found.probability.get(found.answer),
-        "threshold": found.threshold, "problem": found.problem or failed or None, "releases": tried,
-        **studies.study_facts(file),
+        "threshold": found.threshold, "problem": problem or None,
+        "releases": [_tried(release, known.get(release, Count()), found) for release in releases],
+    }  # fmt: skip
+    return Answer(document, shown, OK if found.answer else BAD_NEWS)
+
+
+def _tried(release: str, count: Count, found: Standing) -> dict[str, Any]:
+    interval = rates.running(count)
+    return {
+        "runtime": release, "hits": count.hits, "exposure": count.exposure,
+        "interval": [interval.low, interval.high], "first_without": found.probability.get(release),
     }  # fmt: skip
 
 
 def _table(releases: Sequence[str], found: Standing, known: dict[str, Count]) -> Table:
     numbers_ = ("hangs", "rate", "95 %", "first without")
-    made = studies.table("Releases", "runtime", *numbers_, right=numbers_)
+    made = table("Releases", "runtime", *numbers_, right=numbers_)
     for release in releases:
         count = known.get(release, Count())
         share = found.probability.get(release)
         made.add_row(
-            release, studies.counted(count) if count.exposure else "not tried", studies.rate(count.rate),
-            studies.span(rates.running(count)) if count.exposure else "", f"{share:.1%}" if share is not None else "",
+            release, counted(count) if count.exposure else "not tried", rate(count.rate),
+            span(rates.running(count)) if count.exposure else "", f"{share:.1%}" if share is not None else "",
         )  # fmt: skip
     return made

@@ -9,18 +9,32 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
 
-from diagnostics.cli.console import OK, Json, command, page, print_json
+from diagnostics.cli.console import OK, page, print_json
 from diagnostics.errors import LastbatchError, UsageError
-from repro.cli import studies
+from repro.cli.study_command import (
+    Alpha,
+    Answer,
+    Inquiry,
+    Most,
+    Runtime,
+    ScenarioName,
+    Seed,
+    Shared,
+    conduct,
+    make_ready,
+    study_command,
+)
+from repro.cli.study_words import counted, duration, rate, span, table
 from repro.study import cell as cells_
 from repro.study import comparison
 from repro.study.cell import CONTROL, Cell
 from repro.study.comparison import Question, Row
 from repro.study.engine import LocalEngine
 from repro.study.forecast import Forecast, exposure_to_tell_apart, forecast
-from repro.study.runner import HANG_AFTER, Pacing, pace_of, training_share
+from repro.study.runner import Pacing, pace_of, training_share
 from repro.study.store import Study, Trial
 from repro.study.worker import TrialSpec
 
@@ -29,9 +43,9 @@ TYPICAL_SHARE = 0.8
 """Part of a trial's time that is training, where no study has measured it yet."""
 
 
-@command
+@study_command
 def compare(
-    scenario: studies.ScenarioName,
+    scenario: ScenarioName,
     vary: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,31 +58,18 @@ def compare(
     question: Annotated[
         str, typer.Option(help="different (from the baseline), below:RATE or above:RATE an epoch end.", metavar="Q")
     ] = "different",
-    arm: studies.Arm = None,
-    runtime: studies.Runtime = "tf1.12",
-    setting: studies.Set = None,
-    stress: studies.Stress = None,
-    alpha: Annotated[
-        float, typer.Option(help="Chance of even one false claim, all together.", min=1e-9, max=0.5)
-    ] = 0.01,
-    most: Annotated[
-        int, typer.Option(help="Epoch ends of a cell after which it stays open.", min=10, metavar="N")
-    ] = 20_000,
+    runtime: Runtime = "tf1.12",
+    alpha: Alpha = 0.01,
+    most: Most = 20_000,
     factor: Annotated[float, typer.Option(help="Rates within this factor are called alike.", min=1.1)] = 4.0,
     control: Annotated[bool, typer.Option(help="Run the baseline twice (A/A), as a control.")] = True,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and do not start.")] = False,
     pace: Annotated[
         float | None, typer.Option(help="Epoch ends a second, for --plan; else measured.", min=1e-6)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random order.")] = 1,
-    study: studies.StudyFile = None,
-    slice: studies.Slice = 30.0,
-    hang_after: studies.HangAfter = HANG_AFTER,
-    hours: studies.Hours = 24.0,
-    cores: studies.Cores = 0,
-    engine: studies.EngineName = "local",
-    address: studies.Address = None,
-    as_json: Json = False,
+    seed: Seed = 1,
+    *,
+    shared: Shared,
 ) -> int:
     """Compare hang rates: trials of all cells in random order, until the question is decided.
 
@@ -78,26 +79,23 @@ def compare(
     Example: lastbatch compare last-batch --vary ps=4,1 --vary arm=dataset,queue --study first.sqlite
     """
     asked = parse_question(question, alpha, most, factor)
-    base = studies.base_cell(scenario, arm, runtime, setting, stress)
+    base = shared.base_cell(scenario, runtime)
     cells = make_cells(base, cells_.parse_axes(vary or ()), design, control and asked.kind == "different")
-    pacing = Pacing(slice, hang_after)
     if plan:
-        measured = pace or _measured_pace(base, study, hang_after)
-        return _tell_plan(cells, asked, pacing, measured, _share(study), as_json)
-    path = study or studies.new_path("compare", base.scenario)
-    if not as_json:
-        page.print(plan_line(cells, asked, pacing), soft_wrap=True)
-    studies.make_ready(list(cells.values()))
-    about = {"verb": "compare", "cells": list(cells.values()), "question": asked, "seed": seed, "pacing": pacing}
-    with studies.opened(path, about, list(cells.values())) as file:
-        with studies.engine_for(engine, cores, address) as running:
-            decided = studies.carry_out(
-                file, lambda trials: comparison.next_cell(cells, trials, asked, seed), running, pacing, hours,
-                lambda trials: summary(cells, trials, asked),
-            )  # fmt: skip
-        rows = comparison.assess(cells, file.trials(), asked)
-        show(file, rows, asked, decided, as_json)
-    return OK
+        measured = pace or _measured_pace(base, shared.study, shared.hang_after)
+        return _tell_plan(cells, asked, shared.pacing, measured, _share(shared.study), shared.as_json)
+    if not shared.as_json:
+        page.print(plan_line(cells, asked, shared.pacing), soft_wrap=True)
+    inquiry = Inquiry(
+        verb="compare",
+        scenario=base.scenario,
+        asked={"cells": list(cells.values()), "question": asked, "seed": seed},
+        ready=list(cells.values()),
+        policy=lambda trials: comparison.next_cell(cells, trials, asked, seed),
+        summary=lambda trials: summary(cells, trials, asked),
+        answer=lambda trials, settled: answer(comparison.assess(cells, trials, asked), asked, settled),
+    )
+    return conduct(inquiry, shared)
 
 
 def parse_question(text: str, alpha: float, most: int, factor: float) -> Question:
@@ -137,7 +135,7 @@ def plan_line(cells: Mapping[str, Cell], asked: Question, pacing: Pacing) -> str
     return (
         f"{len(cells)} cells, {comparisons} comparisons; trials of {pacing.slice:.0f} s of training in random order, "
         f"at most {asked.most:,} epoch ends a cell: tells a cell that never hangs from one that does in "
-        f"{studies.rate(telling / asked.most)} or more"
+        f"{rate(telling / asked.most)} or more"
     )
 
 
@@ -146,31 +144,19 @@ def summary(cells: Mapping[str, Cell], trials: Sequence[Trial], asked: Question)
     undecided = [row for row in rows if row.answer == "open" and not row.stopped]
     left = sum((asked.most - row.count.exposure) / (row.pace or 20.0) for row in undecided) / TYPICAL_SHARE
     hits = sum(row.count.hits for row in comparison.assess(cells, trials, asked))
-    return f"{hits} hangs, {len(rows) - len(undecided)} of {len(rows)} settled, at most {studies.duration(left)} left"
+    return f"{hits} hangs, {len(rows) - len(undecided)} of {len(rows)} settled, at most {duration(left)} left"
 
 
-def show(file: Study, rows: Sequence[Row], asked: Question, decided: bool, as_json: bool) -> None:
-    if as_json:
-        print_json(document(file, rows, asked, decided))
-        return
-    page.print(rows_table(rows, asked))
-    page.print()
-    if not decided:
-        page.print("The time was up before everything was settled; the same command with --study goes on.")
-    page.print(
+def answer(rows: Sequence[Row], asked: Question, settled: bool) -> Answer:
+    """A rate is hits, exposure, interval, and what stopped the counting."""
+    document = {"question": asked, "settled": settled, "cells": [_row_document(row) for row in rows]}
+    shown: list[RenderableType] = [rows_table(rows, asked), ""]
+    if not settled:
+        shown.append("The time was up before everything was settled; the same command with --study goes on.")
+    shown.append(
         "Intervals (95 %) and p hold whatever stopped the counting; p is corrected for the number of comparisons."
     )
-    page.print(studies.facts_line(file), soft_wrap=True)
-
-
-def document(file: Study, rows: Sequence[Row], asked: Question, decided: bool) -> dict[str, Any]:
-    """The JSON of `compare`. A rate is hits, exposure, interval, and what stopped the counting."""
-    return {
-        "question": asked,
-        "settled": decided,
-        "cells": [_row_document(row) for row in rows],
-        **studies.study_facts(file),
-    }
+    return Answer(document, shown, OK)
 
 
 def _row_document(row: Row) -> dict[str, Any]:
@@ -186,13 +172,13 @@ def _row_document(row: Row) -> dict[str, Any]:
 
 def rows_table(rows: Sequence[Row], asked: Question) -> Table:
     numbers = ("hangs", "rate", "95 %", "ratio", "p", "error after", "CPU contention")
-    made = studies.table("Hang rates an epoch end", "cell", *numbers, "answer", right=numbers)
+    made = table("Hang rates an epoch end", "cell", *numbers, "answer", right=numbers)
     for row in rows:
         notes = [f"{row.other} other hangs"] * bool(row.other) + [f"{row.unknown} unknown"] * bool(row.unknown)
         notes += [f"{row.failed} failed"] * bool(row.failed) + [row.stopped] * bool(row.stopped)
         made.add_row(
-            row.cell, studies.counted(row.count), studies.rate(row.count.rate), studies.span(row.interval),
-            studies.span(row.ratio) if row.ratio else "", f"{row.p:.1g}" if row.p >= 0 else "",
+            row.cell, counted(row.count), rate(row.count.rate), span(row.interval),
+            span(row.ratio) if row.ratio else "", f"{row.p:.1g}" if row.p >= 0 else "",
             f"{row.error_after_ms:.1f} ms" if row.error_after_ms >= 0 else "",
             f"{row.contention:.2f}" if row.contention >= 0 else "",
             row.answer + (f" ({'; '.join(notes)})" if notes else ""),
@@ -216,7 +202,7 @@ def _measured_pace(base: Cell, study: Path | None, hang_after: float) -> float:
         for label, cell in known.items():
             if cells_.same(cell, base) and any(trial.cell == label and trial.result for trial in trials):
                 return pace_of(trials, label)
-    studies.make_ready([base])
+    make_ready([base])
     with tempfile.TemporaryDirectory() as home, LocalEngine() as engine:
         engine.start(1, TrialSpec(base, 200, 30.0, f"{home}/trial", hang_after))
         while not (ended := engine.wait(60.0)):
@@ -246,7 +232,7 @@ def _tell_plan(
     page.print(plan_line(cells, asked, pacing), soft_wrap=True)
     page.print(
         f"{pace:.1f} epoch ends a second, {share:.0%} of the time training: "
-        f"at most {studies.duration(most_hours * 3600)}\n"
+        f"at most {duration(most_hours * 3600)}\n"
     )
     page.print(_forecast_table(lines))
     return OK
@@ -254,11 +240,11 @@ def _tell_plan(
 
 def _forecast_table(lines: Sequence[Forecast]) -> Table:
     numbers = ("rate", "to see it", "machine time", "epoch ends each", "machine time of both")
-    made = studies.table("What a rate takes", *numbers[:3], "to tell it from", *numbers[3:], right=numbers)
+    made = table("What a rate takes", *numbers[:3], "to tell it from", *numbers[3:], right=numbers)
     for line in lines:
         made.add_row(
-            f"{line.rate:g}", f"{line.to_see:,}", studies.duration(line.to_see_hours * 3600),
+            f"{line.rate:g}", f"{line.to_see:,}", duration(line.to_see_hours * 3600),
             f"{line.other_rate:g}" if line.other_rate else "none",
-            f"{line.to_tell_apart:,}", studies.duration(line.to_tell_apart_hours * 3600),
+            f"{line.to_tell_apart:,}", duration(line.to_tell_apart_hours * 3600),
         )  # fmt: skip
     return made

@@ -7,34 +7,34 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
-from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json
+from diagnostics.cli.console import BAD_NEWS, OK
 from diagnostics.errors import UsageError
 from repro import scenarios
-from repro.cli import studies
+from repro.cli.study_command import STILL_OPEN, Answer, Inquiry, Runtime, ScenarioName, Shared, conduct, study_command
+from repro.cli.study_words import counted, rate, span, table
 from repro.study import rates
 from repro.study.cell import Cell
 from repro.study.rates import Count
-from repro.study.runner import HANG_AFTER, Pacing, failing
-from repro.study.shrinking import Asked, Axis, Standing, label, standing, why_not_smaller
-from repro.study.store import Study, Trial, counts
+from repro.study.runner import failing
+from repro.study.shrinking import Asked, Axis, Judged, Setting, Standing, label, standing, why_not_smaller
+from repro.study.store import Trial, counts
 
 DEFAULT_AXES = ("ps", "workers", "inter_op", "intra_op", "variables", "batches", "rows")
 """Settings that make a job smaller, where the scenario has them."""
 
 
-@command
+@study_command
 def shrink(
-    scenario: studies.ScenarioName,
+    scenario: ScenarioName,
     axis: Annotated[
         list[str] | None,
         typer.Option(help="A setting to shrink; again for more. By default all sizes.", metavar="NAME"),
     ] = None,
-    arm: studies.Arm = None,
-    runtime: studies.Runtime = "tf1.12",
-    setting: studies.Set = None,
-    stress: studies.Stress = None,
+    runtime: Runtime = "tf1.12",
     worth: Annotated[
         float, typer.Option(help="Rate an epoch end below which it is too rare to work with.", min=1e-8, max=0.9)
     ] = 1e-3,
@@ -43,14 +43,8 @@ def shrink(
         int | None,
         typer.Option(help="Epoch ends after which a setting is given up. By default ten times 1 / --worth.", min=10),
     ] = None,
-    study: studies.StudyFile = None,
-    slice: studies.Slice = 30.0,
-    hang_after: studies.HangAfter = HANG_AFTER,
-    hours: studies.Hours = 24.0,
-    cores: studies.Cores = 0,
-    engine: studies.EngineName = "local",
-    address: studies.Address = None,
-    as_json: Json = False,
+    *,
+    shared: Shared,
 ) -> int:
     """Find the smallest setting that still hangs the same way, with the rates on the way.
 
@@ -58,10 +52,9 @@ def shrink(
 
     Example: lastbatch shrink last-batch --axis ps --axis variables
     """
-    base = studies.base_cell(scenario, arm, runtime, setting, stress)
+    base = shared.base_cell(scenario, runtime)
     axes = axes_of(base, axis or DEFAULT_AXES, strict=bool(axis))
-    asked, pacing = Asked(worth, error, most or round(10 / worth)), Pacing(slice, hang_after)
-    about = {"verb": "shrink", "base": base, "axes": axes, "asked": asked, "pacing": pacing}
+    asked = Asked(worth, error, most or round(10 / worth))
 
     def policy(trials: Sequence[Trial]) -> Cell | None:
         wanted = standing(axes, counts(trials), asked).next
@@ -69,17 +62,16 @@ def shrink(
             return None
         return base.changed(label(wanted), {name: str(value) for name, value in wanted.items()})
 
-    studies.make_ready([base])
-    with studies.opened(study or studies.new_path("shrink", base.scenario), about, []) as file:
-        with studies.engine_for(engine, cores, address) as running:
-            studies.carry_out(
-                file, policy, running, pacing, hours, lambda trials: _summary(standing(axes, counts(trials), asked))
-            )
-        trials = file.trials()
-        found = standing(axes, counts(trials), asked)
-        failed = failing(trials, label(found.next)) if found.next else ""
-        _show(file, axes, found, counts(trials), failed, as_json)
-    return OK if found.best else BAD_NEWS
+    inquiry = Inquiry(
+        verb="shrink",
+        scenario=base.scenario,
+        asked={"base": base, "axes": axes, "asked": asked},
+        ready=[base],
+        policy=policy,
+        summary=lambda trials: _summary(standing(axes, counts(trials), asked)),
+        answer=lambda trials, settled: _answer(axes, trials, asked),
+    )
+    return conduct(inquiry, shared)
 
 
 def axes_of(base: Cell, names: Sequence[str], strict: bool) -> list[Axis]:
@@ -111,53 +103,41 @@ def _summary(found: Standing) -> str:
     return f"smallest that hangs so far: {smallest}; {len(found.steps)} settings judged"
 
 
-def _show(
-    file: Study, axes: Sequence[Axis], found: Standing, known: Mapping[str, Count], failed: str, as_json: bool
-) -> None:
+def _answer(axes: Sequence[Axis], trials: Sequence[Trial], asked: Asked) -> Answer:
+    known = counts(trials)
+    found = standing(axes, known, asked)
+    problem = found.problem or (failing(trials, label(found.next)) if found.next else "")
     over = found.best is not None and found.next is None
     reasons = why_not_smaller(axes, found) if over else {}
-    if as_json:
-        print_json(_document(file, axes, found, known, reasons, failed))
-        return
+    shown: list[RenderableType] = [_table(found, known), ""]
+    if over and found.best:
+        shown += [Text.assemble((label(found.best), "bold"), " is the smallest.")]
+        shown += [f"  {axis.name} {axis.start} -> {found.best[axis.name]}: {reasons[axis.name]}" for axis in axes]
+    else:
+        shown += [problem or STILL_OPEN]
+    document = {
+        "smallest": found.best, "started_at": {axis.name: axis.start for axis in axes}, "settled": found.next is None,
+        "why_not_smaller": reasons, "problem": problem or None,
+        "steps": [_step(setting, judged, known.get(label(setting), Count())) for setting, judged in found.steps],
+    }  # fmt: skip
+    return Answer(document, shown, OK if found.best else BAD_NEWS)
+
+
+def _table(found: Standing, known: Mapping[str, Count]) -> Table:
     numbers = ("hangs", "rate", "95 %")
-    made = studies.table("Settings on the way", "setting", *numbers, "hangs the same way", right=numbers)
+    made = table("Settings on the way", "setting", *numbers, "hangs the same way", right=numbers)
     for setting, judged in found.steps:
         count = known.get(label(setting), Count())
         made.add_row(
-            label(setting), studies.counted(count), studies.rate(count.rate), studies.span(rates.running(count)),
+            label(setting), counted(count), rate(count.rate), span(rates.running(count)),
             "yes" if judged.hangs else f"no: {judged.why}",
         )  # fmt: skip
-    page.print(made)
-    page.print()
-    if over and found.best:
-        page.print(Text.assemble((label(found.best), "bold"), " is the smallest."))
-        for axis in axes:
-            page.print(f"  {axis.name} {axis.start} -> {found.best[axis.name]}: {reasons[axis.name]}", markup=False)
-    else:
-        page.print(found.problem or failed or "It is still open; the same command with --study goes on.", markup=False)
-    page.print(studies.facts_line(file), soft_wrap=True)
+    return made
 
 
-def _document(
-    file: Study,
-    axes: Sequence[Axis],
-    found: Standing,
-    known: Mapping[str, Count],
-    reasons: Mapping[str, str],
-    failed: str,
-) -> dict[str, Any]:
-    """The JSON of `shrink`."""
-    steps = [
-        {
-            "settings": setting, "hangs": judged.hangs, "why": judged.why,
-            "hits": count.hits, "exposure": count.exposure, "interval": [interval.low, interval.high],
-        }
-        for setting, judged in found.steps
-        for count in [known.get(label(setting), Count())]
-        for interval in [rates.running(count)]
-    ]  # fmt: skip
+def _step(setting: Setting, judged: Judged, count: Count) -> dict[str, Any]:
+    interval = rates.running(count)
     return {
-        "smallest": found.best, "started_at": {axis.name: axis.start for axis in axes}, "settled": found.next is None,
-        "why_not_smaller": reasons, "problem": found.problem or failed or None, "steps": steps,
-        **studies.study_facts(file),
+        "settings": setting, "hangs": judged.hangs, "why": judged.why,
+        "hits": count.hits, "exposure": count.exposure, "interval": [interval.low, interval.high],
     }  # fmt: skip

@@ -122,7 +122,7 @@ class Study:
         self._connection = connection
 
     @classmethod
-    def create(cls, path: Path, about: dict[str, Any], cells: Sequence[Cell]) -> Study:
+    def create(cls, path: Path, about: dict[str, Any], cells: Sequence[Cell] = ()) -> Study:
         """A new study. `about` is what was asked: plain values. Raises: LastbatchError: the file is there already."""
         if path.exists():
             raise LastbatchError(

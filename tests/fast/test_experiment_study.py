@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from diagnostics.errors import EvidenceError, LastbatchError, UsageError
-from repro.cli.studies import opened
 from repro.study.cell import Cell
 from repro.study.engine import share_out
+from repro.study.resume import opened
 from repro.study.store import Result, Study
 
 CELL = Cell("baseline", "last-batch", "dataset", "tf1.12", {"ps": "2"}, ("burn:1",))
@@ -35,13 +35,13 @@ def test_everything_written_is_read_back(tmp_path: Path) -> None:
 
 def test_a_study_is_not_overwritten_nor_mixed_with_another_question(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
-    with opened(path, {"seed": 1}, [CELL]) as study:
+    with opened(path, {"seed": 1}) as study:
         assert study.trials() == []
-        with pytest.raises(LastbatchError, match="another process runs"), opened(path, {"seed": 1}, [CELL]):
+        with pytest.raises(LastbatchError, match="another process runs"), opened(path, {"seed": 1}):
             pass
     with pytest.raises(LastbatchError, match="is there already"):
         Study.create(path, {}, [])
-    with pytest.raises(UsageError, match="seed differ"), opened(path, {"seed": 2}, [CELL]):
+    with pytest.raises(UsageError, match="seed differ"), opened(path, {"seed": 2}):
         pass
 
 
