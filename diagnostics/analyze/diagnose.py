@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from diagnostics.analyze.coverage import coverage_words
 from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import votes
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
-from diagnostics.analyze.standing import standing_words
-from diagnostics.analyze.summary import standing_of, summary_of
+from diagnostics.analyze.coverage import coverage_words
+from diagnostics.analyze.summary import positions_said, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
@@ -48,7 +49,7 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
         culprits=culprits,
         errors=(*symbols.broken(), *errors),
         waits=waits,
-        standing=standing_of(collection, verdict, hung, culprits),
+        standing=positions_said(collection, verdict, hung, culprits),
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),
     )
@@ -92,7 +93,7 @@ def _listed(processes: list[Process]) -> str:
 
 def _next_evidence(facts: Facts, findings: tuple[Finding, ...], waits: tuple[Wait, ...]) -> tuple[str, ...]:
     """What would decide: first what the likeliest causes lack, then what any diagnosis needs."""
-    wanted = list(standing_words(facts.collection))
+    wanted = list(coverage_words(facts.collection))
     wanted += [missing for finding in findings[:2] for missing in finding.missing]
     wanted += where_to_look(waits)
     if len(facts.processes) > 1 and len(classes_of(facts.processes)) == 1 and any(p.threads for p in facts.processes):

@@ -20,7 +20,7 @@ from diagnostics.stacks.position import threads_with
 THROTTLED = 0.5
 """Share of the quota's periods from which a rank is held up by its quota."""
 _FEW_PERIODS = 5
-"""Of 100 ms each, between the two looks, which tell nothing: periods are counted only while something wants to run."""
+"""Of 100 ms each, between two samples, which tell nothing: periods are counted only while something wants to run."""
 
 UNANSWERED = 4
 """Segments sent again so often in a row: with doubling waits from 0.2 s that is three seconds without an answer. A link
@@ -40,7 +40,7 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
     def excuse(process: Process) -> str:
         if process.flight is None or is_frozen(process) or is_stopped(process):
             return ""
-        near = {process.rank, *(link.peer for link in process.connections)}
+        near = {process.rank, *(connection.peer for connection in process.connections)}
         silence = silence_of(process.flight)
         # Threads that came late for each other may all sleep for seconds, after a quota held one of them up.
         early = silence <= limits.held_up * allowed_silence(process.flight, limits)
@@ -72,7 +72,7 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
 
 
 def throttled_share(process: Process) -> float:
-    """Of the quota's periods, the share in which threads had to wait: between the two looks, or of all if that is more.
+    """Of the quota's periods, the share in which threads had to wait: between two samples, or of all if that is more.
 
     0 without a quota. A rank that sleeps just now has no periods, or hardly any.
     """
@@ -83,7 +83,7 @@ def throttled_share(process: Process) -> float:
 
 
 def _throttled_now(process: Process) -> float:
-    """The share between the two looks; 0 where little ran, or wanted to, as that tells nothing."""
+    """The share between the two samples; 0 where little ran, or wanted to, as that tells nothing."""
     groups = [sample.cgroup for sample in process.samples if sample.cgroup]
     periods = groups[-1].periods - groups[0].periods if groups else 0
     return (groups[-1].throttled - groups[0].throttled) / periods if periods >= _FEW_PERIODS else 0.0
@@ -100,7 +100,7 @@ def waits_for_autotuner(process: Process) -> bool:
 
 def ends_of(processes: Iterable[Process]) -> dict[tuple[str, str], Connection]:
     """Connections by their own and the other end's address: the key turned round gives the other end."""
-    return {(link.local, link.remote): link for process in processes for link in process.connections}
+    return {(one.local, one.remote): one for process in processes for one in process.connections}
 
 
 def _on_its_way(collection: Collection) -> Iterator[str]:
@@ -112,12 +112,12 @@ def _on_its_way(collection: Collection) -> Iterator[str]:
     """
     ends = ends_of(collection.processes)
     for process in collection.processes:
-        for link in process.connections:
-            if not link.peer or link.peer == process.rank:
+        for connection in process.connections:
+            if not connection.peer or connection.peer == process.rank:
                 continue
-            other = ends.get((link.remote, link.local))
-            if link.unacked and link.backoff < UNANSWERED:
-                again = f", sent again {link.backoff} times" if link.backoff else ""
-                yield f"from {process.rank} to {link.peer} is on its way{again}"
-            elif link.unsent and not link.unacked and other and not other.unread:
-                yield f"from {process.rank} to {link.peer} waits to be sent"
+            other = ends.get((connection.remote, connection.local))
+            if connection.unacked and connection.backoff < UNANSWERED:
+                again = f", sent again {connection.backoff} times" if connection.backoff else ""
+                yield f"from {process.rank} to {connection.peer} is on its way{again}"
+            elif connection.unsent and not connection.unacked and other and not other.unread:
+                yield f"from {process.rank} to {connection.peer} waits to be sent"

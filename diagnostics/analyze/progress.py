@@ -1,7 +1,7 @@
-"""Is a rank progressing, slow, hung, idle or gone? Judged from its own history and from two looks at it.
+"""Is a rank progressing, slow, hung, idle or gone? Judged from its own history and from two samples at it.
 
 A long step alone says little: it may be slow input, a compile, a checkpoint. So `hung` needs both: longer without
-an event than the rank's own history allows, *and* nothing that moved between two looks a known time apart.
+an event than the rank's own history allows, *and* nothing that moved between two samples a known time apart.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def allowed_silence(flight: Flight, limits: Limits) -> float:
 
 
 def has_moved(samples: Sequence[Sample], limits: Limits) -> str:
-    """What moved between the first and the last look, in words; "" for nothing."""
+    """What moved between the first and the last sample, in words; "" for nothing."""
     if len(samples) < 2:
         return ""
     first, last = samples[0], samples[-1]
@@ -175,7 +175,7 @@ def judge_leaving(silence: float, moved: str, limits: Limits) -> tuple[State, st
     if moved:
         return State.PROGRESSING, f"{said}, but it moves: {moved}"
     if silence > limits.unknown_history:
-        return State.HUNG, f"{said}, and nothing moved between two looks"
+        return State.HUNG, f"{said}, and nothing moved between two samples"
     return State.PROGRESSING, said
 
 
@@ -193,7 +193,7 @@ def judge_by_recorder(flight: Flight, moved: str, limits: Limits) -> tuple[State
         where = f"{span.kind} {span.epoch if span.kind == 'epoch' else span.step} open"
     said = f"{where}, no event for {silence:.1f} s; its history allows {allowed:.1f} s"
     if not moved:
-        return State.HUNG, f"{said}, and nothing moved between two looks"
+        return State.HUNG, f"{said}, and nothing moved between two samples"
     if silence > limits.busy * allowed:
         return State.HUNG, f"{said}, though it is busy: {moved}"
     return State.SLOW, f"{said}, but it moves: {moved}"

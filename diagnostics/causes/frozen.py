@@ -19,7 +19,7 @@ def examine(facts: Facts) -> Case | None:
         else:
             said = "every thread is stopped by a signal or a debugger"
             case.saw("stopped", said, "process states", [process.rank])
-        if unread := sum(link.unread for link in process.connections):
+        if unread := sum(connection.unread for connection in process.connections):
             said = f"{unread} bytes that its kernel has acknowledged lie unread"
             case.saw("unread", said, "TCP_INFO", [process.rank])
     return case

@@ -80,7 +80,7 @@ CAUSE = Cause(
     examine=examine,
     not_to_be_confused_with=(
         "Threads that wait for the interpreter lock are common in a busy program. Only a holder that itself waits, "
-        "with nothing moving between two looks, is a deadlock; a holder that computes is slow."
+        "with nothing moving between two samples, is a deadlock; a holder that computes is slow."
     ),
     versions="CPython of any release with an interpreter lock; extensions, ctypes.PyDLL, callbacks from native threads",
     remedies=(

@@ -19,7 +19,7 @@ from diagnostics.model import Connection, Process
 class Broken(NamedTuple):
     sender: str
     receiver: str
-    link: Connection
+    connection: Connection
     seen_by: str
 
 
@@ -27,20 +27,20 @@ def broken(facts: Facts) -> Iterator[Broken]:
     """Directions in which nothing arrives, as far as both ends tell."""
     ends = ends_of(facts.processes)
     for process in facts.processes:
-        for link in process.connections:
-            if not link.peer or link.peer == process.rank or not _unanswered(link):
+        for connection in process.connections:
+            if not connection.peer or connection.peer == process.rank or not _unanswered(connection):
                 continue
-            other = ends.get((link.remote, link.local))
+            other = ends.get((connection.remote, connection.local))
             # An active open counts 1 more as acknowledged than it sent, so a difference of 1 says nothing.
-            arrived = other is not None and other.bytes_received > link.bytes_acked
+            arrived = other is not None and other.bytes_received > connection.bytes_acked
             if arrived:
-                yield Broken(link.peer, process.rank, link, process.rank)
+                yield Broken(connection.peer, process.rank, connection, process.rank)
             else:
-                yield Broken(process.rank, link.peer, link, process.rank)
+                yield Broken(process.rank, connection.peer, connection, process.rank)
 
 
-def _unanswered(link: Connection) -> bool:
-    return (link.state == "SYN_SENT" and link.backoff > 0) or (link.backoff >= UNANSWERED and link.unacked > 0)
+def _unanswered(one: Connection) -> bool:
+    return (one.state == "SYN_SENT" and one.backoff > 0) or (one.backoff >= UNANSWERED and one.unacked > 0)
 
 
 def examine(facts: Facts) -> Case | None:
@@ -53,13 +53,13 @@ def examine(facts: Facts) -> Case | None:
     alive = {process.rank for process in facts.processes if process not in facts.gone}
     for sender, receiver in pairs:
         seen = next(one for one in found if (one.sender, one.receiver) == (sender, receiver))
-        what = "connection attempts" if seen.link.state == "SYN_SENT" else "data"
+        what = "connection attempts" if seen.connection.state == "SYN_SENT" else "data"
         said = (
             f"{what} from {sender} to {receiver} are lost"
             if seen.seen_by == sender
             else f"acknowledgements from {sender} to {receiver} are lost"
         )
-        said += f": sent {seen.link.backoff} times again without an answer"
+        said += f": sent {seen.connection.backoff} times again without an answer"
         case.saw("lost", said, "TCP_INFO", [seen.seen_by])
         if {sender, receiver} <= alive:
             case.saw("both-alive", "both ends are alive", "processes", [sender, receiver])
@@ -78,14 +78,14 @@ def _other_ways(case: Case, facts: Facts, cut: set[str]) -> None:
         process.rank
         for process in facts.processes
         if process.rank in cut
-        and any(_is_sound(process, link) and link.peer not in cut for link in process.connections)
+        and any(_is_sound(process, connection) and connection.peer not in cut for connection in process.connections)
     ]
     if sound:
         case.saw("others-reached", "their connections to others are sound", "TCP_INFO", sound)
 
 
-def _is_sound(process: Process, link: Connection) -> bool:
-    return link.state == "ESTABLISHED" and not link.backoff and bool(link.peer) and link.peer != process.rank
+def _is_sound(process: Process, one: Connection) -> bool:
+    return one.state == "ESTABLISHED" and not one.backoff and bool(one.peer) and one.peer != process.rank
 
 
 CAUSE = Cause(

@@ -45,7 +45,7 @@ def examine(facts: Facts) -> Case | None:
         _look_at_movement(case, asking)
     if untrained:
         case.saw("no-step-yet", "has not come to its first step", "recorder", names(untrained))
-    knocking = [process for process in facts.processes if any(link.state == "SYN_SENT" for link in process.connections)]
+    knocking = [process for process in facts.processes if any(one.state == "SYN_SENT" for one in process.connections)]
     if knocking:
         case.saw("connects-in-vain", "tries to connect, and nobody answers", "TCP_INFO", names(knocking))
     if waits and missing and not waits & set(missing):
@@ -84,7 +84,7 @@ def _look_at_rest(case: Case, facts: Facts, asking: Sequence[Process]) -> None:
         main = main_at(elsewhere[0])
         said = f"is there, and stands elsewhere: {main.where if main else ''}"
         case.saw("elsewhere", said, "stacks", names(elsewhere))
-    linked = {link.peer for process in asking for link in process.connections} | set(names(asking))
+    linked = {connection.peer for process in asking for connection in process.connections} | set(names(asking))
     apart = [p for p in facts.processes if p.rank not in linked and not parse(p.rank).helps and p.pid > 0]
     if apart and any(process.connections for process in asking):
         case.saw("unconnected", "runs, and has no connection to those that ask", "TCP_INFO", names(apart))
@@ -108,8 +108,8 @@ CAUSE = Cause(
     title="A rank never came up, and the others wait for it",
     examine=examine,
     not_to_be_confused_with=(
-        "A rank that is missing from the roll call may run where nobody looked. Once a step has been done it is not "
-        "the start that is stuck."
+        "A rank that is missing from the ranks that were seen may run where nobody looked. Once a step has been done "
+        "it is not the start that is stuck."
     ),
     versions="any; TensorFlow 1 names who it waits for in its log",
     remedies=(

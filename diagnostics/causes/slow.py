@@ -25,18 +25,18 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _look_at_links(case: Case, facts: Facts) -> None:
-    between = [(process, link) for process in facts.processes for link in process.connections if link.peer]
-    if far := [(process, link) for process, link in between if link.rtt >= _LONG_WAY]:
-        process, link = max(far, key=lambda pair: pair[1].rtt)
-        said = f"a round trip to {link.peer} takes {link.rtt * 1000:.0f} ms"
+    between = [(process, one) for process in facts.processes for one in process.connections if one.peer]
+    if far := [(process, one) for process, one in between if one.rtt >= _LONG_WAY]:
+        process, one = max(far, key=lambda pair: pair[1].rtt)
+        said = f"a round trip to {one.peer} takes {one.rtt * 1000:.0f} ms"
         case.saw("far", said, "TCP_INFO", [process.rank])
-    if lossy := [(process, link) for process, link in between if link.retransmits]:
-        process, link = max(lossy, key=lambda pair: pair[1].retransmits)
-        said = f"{link.retransmits} segments to {link.peer} had to be sent again"
+    if lossy := [(process, one) for process, one in between if one.retransmits]:
+        process, one = max(lossy, key=lambda pair: pair[1].retransmits)
+        said = f"{one.retransmits} segments to {one.peer} had to be sent again"
         case.saw("lossy", said, "TCP_INFO", [process.rank])
-    if full := [(process, link) for process, link in between if link.unsent]:
-        process, link = max(full, key=lambda pair: pair[1].unsent)
-        case.saw("backlog", f"{link.unsent} bytes to {link.peer} wait to be sent", "TCP_INFO", [process.rank])
+    if full := [(process, one) for process, one in between if one.unsent]:
+        process, one = max(full, key=lambda pair: pair[1].unsent)
+        case.saw("backlog", f"{one.unsent} bytes to {one.peer} wait to be sent", "TCP_INFO", [process.rank])
     shaped = [p for p in facts.processes for one in p.interfaces if one.discipline in ("netem", "tbf")]
     if shaped:
         case.saw("shaped", "its link is shaped", "queueing discipline", names(shaped))

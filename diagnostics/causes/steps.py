@@ -96,7 +96,7 @@ def look_at_sound_rest(case: Case, facts: Facts, roles: Roles) -> None:
     elif all(p.state in (State.IDLE, State.UNKNOWN) for p in roles.servers) and not working:
         said = "is alive, and no thread of it works on the step"
         case.saw("servers-sound", said, "samples", names(roles.servers))
-    stuck = [(p, link) for p in looked_at for link in p.connections if link.unsent or link.unacked]
+    stuck = [(p, one) for p in looked_at for one in p.connections if one.unsent or one.unacked]
     if stuck:
         said = f"data is on its way to {stuck[0][1].peer or stuck[0][1].remote} and not acknowledged"
         case.saw("data-on-its-way", said, "TCP_INFO", [stuck[0][0].rank])

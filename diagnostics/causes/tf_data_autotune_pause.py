@@ -1,6 +1,6 @@
 """The end of a tf.data iterator waits for the autotuner, which missed that it shall end. It wakes within a minute.
 
-`Model::OptimizeLoop` sleeps between two looks at the pipeline: 10 ms first, twice as long each time, up to a
+`Model::OptimizeLoop` sleeps between two samples at the pipeline: 10 ms first, twice as long each time, up to a
 minute. What wakes it early is a callback of the cancellation, and callbacks run *before* the cancellation counts.
 If the autotuner looks in between, it is not cancelled yet, and sleeps for the rest of its time, and whoever ends
 the iterator waits for it. So the pause is at most as long as the epoch was, and a minute at most.
@@ -31,7 +31,7 @@ def examine(facts: Facts) -> Case | None:
     if any(has_moved(process.samples, Limits()) for process in asleep):
         case.saw("moves", "it moves", "two samples", names(asleep))
     elif any(len(process.samples) > 1 for process in asleep):
-        case.saw("nothing-moved", "nothing moved between two looks", "two samples", names(asleep))
+        case.saw("nothing-moved", "nothing moved between two samples", "two samples", names(asleep))
     late = [p for p in asleep if p.flight and silence_of(p.flight) > AUTOTUNE_SLEEP]
     if late:
         case.saw("too-long", "has lasted longer than the autotuner sleeps", "recorder", names(late))

@@ -80,14 +80,14 @@ def _look_at_servers(case: Case, facts: Facts, clients: tuple[Process, ...]) -> 
         case.saw("servers", f"{count} servers: one's error can cancel another's part of the step", "roles")
     unseen = [rank for rank in facts.missing_ranks if is_server(rank)]
     if unseen or not facts.servers:
-        case.saw("server-unseen", "a server was not looked at, and may be gone", "roll call", unseen)
+        case.saw("server-unseen", "a server was not looked at, and may be gone", "coverage", unseen)
         case.needs(f"{', '.join(unseen) or 'the servers'}: attach there as well, to see that they are alive and idle")
     elif gone := [process for process in facts.servers if process in facts.gone]:
         case.saw("server-gone", "a server is gone", "processes", names(gone))
     elif hung := [process for process in facts.servers if process in facts.hung]:
         case.saw("server-hangs", "a server hangs itself, or is stopped", "two samples", names(hung))
     elif unknown := [process for process in facts.servers if process.state is State.UNKNOWN]:
-        case.needs(f"two looks at {', '.join(names(unknown)[:6])}, to see whether they are idle")
+        case.needs(f"two samples at {', '.join(names(unknown)[:6])}, to see whether they are idle")
     elif all(process.state is State.IDLE for process in facts.servers):
         said = "every server is alive and idle: none works on the step"
         case.saw("servers-idle", said, "two samples", names(facts.servers))
@@ -111,34 +111,34 @@ def _look_at_connections(case: Case, facts: Facts, clients: tuple[Process, ...])
         return
     # What a server has sent and nobody acknowledged is seen at the server only.
     ranks = names(clients)
-    links = [(process, link) for process in clients for link in process.connections]
-    links += [(process, link) for process in facts.servers for link in process.connections if link.peer in ranks]
-    troubled = [(process, link) for process, link in links if _in_trouble(link)]
-    for process, link in troubled[:4]:
-        said = f"data is on its way to {link.peer or link.remote} and not acknowledged"
+    connections = [(process, connection) for process in clients for connection in process.connections]
+    connections += [(process, one) for process in facts.servers for one in process.connections if one.peer in ranks]
+    troubled = [(process, connection) for process, connection in connections if _in_trouble(connection)]
+    for process, connection in troubled[:4]:
+        said = f"data is on its way to {connection.peer or connection.remote} and not acknowledged"
         case.saw("data-on-its-way", said, "TCP_INFO", [process.rank])
-    apart = [rank for process in clients for rank in _not_linked(process, facts.servers, links)]
+    apart = [rank for process in clients for rank in _not_linked(process, facts.servers, connections)]
     if apart:
         said = f"there is no connection to {', '.join(dict.fromkeys(apart[:6]))}"
         case.saw("not-connected", said, "TCP_INFO", ranks)
-    quiet = [link.quiet for process, link in links if process in clients and link.state == "ESTABLISHED"]
+    quiet = [one.quiet for process, one in connections if process in clients and one.state == "ESTABLISHED"]
     known = [age for age in quiet if age >= 0]
     if known and min(known) >= _QUIET and not troubled and not apart:
         said = f"all its connections are sound, and nothing has moved on them for {min(known):.1f} s"
         case.saw("connections-sound", said, "TCP_INFO", ranks)
 
 
-def _in_trouble(link: Connection) -> bool:
-    return bool(link.unsent or link.unacked) or link.state == "SYN_SENT"
+def _in_trouble(connection: Connection) -> bool:
+    return bool(connection.unsent or connection.unacked) or connection.state == "SYN_SENT"
 
 
 def _not_linked(
-    client: Process, servers: tuple[Process, ...], links: list[tuple[Process, Connection]]
+    client: Process, servers: tuple[Process, ...], connections: list[tuple[Process, Connection]]
 ) -> tuple[str, ...]:
     """Servers to which the client has no connection, from whichever side; none where peers are not known."""
-    sound = [(process, link) for process, link in links if link.state == "ESTABLISHED"]
-    linked = {link.peer for process, link in sound if process is client} - {""}
-    linked |= {process.rank for process, link in sound if link.peer == client.rank}
+    sound = [(process, connection) for process, connection in connections if connection.state == "ESTABLISHED"]
+    linked = {connection.peer for process, connection in sound if process is client} - {""}
+    linked |= {process.rank for process, connection in sound if connection.peer == client.rank}
     return tuple(server.rank for server in servers if server.rank not in linked) if linked else ()
 
 

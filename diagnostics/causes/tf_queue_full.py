@@ -45,7 +45,7 @@ def _look_at_servers(case: Case, process: Process, facts: Facts) -> None:
     """A step on servers may wait for any of them; of one that is gone it is not the queue that has no room."""
     if gone := [one.rank for one in facts.lost] + [other.rank for other in facts.gone]:
         case.saw("server-gone", "a rank is gone, for which the step may wait as well", "processes", gone)
-    elif any(link.peer and link.peer != process.rank for link in process.connections):
+    elif any(connection.peer and connection.peer != process.rank for connection in process.connections):
         case.saw("on-servers", "its step runs on other ranks, too, and may wait for these", "connections")
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from diagnostics.errors import NO_SPACE, LastbatchError, MissingError, UsageError
-from diagnostics.report.text import inert_text
+from diagnostics.report.text import sanitize_text
 
 OK, BAD_NEWS, USAGE, LACKING, CANNOT_TELL = 0, 1, 2, 3, 4
 
@@ -65,7 +65,7 @@ def _errors_in_one_line(as_json: bool) -> Iterator[None]:
 
 def _told(error: LastbatchError, as_json: bool) -> typer.Exit:
     """Say the error; how the command ends. What it quotes may come out of a hostile file."""
-    said = Text.assemble(("lastbatch: ", "bold red"), inert_text(str(error)))
+    said = Text.assemble(("lastbatch: ", "bold red"), sanitize_text(str(error)))
     words.print(said, soft_wrap=not words.is_terminal)  # one line; a terminal's is broken between words
     if as_json:
         print_json({"error": error.message, "hint": error.hint})

@@ -68,7 +68,7 @@ def trace(
 
 
 def _stand_still(ranks: dict[int, str]) -> bool:
-    """Whether none of them works, by two looks a second apart."""
+    """Whether none of them works, by two samples a second apart."""
     before = {pid: procfs.cpu_of(pid) for pid in ranks}
     time.sleep(1.0)
     return all(procfs.cpu_of(pid) - cpu < STILL for pid, cpu in before.items())

@@ -17,7 +17,7 @@ from diagnostics.importers.scan import scan
 from diagnostics.importers.text import decoded, is_text
 from diagnostics.model import Collection, Process
 from diagnostics.model.rank import RankKind, parse
-from diagnostics.stacks.merge import weave_threads
+from diagnostics.stacks.merge import merge_threads
 from diagnostics.stacks.tools import Unreadable, pyspy
 from diagnostics.version import __version__
 
@@ -159,7 +159,7 @@ def joined(first: Process, second: Process) -> Process:
     """Two dumps of the same rank as one: Python's view of one tool, the native view of another."""
     python, native = sorted((first, second), key=_is_native)
     if _is_native(native) and not _is_native(python):
-        threads = weave_threads(python.threads, native.threads) if native.threads else python.threads
+        threads = merge_threads(python.threads, native.threads) if native.threads else python.threads
     else:
         threads = second.threads or first.threads  # the newer look
     pid = first.pid or second.pid

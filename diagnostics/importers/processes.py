@@ -16,7 +16,7 @@ from diagnostics.importers.vocabulary.base import fact
 from diagnostics.model import BlockingCall, FactKind, Frame, LogFact, Process, Thread
 from diagnostics.model.rank import child, parse
 from diagnostics.model.rank import process as unnamed_process
-from diagnostics.stacks.merge import weave_threads
+from diagnostics.stacks.merge import merge_threads
 
 _PYTHON_TOOLS = ("pystack", "py-spy", "py-bt", "faulthandler", "traceback", "austin", "asyncio")
 _NATIVE_TOOLS = ("gdb", "lldb", "eu-stack", "kernel")
@@ -120,7 +120,7 @@ def _mutexes(seen: Seen, facts: Sequence[LogFact]) -> tuple[BlockingCall, ...]:
 
 
 def _threads_of(seen: Seen, tools: list[str], pid: int) -> tuple[Thread, ...]:
-    """Python's view of one tool woven with the native view of another, where both are there."""
+    """Python's view of one tool merged with the native view of another, where both are there."""
     addresses = {opened.head.pthread: opened.head.tid for opened in seen.takes.get("gdb", {}).values()}
     python = next((tool for tool in _PYTHON_TOOLS if tool in tools), "")
     native = next((tool for tool in _NATIVE_TOOLS if tool in tools), "")
@@ -133,7 +133,7 @@ def _threads_of(seen: Seen, tools: list[str], pid: int) -> tuple[Thread, ...]:
         for thread in _threads(seen.takes[tool], addresses, pid)
     ]
     merged = any(frame.native for thread in spoken for frame in thread.frames)
-    threads = spoken if merged or not silent else weave_threads(spoken, silent)
+    threads = spoken if merged or not silent else merge_threads(spoken, silent)
     known = {thread.tid for thread in threads}
     return _main_first((*threads, *(thread for thread in more if thread.tid not in known)), pid, python)
 

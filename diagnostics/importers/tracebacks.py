@@ -1,4 +1,4 @@
-"""Tracebacks of Python that may be woven line by line: which frame is whose, and what each ended with. Pure."""
+"""Tracebacks of Python that may be interleaved: which frame is whose, and what each ended with. Pure."""
 
 from __future__ import annotations
 

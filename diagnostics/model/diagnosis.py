@@ -75,7 +75,7 @@ class StackNode(Record, frozen=True, gc=False):
 
 
 class RankClass(Record, frozen=True):
-    """Ranks whose stacks look the same. `waits_in` is the innermost telling frame of their main thread."""
+    """Ranks whose stacks look the same. `waits_in` is the innermost significant frame of their main thread."""
 
     ranks: tuple[str, ...]
     waits_in: str

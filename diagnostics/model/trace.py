@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+import msgspec
+
 from diagnostics.model.record import Record
 
 
@@ -27,14 +29,14 @@ def counted(numbers: Mapping[str, int]) -> tuple[Count, ...]:
     return tuple(Count(what, number) for what, number in sorted(numbers.items()))
 
 
-class Moment(Record, frozen=True):
+class TraceEvent(Record, frozen=True):
     """One thing that happened, in words. `at` is in microseconds from the abort that mattered."""
 
     at: float
     rank: str
     tid: int
     what: str
-    telling: bool = False  # one of those that make the proof
+    significant: bool = msgspec.field(default=False, name="telling")  # one of those that make the proof
 
     @property
     def when(self) -> str:
@@ -106,6 +108,6 @@ class TraceResult(Record, frozen=True):
     tallies: tuple[Tally, ...] = ()  # of the last steps that were aborted
     near_misses: tuple[NearMiss, ...] = ()  # the nearest
     gaps: tuple[Count, ...] = ()  # registration to start, by duration in microseconds
-    sequence: tuple[Moment, ...] = ()
+    sequence: tuple[TraceEvent, ...] = ()
     ran: tuple[str, ...] = ()  # ranks that ran the step of the first open call
     did_not_run: tuple[str, ...] = ()  # ranks that ran other steps, but not that one

@@ -6,7 +6,7 @@ from typing import Any
 
 from diagnostics.model import BlockingCall, Collection, Culprit, Diagnosis, Evidence, Finding, LogFact, Process
 from diagnostics.report.positions import position_document, position_of_rank, seconds_known
-from diagnostics.report.text import inert
+from diagnostics.report.text import sanitize
 from diagnostics.report.threads import threads_of
 from diagnostics.report.verdict import is_hung
 from diagnostics.report.view import RankRow, rank_rows
@@ -16,7 +16,7 @@ from diagnostics.stacks.position import blocked_words
 
 def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) -> dict[str, Any]:
     """The document that `attach --json` and `diagnose --json` print."""
-    collection, diagnosis = inert(collection), inert(diagnosis)
+    collection, diagnosis = sanitize(collection), sanitize(diagnosis)
     names = names_of(collection)
     seen = {(process.rank, process.pid): process for process in collection.processes}
     return {
@@ -32,7 +32,7 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
         "findings": [_finding(finding) for finding in diagnosis.findings],
         "next_evidence": list(diagnosis.next_evidence),
         "errors": [{"stage": error.stage, "error": error.error} for error in diagnosis.errors],
-        "bundle": inert(bundle) if bundle is not None else None,
+        "bundle": sanitize(bundle) if bundle is not None else None,
     }
 
 

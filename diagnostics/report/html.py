@@ -38,7 +38,7 @@ _HERE = Path(__file__).parent
 
 
 class ThreadRow(NamedTuple):
-    """One thread: its counters at the last look, and what changed since the first."""
+    """One thread: its counters at the last sample, and what changed since the first."""
 
     tid: int
     name: str
@@ -103,7 +103,7 @@ def _environment() -> Environment:
 
 def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
     """The whole report as one HTML document, to be written as UTF-8."""
-    collection, diagnosis = text.inert(collection), text.inert(diagnosis)
+    collection, diagnosis = text.sanitize(collection), text.sanitize(diagnosis)
     rows, places = rank_rows(collection), position_rows(collection, diagnosis)
     drawn = lanes(collection)
     connections = tuple(

@@ -13,10 +13,10 @@ from diagnostics.report.text import (
     DASH,
     compact_ranks,
     duration,
-    inert,
     milliseconds,
     percent,
     plural,
+    sanitize,
     wall_time,
 )
 from diagnostics.report.verdict import Verdict, culprit_name, culprit_words, proof_words, verdict_of
@@ -38,7 +38,7 @@ NOTHING = "\N{ZERO WIDTH SPACE}"
 
 def render_markdown(collection: Collection, diagnosis: Diagnosis) -> str:
     """The report, to be pasted; ends with a newline."""
-    collection, diagnosis = inert(collection), inert(diagnosis)
+    collection, diagnosis = sanitize(collection), sanitize(diagnosis)
     verdict = verdict_of(collection, diagnosis)
     rows = rank_rows(collection)
     lines = _top(collection, diagnosis, verdict)

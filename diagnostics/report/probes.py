@@ -7,14 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from diagnostics.model.trace import TraceResult, TraceVerdict
-from diagnostics.report.text import inert, plural
+from diagnostics.report.text import plural, sanitize
 
 STYLES = {TraceVerdict.PROVEN: "bold red", TraceVerdict.REFUTED: "green", TraceVerdict.NOT_SEEN: "yellow"}
 
 
 def render_trace_result(result: TraceResult) -> RenderableType:
     """Verdict, counts, the calls that did not come back, the sequence of events."""
-    result = inert(result)
+    result = sanitize(result)
     parts: list[RenderableType] = [
         Text.assemble((f"Trace: {result.verdict.value}", STYLES[result.verdict]), f"  {result.why}"),
         Text(f"  {_counts(result)}", "dim"),
@@ -50,8 +50,8 @@ def _sequence(result: TraceResult) -> Table:
     table.add_column("rank")
     table.add_column("thread")
     table.add_column("what happened", overflow="fold")
-    for moment in result.sequence:
-        style = "bold" if moment.telling else ""
-        cells = (moment.when, moment.rank, str(moment.tid), moment.what)
+    for event in result.sequence:
+        style = "bold" if event.significant else ""
+        cells = (event.when, event.rank, str(event.tid), event.what)
         table.add_row(*(Text(cell, style) for cell in cells))
     return table

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from diagnostics.model import Frame, StackNode
-from diagnostics.report.text import compact_ranks, inert_text
+from diagnostics.report.text import compact_ranks, sanitize_text
 from diagnostics.stacks.prefix_tree import is_plumbing
 from diagnostics.stacks.stand import is_home, only_waits
 
@@ -90,7 +90,7 @@ def _split(root: StackNode) -> tuple[list[_Part], list[_Part]]:
         parts = [done.pop(child) for child in below]
         # The model does not tell how many stacks end in a node, so it is what its children leave over.
         ends = max(node.threads - sum(child.threads for child in node.children), 0 if node.children else 1)
-        line = FrameLine(inert_text(node.function) or "??", short_path(inert_text(node.file)), node.native)
+        line = FrameLine(sanitize_text(node.function) or "??", short_path(sanitize_text(node.file)), node.native)
         done[index] = (
             _part(node, line, [part for busy, _ in parts for part in busy], 0 if waits else ends),
             _part(node, line, [part for _, idle in parts for part in idle], ends if waits else 0),
@@ -143,7 +143,7 @@ def _block(part: _Part, budget: _Budget, depth: int = 0) -> Block:
         budget.spend(line)
     return Block(
         tuple(frames),
-        compact_ranks(inert_text(rank) for rank in ranks),
+        compact_ranks(sanitize_text(rank) for rank in ranks),
         len(ranks),
         threads,
         tuple(

@@ -16,10 +16,10 @@ from diagnostics.report.text import (
     DASH,
     compact_ranks,
     confidence_words,
-    inert,
     milliseconds,
     percent,
     plural,
+    sanitize,
 )
 from diagnostics.report.verdict import Verdict, verdict_of
 from diagnostics.report.view import RankRow, rank_rows, roll_call
@@ -44,7 +44,7 @@ def render_diagnosis(
         source: the files that a further `lastbatch diagnose` is to read, quoted for a shell; "" for none.
     """
     # Only Text is built from evidence, never markup: what looks like a tag in it stays text.
-    collection, diagnosis = inert(collection), inert(diagnosis)
+    collection, diagnosis = sanitize(collection), sanitize(diagnosis)
     if not verbose:
         return FirstScreen(collection, diagnosis, source)
     return Group(FirstScreen(collection, diagnosis, whole=True), *_details(collection, diagnosis))

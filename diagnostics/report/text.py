@@ -32,7 +32,7 @@ _UNSAFE = re.compile(
 _RANK = re.compile(r"(?P<role>.*):(?P<index>0|[1-9][0-9]{0,8})", re.DOTALL)
 
 
-def inert(value: T) -> T:
+def sanitize(value: T) -> T:
     """`value` with every string in it made harmless to show; what was unsafe stays visible as an escape.
 
     Each renderer passes what it is given through here first, so no template has to remember to.
@@ -55,10 +55,10 @@ def _is_harmless(value: object) -> bool:
 
 def _walk(value: object) -> object:
     # An enum's member is a str too, but it is ours. A tree may be deeper than Python's own stack may grow:
-    # whoever draws its nodes makes their text inert.
+    # whoever draws its nodes sanitizes their text.
     kind = type(value)
     if kind is str:
-        return inert_text(value)  # type: ignore[arg-type]
+        return sanitize_text(value)  # type: ignore[arg-type]
     if not value or kind in _PLAIN:
         return value
     if isinstance(value, StackNode):
@@ -81,7 +81,7 @@ def _walk(value: object) -> object:
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 
-def inert_text(text: str) -> str:
+def sanitize_text(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(text) - LONGEST:,} more characters)"
     if text.isascii() and text.isprintable():

@@ -6,7 +6,7 @@ from typing import Any
 
 from diagnostics.model import Collection, Frame
 from diagnostics.report.spans import Lane, Span, lanes
-from diagnostics.report.text import duration, inert, inert_text, rank_order
+from diagnostics.report.text import duration, rank_order, sanitize, sanitize_text
 
 TRACKS = {"epoch": 1, "step": 2}
 """Thread ids in the trace: epochs above the steps, then everything else, a track a kind."""
@@ -17,7 +17,7 @@ def render_trace(collection: Collection) -> dict[str, Any]:
 
     Times are microseconds since the first thing recorded; `otherData.began` is that moment, in seconds UTC.
     """
-    collection = inert(collection)
+    collection = sanitize(collection)
     drawn = sorted(lanes(collection), key=lambda lane: rank_order(lane.rank))
     began = min((lane.first for lane in drawn), default=collection.collected_at)
     events: list[dict[str, Any]] = []
@@ -85,7 +85,7 @@ def _micro(seconds: float) -> float:
 
 def render_speedscope(collection: Collection) -> dict[str, Any]:
     """The stacks as a speedscope document: a profile a rank, each thread one sample of weight 1."""
-    collection = inert(collection)
+    collection = sanitize(collection)
     numbers: dict[Frame, int] = {}
     profiles = []
     for process in sorted(collection.processes, key=lambda process: rank_order(process.rank)):
@@ -103,7 +103,7 @@ def render_speedscope(collection: Collection) -> dict[str, Any]:
             )  # fmt: skip
     return {
         "$schema": "https://www.speedscope.app/file-format-schema.json",
-        "exporter": inert_text(f"lastbatch {collection.tool_version}".strip()),
+        "exporter": sanitize_text(f"lastbatch {collection.tool_version}".strip()),
         "name": "stacks of a stuck job",
         "shared": {"frames": [_speedscope_frame(frame) for frame in numbers]},
         "profiles": profiles,

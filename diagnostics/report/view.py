@@ -12,7 +12,7 @@ NOT_FOUND = "no process was found for it"
 
 
 class RankRow(NamedTuple):
-    """One rank in the roll call and last-batch table. Text is ready to show, "" where nothing is known."""
+    """One rank in the table of ranks. Text is ready to show, "" where nothing is known."""
 
     rank: str
     pid: int | None

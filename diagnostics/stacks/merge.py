@@ -34,7 +34,7 @@ def _is_kept(frame: Frame) -> bool:
     return not is_interpreter(frame) or any(Role.SIGNAL_HANDLER in meaning.roles for meaning in meanings(frame))
 
 
-def weave(python: Sequence[Frame], native: Sequence[Frame]) -> tuple[Frame, ...]:
+def merge(python: Sequence[Frame], native: Sequence[Frame]) -> tuple[Frame, ...]:
     """Outermost first, as both arguments are."""
     python = tuple(python)
     evals = [index for index, frame in enumerate(native) if is_eval(frame)]
@@ -47,19 +47,19 @@ def weave(python: Sequence[Frame], native: Sequence[Frame]) -> tuple[Frame, ...]
         return outer + python + inner
     if len(evals) != len(python):
         return python + outer + tuple(foreign) + inner
-    woven: list[Frame] = list(outer)
+    merged: list[Frame] = list(outer)
     for frame, begin, end in zip(python, evals, [*evals[1:], evals[-1] + 1], strict=True):
-        woven.append(frame)
-        woven += [between for between in native[begin + 1 : end] if _is_kept(between)]
-    return tuple(woven) + inner
+        merged.append(frame)
+        merged += [between for between in native[begin + 1 : end] if _is_kept(between)]
+    return tuple(merged) + inner
 
 
-def weave_threads(python: Sequence[Thread], native: Sequence[Thread]) -> tuple[Thread, ...]:
+def merge_threads(python: Sequence[Thread], native: Sequence[Thread]) -> tuple[Thread, ...]:
     """Every thread that either tool saw."""
     by_tid = {thread.tid: thread for thread in python}
     joined = [
         msgspec.structs.replace(
-            thread, frames=weave(spoken.frames, thread.frames), name=spoken.name, holds_gil=spoken.holds_gil
+            thread, frames=merge(spoken.frames, thread.frames), name=spoken.name, holds_gil=spoken.holds_gil
         )
         if (spoken := by_tid.pop(thread.tid, None))
         else thread

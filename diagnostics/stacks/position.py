@@ -256,7 +256,7 @@ def is_idle(position: Position) -> bool:
     return not QUIET.isdisjoint(position.roles)
 
 
-_TELLING = (
+_SIGNIFICANT = (
     Role.COLLECTIVE, Role.STEP, Role.BARRIER, Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH,
     Role.INPUT_NEXT, Role.TEARDOWN, Role.SAVE,
 )  # fmt: skip
@@ -272,8 +272,8 @@ def main_position(process: Process) -> Position | None:
     others = [position for position in positions if position is not main and not is_idle(position)]
     if main and not is_idle(main):
         attends = main.waits in _ATTENDS or main.has(Role.EVENT_LOOP, Role.POOL_WAIT)
-        telling = [p for p in others if p.has(*_TELLING) and p.own >= main.own]
-        return telling[0] if attends and telling and not main.has(*_TELLING) else main
+        significant = [p for p in others if p.has(*_SIGNIFICANT) and p.own >= main.own]
+        return significant[0] if attends and significant and not main.has(*_SIGNIFICANT) else main
     return max(others, key=_tells, default=main or positions[0])
 
 
@@ -283,4 +283,4 @@ def _named_main(process: Process, positions: tuple[Position, ...]) -> Position |
 
 
 def _tells(position: Position) -> tuple[bool, bool, bool]:
-    return position.has(*_TELLING), position.own, bool(position.operation)
+    return position.has(*_SIGNIFICANT), position.own, bool(position.operation)

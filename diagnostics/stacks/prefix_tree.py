@@ -23,12 +23,12 @@ def _key(node: StackNode) -> tuple[str, str, bool]:
     return node.function, node.file, node.native
 
 
-def telling_frames(thread: Thread) -> tuple[Frame, ...]:
+def significant_frames(thread: Thread) -> tuple[Frame, ...]:
     """The thread's frames without libc's way down to the system call."""
-    return telling(thread.frames)
+    return significant(thread.frames)
 
 
-def telling(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+def significant(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
     return tuple(frame for frame in frames if not is_noise(frame))
 
 
@@ -45,7 +45,7 @@ def shortened(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
 
 def tree_of(rank: str, thread: Thread) -> Forest:
     """The tree of a single stack: a chain."""
-    return _tree_of_stacks([(shortened(telling_frames(thread)), (rank,), 1)], Unions())
+    return _tree_of_stacks([(shortened(significant_frames(thread)), (rank,), 1)], Unions())
 
 
 class Unions:
@@ -143,7 +143,7 @@ def merge_processes(processes: Iterable[Process]) -> Forest:
     sets: dict[tuple[str, ...], tuple[str, ...]] = {}
     stacks = [
         (
-            shortened(telling(frames)),
+            shortened(significant(frames)),
             sets.setdefault(names := tuple(sorted(ranks)), names),
             sum(ranks.values()),
         )
@@ -164,8 +164,8 @@ def waits_in(thread: Thread | None) -> str:
     """The innermost frame that tells something: what the framework calls it, not how libc sleeps."""
     if thread is None or not thread.frames:
         return ""
-    telling = [frame for frame in telling_frames(thread) if not is_plumbing(frame)]
-    return (telling or list(thread.frames))[-1].function
+    significant = [frame for frame in significant_frames(thread) if not is_plumbing(frame)]
+    return (significant or list(thread.frames))[-1].function
 
 
 def is_plumbing(frame: Frame) -> bool:
@@ -205,7 +205,7 @@ def _shape(stack: tuple[Frame, ...] | None) -> tuple[Frame, ...] | None:
     """Without lines: ranks that stand a line apart in the same function are alike."""
     if stack is None:
         return None
-    return tuple(Frame(frame.function, frame.file, native=frame.native) for frame in telling(stack))
+    return tuple(Frame(frame.function, frame.file, native=frame.native) for frame in significant(stack))
 
 
 def merge_alike(parts: Iterable[Alike]) -> tuple[Alike, ...]:

@@ -17,7 +17,7 @@ from diagnostics.model import (
 )
 from diagnostics.model.rank import process as unnamed
 from diagnostics.stacks.demangle import native_frame
-from diagnostics.stacks.merge import weave_threads
+from diagnostics.stacks.merge import merge_threads
 from diagnostics.stacks.tools import Unreadable, eustack, gdb, pyspy
 from diagnostics.transport import shell_answers
 from diagnostics.transport.lines import (
@@ -161,7 +161,7 @@ def _stacks(found: StacksThere) -> tuple[tuple[Attempt, ...], tuple[Thread, ...]
         named = [msgspec.structs.replace(one, name=names.get(one.tid) or one.name) for one in whole]
         return tuple(attempts), tuple(named), "pystack"
     native = next((threads for name, threads in read.items() if name not in ("py-spy", "kernel")), ())
-    threads = weave_threads(python, native) if native else python
+    threads = merge_threads(python, native) if native else python
     return tuple(attempts), _below(threads, read.get("kernel", ())), "+".join(read)
 
 

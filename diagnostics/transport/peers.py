@@ -17,20 +17,21 @@ def name_peers(processes: Sequence[Process]) -> tuple[Process, ...]:
     # These say nothing but the port, which is unique on one host only; an address is, everywhere.
     by_port = {(process.host, port): process.rank for process, host, port in serves if host in _ANYWHERE}
     by_address = {f"{host}:{port}": process.rank for process, host, port in serves if host not in _ANYWHERE}
-    by_local = {link.local: process.rank for process in processes for link in process.connections}
+    by_local = {connection.local: process.rank for process in processes for connection in process.connections}
 
-    def named(process: Process, link: Connection) -> Connection:
-        port = link.remote.rpartition(":")[2]
-        peer = by_local.get(link.remote) or by_address.get(link.remote) or by_port.get((process.host, port), "")
-        return msgspec.structs.replace(link, peer=peer)
+    def named(process: Process, connection: Connection) -> Connection:
+        port = connection.remote.rpartition(":")[2]
+        known = by_local.get(connection.remote) or by_address.get(connection.remote)
+        peer = known or by_port.get((process.host, port), "")
+        return msgspec.structs.replace(connection, peer=peer)
 
     def with_peers(process: Process) -> Process:
-        links = tuple(named(process, link) for link in process.connections)
-        peers = {f"{link.local} -> {link.remote}": link.peer for link in links if link.peer}
-        sleeps = tuple(
-            msgspec.structs.replace(sleep, peer=peers[sleep.what]) if sleep.what in peers else sleep
-            for sleep in process.blocking_calls
+        connections = tuple(named(process, connection) for connection in process.connections)
+        peers = {f"{one.local} -> {one.remote}": one.peer for one in connections if one.peer}
+        calls = tuple(
+            msgspec.structs.replace(call, peer=peers[call.what]) if call.what in peers else call
+            for call in process.blocking_calls
         )
-        return msgspec.structs.replace(process, connections=links, blocking_calls=sleeps)
+        return msgspec.structs.replace(process, connections=connections, blocking_calls=calls)
 
     return tuple(map(with_peers, processes))

@@ -53,7 +53,7 @@ def steps(cluster: DockerCluster) -> int:
 
 
 def stands(cluster: DockerCluster) -> bool:
-    """Whether two looks a second apart find the same step."""
+    """Whether two samples a second apart find the same step."""
     before = steps(cluster)
     time.sleep(1)
     return steps(cluster) == before

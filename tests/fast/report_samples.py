@@ -172,7 +172,7 @@ def last_batch_hang() -> tuple[Collection, Diagnosis]:
     versions = Versions("3.6.15", "tensorflow", "1.12.0", "glibc 2.28", "6.18.0")
     worker = Process(
         rank="worker:0", pid=4120, host="node-a", state=State.HUNG,
-        state_why="in step 4,413 for 31.2 s; a step takes 18 ms; nothing moved between two looks 2.5 s apart",
+        state_why="in step 4,413 for 31.2 s; a step takes 18 ms; nothing moved between two samples 2.5 s apart",
         stacks_from="pystack", pause=0.412,
         command=("python", "-m", "repro.nodes.last_batch", "/run/lastbatch/worker:0/orders.json"),
         threads=(
@@ -278,7 +278,7 @@ def last_batch_diagnosis(collection: Collection) -> Diagnosis:
     )  # fmt: skip
     other = Finding(
         cause="peer-frozen", family="frozen", confidence=0.06, title="A server is stopped or starved of CPU",
-        evidence=(Evidence("No server used the CPU between the two looks.", "procfs", ("ps:0", "ps:1")),),
+        evidence=(Evidence("No server used the CPU between the two samples.", "procfs", ("ps:0", "ps:1")),),
         against=(Evidence("All servers are in state S and took a signal 0; none is stopped.", "procfs",
                           ("ps:0", "ps:1", "ps:2", "ps:3")),),
         missing=(), remedy=("Look for SIGSTOP, a frozen cgroup, or a debugger that was left attached.",),
@@ -389,7 +389,7 @@ def healthy() -> tuple[Collection, Diagnosis]:
                 events.append(Event(MONO + at + 0.046, WALL + at + 0.046, "step_end", step, 3, 32))
         return Process(
             rank=f"worker:{index}", pid=700 + index, host="node-b", state=State.PROGRESSING,
-            state_why="48 steps between two looks 2.5 s apart", stacks_from="procfs",
+            state_why="48 steps between two samples 2.5 s apart", stacks_from="procfs",
             flight=Flight(
                 f"worker:{index}", "torch2.3", tuple(events), (OpenSpan("step", 0.02, 999, 3),), 3, 999,
                 last_epoch=3, last_batch=998, last_rows=32, read_at=MONO + 49.97 + 0.004 * index,

@@ -1,4 +1,4 @@
-"""Hung, slow, idle, gone: judged from a rank's own history and two looks."""
+"""Hung, slow, idle, gone: judged from a rank's own history and two samples."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_culprit_and_positions_come_before_all_evidence() -> None:
         "HUNG for 6 min 52 s", "worker:7 (pid 4107 on node-a)", "holds the job up", ": in DataLoader.__next__, load",
         "Cause dataloader-worker-killed", "What to do", "Where each rank stands", "worker:0-6 hung",
         "number 41 of group 0",
-        "Evidence", "Roll call",
+        "Evidence", "Ranks and last batch",
     )  # fmt: skip
     places = [words.index(part) for part in order]
     assert places == sorted(places), list(zip(order, places, strict=True))
@@ -116,7 +116,7 @@ def test_nothing_in_the_page_is_broken_by_a_job_of_another_kind() -> None:
 def test_unknown_says_so_and_what_to_take_next() -> None:
     words = Page(render_html(*report_samples.unknown())).words
     assert "Verdict: unknown" in words and "HUNG" in words and "none is named" in words and "41 %" in words
-    assert words.index("Next evidence to take") < words.index("Roll call")
+    assert words.index("Next evidence to take") < words.index("Ranks and last batch")
     assert "none from ps:3 (no process was found for it); ps:2 (in state D" in words
     assert "What to do " not in words[: words.index("Where each rank stands")]
 

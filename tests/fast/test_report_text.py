@@ -13,9 +13,9 @@ from diagnostics.report.text import (
     confidence_words,
     duration,
     expand_ranks,
-    inert,
-    inert_text,
     percent,
+    sanitize,
+    sanitize_text,
     size,
     wall_time,
 )
@@ -90,31 +90,31 @@ def test_sizes() -> None:
     ],
 )
 def test_unsafe_characters_are_shown_as_escapes(text: str, shown: str) -> None:
-    assert inert_text(text) == shown
+    assert sanitize_text(text) == shown
 
 
 @given(st.text(st.characters(codec=None), max_size=60))
 def test_inert_text_is_printable_and_can_be_written(text: str) -> None:
-    shown = inert_text(text)
+    shown = sanitize_text(text)
     shown.encode()
     assert "\x1b" not in shown and "\n" not in shown
-    assert inert_text(shown) == shown
+    assert sanitize_text(shown) == shown
 
 
 def test_long_text_is_cut_with_a_count() -> None:
-    assert inert_text("x" * (LONGEST + 5)).endswith("x… (5 more characters)")
+    assert sanitize_text("x" * (LONGEST + 5)).endswith("x… (5 more characters)")
 
 
 def test_inert_goes_through_records_and_leaves_clean_ones_alone() -> None:
     clean = Evidence("fact", "source", ("ps:0",))
-    assert inert(clean) is clean
-    assert inert(Evidence("\x07", "s", ("\x08",))) == Evidence("\\x07", "s", ("\\x08",))
-    assert inert({"\x07": "\x08"}) == {"\\x07": "\\x08"}
-    assert inert(State.HUNG) is State.HUNG
+    assert sanitize(clean) is clean
+    assert sanitize(Evidence("\x07", "s", ("\x08",))) == Evidence("\\x07", "s", ("\\x08",))
+    assert sanitize({"\x07": "\x08"}) == {"\\x07": "\\x08"}
+    assert sanitize(State.HUNG) is State.HUNG
 
 
 def test_a_stack_of_any_depth_is_borne() -> None:
     node = StackNode("f", "", False, ("r:0",), 1)
     for _ in range(5_000):
         node = StackNode("f", "", False, ("r:0",), 1, (node,))
-    assert inert(node) is node
+    assert sanitize(node) is node

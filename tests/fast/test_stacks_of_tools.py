@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnostics.model import Frame
-from diagnostics.stacks.merge import weave
+from diagnostics.stacks.merge import merge
 from diagnostics.stacks.tools import eustack, gdb
 
 GDB = """\
@@ -56,19 +56,19 @@ RUN, CALL = Frame("run", "a.py", 1), Frame("call", "a.py", 2)
 
 def test_python_frames_take_the_place_of_the_interpreters_loop() -> None:
     foreign = native("Session::Run", "libtf.so")
-    assert weave([RUN, CALL], [OUTER, EVAL, foreign, EVAL, INNER]) == (OUTER, RUN, foreign, CALL, INNER)
+    assert merge([RUN, CALL], [OUTER, EVAL, foreign, EVAL, INNER]) == (OUTER, RUN, foreign, CALL, INNER)
 
 
 def test_one_loop_may_run_several_python_frames() -> None:
     """GIVEN CPython 3.11, where calls from Python to Python stay in one loop, THEN nothing is lost."""
-    assert weave([RUN, CALL, RUN], [OUTER, EVAL, native("slot_tp_call"), EVAL, INNER]) == (OUTER, RUN, CALL, RUN, INNER)
+    assert merge([RUN, CALL, RUN], [OUTER, EVAL, native("slot_tp_call"), EVAL, INNER]) == (OUTER, RUN, CALL, RUN, INNER)
 
 
 def test_an_order_that_is_not_known_is_not_made_up() -> None:
     foreign = native("Session::Run", "libtf.so")
-    woven = weave([RUN, CALL, RUN], [OUTER, EVAL, foreign, EVAL, INNER])
-    assert woven == (RUN, CALL, RUN, OUTER, foreign, INNER)
+    merged = merge([RUN, CALL, RUN], [OUTER, EVAL, foreign, EVAL, INNER])
+    assert merged == (RUN, CALL, RUN, OUTER, foreign, INNER)
 
 
 def test_threads_without_python_keep_their_native_frames() -> None:
-    assert weave([], [OUTER, INNER]) == (OUTER, INNER)
+    assert merge([], [OUTER, INNER]) == (OUTER, INNER)

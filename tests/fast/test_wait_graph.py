@@ -76,7 +76,7 @@ def test_a_worker_that_progresses_waits_for_nobody() -> None:
 
 
 def test_only_a_thread_that_stands_still_waits() -> None:
-    """GIVEN a thread that reads from a peer, THEN it waits for that peer, unless it ran between the two looks."""
+    """GIVEN a thread that reads from a peer, THEN it waits for that peer, unless it ran between the two samples."""
 
     def looks(*switches: int) -> tuple[Sample, ...]:
         return tuple(Sample(at, (ThreadSample(1, "t", "S", 1.0, n, 0),)) for at, n in enumerate(switches))

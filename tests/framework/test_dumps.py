@@ -187,7 +187,7 @@ def frames_of(seen: object) -> list[object]:
 
 
 def test_dumps_of_several_tools_in_one_text(dumps: Dumps, tmp_path: Path) -> None:
-    """GIVEN a mail with words, a py-spy dump, log lines and gdb's answer, THEN they are one process, woven together."""
+    """GIVEN a mail with words, a py-spy dump, log lines and gdb's answer, THEN they are one process, merged."""
     path = tmp_path / "mail.txt"
     path.write_text(
         f"Hello,\nit hangs:\n\n{dumps['py-spy']}\nand\n2026-01-01 10:00:00.1: I loss 0.3\n{dumps['gdb']}\nBye (all)\n"

@@ -1,5 +1,5 @@
 """Receives of TensorFlow 1 that are open in memory, and the steps that its servers were told of. Only where asked for:
-whole processes are looked through. Nobody is stopped; what is looked for does not change any more, so two looks agree.
+whole processes are looked through. Nobody is stopped; what is looked for changes no more, so two scans agree.
 """
 
 import os
@@ -15,7 +15,7 @@ from diagnostics.collector.sources import mounts
 
 DEADLINE = 300.0
 GAP = 1.0
-"""Seconds between the two looks at a receive, at least."""
+"""Seconds between two scans of a receive, at least."""
 MOST = 8 << 30
 """Bytes of one process that are looked through, unless the order says otherwise."""
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from diagnostics.frameworks.tensorflow1 import receives as seen
 from diagnostics.frameworks.tensorflow1.probes import Decoded, Event, Scope
 from diagnostics.frameworks.tensorflow1.receives import Receive, Story
-from diagnostics.model.trace import Escaped, Moment, NearMiss, Tally, TraceResult, TraceVerdict, counted
+from diagnostics.model.trace import Escaped, NearMiss, Tally, TraceEvent, TraceResult, TraceVerdict, counted
 
 SETTLED = 1.0
 """Seconds after which an open receive of an aborted step, or a silence, is taken for a standstill. A receive comes
@@ -163,15 +163,15 @@ def near_misses(story: Story, scope: Scope) -> tuple[NearMiss, ...]:
     return tuple(sorted(found, key=lambda miss: miss.microseconds)[:EXAMPLES])
 
 
-def sequence(story: Story, receive: Receive, events: tuple[Event, ...], scope: Scope) -> tuple[Moment, ...]:
+def sequence(story: Story, receive: Receive, events: tuple[Event, ...], scope: Scope) -> tuple[TraceEvent, ...]:
     """What happened around the abort that missed `receive`, in the order of the kernel's clock."""
     abort = story.abort_of(receive)
     anchor = abort.at if abort else receive.cancelled
     client = seen.rank_in(scope, receive.pid)
     moments = []
 
-    def add(at: int, rank: str, tid: int, what: str, telling: bool = False) -> None:
-        moments.append(Moment(round((at - anchor) / 1000, 1), rank, tid, what, telling))
+    def add(at: int, rank: str, tid: int, what: str, significant: bool = False) -> None:
+        moments.append(TraceEvent(round((at - anchor) / 1000, 1), rank, tid, what, significant))
 
     for event in events:
         if not anchor - BEFORE <= event.at <= anchor + AFTER:

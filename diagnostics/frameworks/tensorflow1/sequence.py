@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from diagnostics.model.trace import Moment, TraceResult
+from diagnostics.model.trace import TraceEvent, TraceResult
 
 WIDTH = 1040
 LEFT = 96  # room for the times
@@ -20,9 +20,9 @@ Lane = tuple[str, int]
 
 def lanes_of(result: TraceResult) -> tuple[Lane, ...]:
     """A lane for each thread of the proof, one for each other rank; who never ran the step comes last."""
-    threads = dict.fromkeys((moment.rank, moment.tid) for moment in result.sequence if moment.telling)
+    threads = dict.fromkeys((event.rank, event.tid) for event in result.sequence if event.significant)
     told = {rank for rank, _ in threads}
-    others = dict.fromkeys((moment.rank, 0) for moment in result.sequence if moment.rank not in told)
+    others = dict.fromkeys((event.rank, 0) for event in result.sequence if event.rank not in told)
     absent = dict.fromkeys((rank, 0) for rank in result.did_not_run if (rank, 0) not in others and rank not in told)
     return (*threads, *sorted(others), *sorted(absent))[:MOST_LANES]
 
@@ -44,8 +44,8 @@ def draw_sequence(result: TraceResult) -> Markup:
     for lane, x in xs.items():
         parts += _lane(lane, x, height, lane[0] in result.did_not_run)
     asked = next((call.peer for call in result.escaped if not call.came_back), "")
-    for row, moment in enumerate(result.sequence):
-        parts += _moment(moment, TOP + ROW * (row + 0.5), xs, asked)
+    for row, event in enumerate(result.sequence):
+        parts += _event(event, TOP + ROW * (row + 0.5), xs, asked)
     return Markup("".join((*parts, "</svg>")))
 
 
@@ -58,19 +58,19 @@ def _lane(lane: Lane, x: float, height: int, absent: bool) -> Iterable[str]:
     yield f'<text class="which" x="{x:.1f}" y="30" text-anchor="middle">{escape(below)}</text>'
 
 
-def _moment(moment: Moment, y: float, xs: dict[Lane, float], asked: str) -> Iterable[str]:
-    x = xs.get((moment.rank, moment.tid)) or xs.get((moment.rank, 0))
-    kind = "moment telling" if moment.telling else "moment"
-    yield f'<text class="when" x="{LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{moment.when}</text>'
+def _event(event: TraceEvent, y: float, xs: dict[Lane, float], asked: str) -> Iterable[str]:
+    x = xs.get((event.rank, event.tid)) or xs.get((event.rank, 0))
+    kind = "event significant" if event.significant else "event"
+    yield f'<text class="when" x="{LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{event.when}</text>'
     if x is None:  # another thread of a rank that has lanes for its threads
-        x = next((place for (rank, _), place in xs.items() if rank == moment.rank), float(LEFT))
+        x = next((place for (rank, _), place in xs.items() if rank == event.rank), float(LEFT))
         kind += " aside"
-    sent = xs.get((asked, 0)) if moment.telling and moment.what.startswith(("sends", "sent")) else None
+    sent = xs.get((asked, 0)) if event.significant and event.what.startswith(("sends", "sent")) else None
     if sent:
         yield f'<line class="sent" x1="{x:.1f}" x2="{sent:.1f}" y1="{y:.1f}" y2="{y:.1f}" marker-end="url(#head)"/>'
     right = x < WIDTH * 0.62
     yield f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
     yield (
         f'<text class="{kind}" x="{x + (9 if right else -9):.1f}" y="{y - (5 if sent else -4):.1f}" '
-        f'text-anchor="{"start" if right else "end"}">{escape(moment.what)}</text>'
+        f'text-anchor="{"start" if right else "end"}">{escape(event.what)}</text>'
     )

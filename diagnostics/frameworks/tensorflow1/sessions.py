@@ -30,5 +30,5 @@ def trained_before(process: Process) -> str:
         return "its log tells of an earlier session"
     if any(not group.ranks for group in process.groups):
         return ""  # a store is asked again and again while its group is not formed
-    most = max((link.bytes_sent for link in process.connections if link.state == "ESTABLISHED"), default=0)
+    most = max((one.bytes_sent for one in process.connections if one.state == "ESTABLISHED"), default=0)
     return f"{most} bytes sent to a peer" if most > _TRAINED else ""

@@ -1,4 +1,4 @@
-"""Python's own traceback, as an interruption or an error leaves it; two of them woven line by line."""
+"""Python's own traceback, as an interruption or an error leaves it; two of them interleaved."""
 
 from __future__ import annotations
 

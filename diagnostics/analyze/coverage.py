@@ -11,7 +11,7 @@ from diagnostics.stacks.position import main_position
 _SHOWN = 6
 
 
-def standing_words(collection: Collection) -> tuple[str, ...]:
+def coverage_words(collection: Collection) -> tuple[str, ...]:
     """A sentence for each group whose collectives some rank recorded."""
     groups: dict[str, dict[str, Collective]] = {}
     for process in collection.processes:
