@@ -10,8 +10,7 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import votes
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
-from diagnostics.analyze.coverage import coverage_words
-from diagnostics.analyze.summary import positions_said, summary_of
+from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
@@ -49,7 +48,7 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
         culprits=culprits,
         errors=(*symbols.broken(), *errors),
         waits=waits,
-        standing=positions_said(collection, verdict, hung, culprits),
+        standing=standing_of(collection, verdict, hung, culprits),
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),
     )

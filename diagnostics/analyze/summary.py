@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.standing import compact
+from diagnostics.analyze.coverage import compact
 from diagnostics.model import Collection, Culprit, Position, Process, State, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import main_position
@@ -12,7 +12,7 @@ from diagnostics.stacks.position import main_position
 _CALM = ("slow", "throttled")
 
 
-def positions_said(collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit]) -> str:
+def standing_of(collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit]) -> str:
     """Who is held up, and where: `worker:0-6 wait for worker:7 in all_reduce, step (train.py:44)`.
 
     "" where nobody is held up but the culprit itself, of which more is said elsewhere.
@@ -39,7 +39,7 @@ def summary_of(collection: Collection, verdict: str, hung: bool | None, culprits
     """`worker:0 waits for worker:1 in all_reduce, step (train.py:44); worker:1 stands in ...; the cause`."""
     if hung is False or verdict in _CALM or not collection.processes:
         return title or "nothing hangs"
-    parts = (positions_said(collection, verdict, hung, culprits), _culprit(culprits), title)
+    parts = (standing_of(collection, verdict, hung, culprits), _culprit(culprits), title)
     return "; ".join(filter(None, parts)) or "nothing can be told"
 
 

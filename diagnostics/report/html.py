@@ -21,7 +21,7 @@ from diagnostics.report.spans import lanes
 from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_line
 from diagnostics.report.timeline import MOST_LANES, draw
 from diagnostics.report.verdict import culprit_name, culprit_words, proof_words, verdict_of
-from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call, states
+from diagnostics.report.view import RankRow, coverage, rank_rows, repeat_command, states
 from diagnostics.stacks.blocked import Names, names_of
 from diagnostics.stacks.position import blocked_words
 
@@ -127,7 +127,7 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
             positions=places[:POSITION_ROWS],
             positions_left_out=max(len(places) - POSITION_ROWS, 0),
             rows=rows,
-            roll_call=roll_call(rows),
+            coverage=coverage(rows),
             states=states(rows),
             timeline=draw(drawn),
             lanes_left_out=max(len(drawn) - MOST_LANES, 0),

@@ -20,7 +20,7 @@ from diagnostics.report.text import (
     wall_time,
 )
 from diagnostics.report.verdict import Verdict, culprit_name, culprit_words, proof_words, verdict_of
-from diagnostics.report.view import RankRow, rank_rows, repeat_command, roll_call
+from diagnostics.report.view import RankRow, coverage, rank_rows, repeat_command
 
 STACK_CHARACTERS = 24_000
 """An issue holds 65,536 characters, and nobody reads that many."""
@@ -53,7 +53,7 @@ def render_markdown(collection: Collection, diagnosis: Diagnosis) -> str:
         lines += [f"**Also considered:** {', '.join(words)}", ""]
     if verdict.finding and verdict.finding.references:
         lines += [f"**References:** {', '.join(map(_link, verdict.finding.references))}", ""]
-    lines += [escape(roll_call(rows)) + ".", "", *_table(rows)]
+    lines += [escape(coverage(rows)) + ".", "", *_table(rows)]
     lines += _stacks(diagnosis)
     lines += _versions(collection)
     if command := repeat_command(collection.scenario):

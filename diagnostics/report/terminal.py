@@ -22,7 +22,7 @@ from diagnostics.report.text import (
     sanitize,
 )
 from diagnostics.report.verdict import Verdict, verdict_of
-from diagnostics.report.view import RankRow, rank_rows, roll_call
+from diagnostics.report.view import RankRow, coverage, rank_rows
 from diagnostics.stacks.blocked import names_of, significant, words
 
 MOST_ROWS = 40
@@ -59,7 +59,7 @@ def _details(collection: Collection, diagnosis: Diagnosis) -> list[RenderableTyp
     title = "What would make it surer" if verdict.finding else "Next evidence to take"
     parts += _list(title, diagnosis.next_evidence, numbered=True)
     parts += _others(verdict)
-    parts += [Text(), Text(roll_call(rows) + "."), *_ranks(rows)]
+    parts += [Text(), Text(coverage(rows) + "."), *_ranks(rows)]
     if diagnosis.waits:
         parts += _waits(diagnosis)
     parts += _threads(collection)

@@ -110,7 +110,7 @@ def open_words(span: OpenSpan) -> str:
     return f"{name}{label} for {duration(span.seconds)}"
 
 
-def roll_call(rows: tuple[RankRow, ...]) -> str:
+def coverage(rows: tuple[RankRow, ...]) -> str:
     """`4 of 5 ranks gave a stack; none from ps:2 (process in state D)`."""
     if not rows:
         return "no rank was expected and no process was found"

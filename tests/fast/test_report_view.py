@@ -12,7 +12,7 @@ from diagnostics.cli.diagnose import exit_code
 from diagnostics.model import Collection, Diagnosis, Flight, OpenSpan, Process, State
 from diagnostics.report.document import as_json
 from diagnostics.report.verdict import verdict_of
-from diagnostics.report.view import open_words, rank_rows, repeat_command, roll_call
+from diagnostics.report.view import coverage, open_words, rank_rows, repeat_command
 
 
 def test_the_json_has_the_shape_that_others_rely_on() -> None:
@@ -92,7 +92,7 @@ def test_any_text_can_be_written_as_json(hostile: str) -> None:
 def test_those_in_trouble_come_first() -> None:
     rows = rank_rows(report_samples.unknown()[0])
     assert [row.rank for row in rows] == ["worker:0", "ps:3", "ps:0", "ps:1", "ps:2"]
-    assert roll_call(rows).startswith("3 of 5 ranks gave evidence; none from ps:3 (")
+    assert coverage(rows).startswith("3 of 5 ranks gave evidence; none from ps:3 (")
 
 
 def test_batch_0_of_epoch_0_is_known_and_minus_one_is_not() -> None:
