@@ -82,7 +82,7 @@ def _of_structure(data: bytes, named: str, path: Path | None) -> Imported | None
     if flightrecorder.looks_like(data if start[:1] != b"{" else data.lstrip()):
         recording = flightrecorder.parse(data.lstrip() if start[:1] == b"{" else data)
         process = Process(
-            named or UNNAMED, 0, "", collectives=recording.collectives, facts=recording.facts, dump="flight recorder"
+            named or UNNAMED, 0, "", collectives=recording.collectives, groups=recording.groups, dump="flight recorder"
         )
         return Imported((process,), tuple(f"worker:{rank}" for rank in recording.ranks) if named else ())
     if start[:1] == b"[" and b'"frames"' in data[:65536]:
@@ -173,6 +173,7 @@ def joined(first: Process, second: Process) -> Process:
         log_tail=first.log_tail + second.log_tail,
         facts=first.facts + second.facts,
         collectives=first.collectives + second.collectives,
+        groups=first.groups or second.groups,
     )
 
 

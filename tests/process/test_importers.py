@@ -94,13 +94,12 @@ def test_ranks_that_came_to_different_collectives(lastbatch: Call, tmp_path: Pat
     assert "collective 3" in told and "broadcast" in told and "validate (train.py:33)" in told
 
 
-def test_a_rank_that_did_not_come_may_be_slow_or_dead(lastbatch: Call, tmp_path: Path) -> None:
-    """THEN no cause is named, and what to look at is."""
+def test_a_rank_that_did_not_come_is_named_and_why_it_did_not_is_not(lastbatch: Call, tmp_path: Path) -> None:
     (tmp_path / "nccl_trace_rank_0").write_bytes(recording(DONE, DONE, WAITS))
     (tmp_path / "nccl_trace_rank_1").write_bytes(recording(DONE, DONE))
     answer = lastbatch("diagnose", "nccl_trace_rank_0", "nccl_trace_rank_1", "--json").json
-    assert answer["verdict"] == "unknown"
-    assert any("worker:1" in wanted for wanted in answer["next_evidence"])
+    assert answer["verdict"] == "rank-elsewhere" and "worker:1" in answer["summary"]
+    assert any("worker:1" in wanted for wanted in answer["findings"][0]["missing"])
 
 
 def test_the_same_collectives_everywhere_are_no_mismatch(lastbatch: Call, tmp_path: Path) -> None:
