@@ -36,7 +36,7 @@ NEWEST = {
     **GROUPS, "version": "2.10", "comm_lib_version": "2.27.5",
     "entries": [
         entry(pg_id=3, record_id=0, process_group=("11", "dp"), collective_seq_id=7, p2p_seq_id=2, is_p2p=False,
-              op_id=9, time_created_ns=1_700_000_000_500_000_000, timeout_ms=600_000, thread_id="1", thread_name="python"),
+              op_id=9, time_created_ns=1_700_000_000_500_000_000, timeout_ms=600_000, thread_name="python"),
     ],
 }  # fmt: skip
 
