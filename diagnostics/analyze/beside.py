@@ -7,11 +7,12 @@ lock whose owner has ended), it hangs, however short it has stood. Everything el
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import msgspec
 
-from diagnostics.analyze.family import has_ended, launches, votes
+from diagnostics.analyze.asleep import asleep_for_good
+from diagnostics.analyze.family import accepts, has_ended, is_child_of, launches, votes
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import Limits
@@ -37,6 +38,9 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
     known = {process.rank: process for process in processes}
     graph = graph_of(waits)
     circles = _circles(waits, graph)
+    for_good = asleep_for_good(collection)
+
+    sleepers = {p.rank for p in processes if p.rank in for_good and not _rests(p, waits, graph)}
 
     def decided(process: Process) -> Process:
         if not _open(process):
@@ -46,27 +50,63 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
         ends = _reached(process.rank, graph)
         if moving := _first_that_moves(ends, known):
             return _with(process, State.IDLE, f"waits for {moving}, which moves")
+        if _keeps_servers(process, known.values()):
+            return _with(process, State.IDLE, "waits for the end of servers that it has started")
         standing = standing_loop(process)
         if standing and standing.loop.asks and (moving := _another_that_moves(process, processes)):
             return _with(process, State.IDLE, f"{process.state_why}, and {moving}, for which it may wait, moves")
         if standing and standing.proven:
             return _with(process, State.HUNG, f"{process.state_why}: it is where it was before, and so for ever")
-        if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
+        if (why := _never(process, ends, known, circles) or _for_sleepers(ends, known, sleepers)) and _long(
+            process, limits.proven
+        ):
             return _with(process, State.HUNG, f"{process.state_why}, and {why}")
+        rests = _rests(process, waits, graph)
+        if process.rank in for_good and _long(process, limits.proven) and not rests:
+            return _with(process, State.HUNG, f"{process.state_why}, and nothing runs any more that could wake it")
         if not votes(process, processes) and not _waited_for(process, waits):
             return process
-        if _long(process, limits.stands) and not _rests(process, waits, graph):
+        if _long(process, limits.stands) and not rests:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing of the job that it waits for moves")
         return process
 
-    return msgspec.structs.replace(collection, processes=tuple(map(decided, processes)))
+    return msgspec.structs.replace(collection, processes=_with_rest(tuple(map(decided, processes)), waits, graph))
+
+
+def _with_rest(processes: Sequence[Process], waits: Sequence[Wait], graph: Graph) -> tuple[Process, ...]:
+    """Who sleeps beside others that are well, and is waited for by nobody, is well, too."""
+    left = {one.rank for one in processes if _open(one) and votes(one, processes)}
+    others = [one for one in processes if one.rank not in left and votes(one, processes)]
+    well = bool(others) and all(one.state in (State.PROGRESSING, State.IDLE, State.FINISHED) for one in others)
+    if not well or not all(_rests(one, waits, graph) for one in processes if one.rank in left):
+        return tuple(processes)
+    return tuple(
+        _with(one, State.IDLE, f"{one.state_why}, and nobody waits for it") if one.rank in left else one
+        for one in processes
+    )
+
+
+def _for_sleepers(ends: Sequence[str], known: Mapping[str, Process], sleepers: Set[str]) -> str:
+    """All that it waits for is idle or will never wake."""
+    found = [name for name in ends if name in sleepers]
+    rest = [known.get(name) for name in ends if name not in sleepers]
+    never = found and all(one is not None and one.state is State.IDLE for one in rest)
+    return f"{found[0]}, which it waits for, never wakes" if never else ""
 
 
 def undecided(collection: Collection, limits: Limits) -> float | None:
     """Seconds after which another sample would decide of ranks that stand still; None where all is decided."""
     processes = collection.processes
-    left = [limits.stands - p.since for p in processes if _open(p) and votes(p, processes) and p.since >= 0]
-    return max(0.0, min(left)) if left else None
+    waiting = [p for p in processes if _open(p) and votes(p, processes) and 0 <= p.since < limits.stands]
+    left = [limits.stands - p.since for p in waiting if not _sleeps_on(p, limits.stands)]
+    return min(left, default=None)
+
+
+def _sleeps_on(process: Process, seconds: float) -> bool:
+    """Whether it is known to sleep for longer than that, so that more samples would be the same."""
+    main = main_position(process)
+    call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
+    return call is not None and call.kind == "time" and call.ends_in > seconds + max(process.since, 0.0)
 
 
 def _open(process: Process) -> bool:
@@ -98,6 +138,12 @@ def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
         if process and process.state in (State.PROGRESSING, State.SLOW):
             return rank
     return ""
+
+
+def _keeps_servers(process: Process, processes: Iterable[Process]) -> bool:
+    main = main_position(process)
+    kept = [one for one in processes if is_child_of(one, process) and not has_ended(one)]
+    return main is not None and main.waits is WaitKind.CHILD and bool(kept) and all(map(accepts, kept))
 
 
 def _another_that_moves(process: Process, processes: Sequence[Process]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.model import Process, Role, State, WaitKind
-from diagnostics.model.rank import parse
+from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
 
 TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
@@ -45,6 +45,20 @@ def serves(process: Process) -> bool:
     if main is not None and main.tid == process.pid and main.has(*TOGETHER) and not main.has(Role.SERVE):
         return False
     return parse(process.rank).is_server or (main is not None and main.has(Role.SERVE) and not main.has(*TOGETHER))
+
+
+def accepts(process: Process) -> bool:
+    """Whether it is a server that waits for the next client, and none is there. A rank waits for those it knows."""
+    main = main_position(process)
+    call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
+    if (
+        call is None
+        or call.kind != "socket"
+        or call.call.startswith("connect")
+        or parse(process.rank).kind is RankKind.RANK
+    ):
+        return False
+    return call.what in process.listens and not any(one.waiting for one in process.listeners)
 
 
 def votes(process: Process, processes: Sequence[Process]) -> bool:

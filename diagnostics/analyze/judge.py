@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diagnostics.analyze.family import serves
+from diagnostics.analyze.family import accepts, serves
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import movement, still_since
 from diagnostics.analyze.progress import (
@@ -97,6 +97,8 @@ def _from_outside(process: Process, limits: Limits, since: float, at_least: bool
         return Judged(State.IDLE, rests, since, at_least)
     if moved.words:
         return Judged(State.PROGRESSING, moved.words)
+    if accepts(process):
+        return Judged(State.IDLE, "serves whoever connects, and nobody does", since, at_least)
     if process.threads and all(is_idle(position) for _, position in pairs(process)):
         return Judged(State.IDLE, "all its threads are idle by nature", since, at_least)
     if standing := standing_loop(process):

@@ -73,6 +73,7 @@ class BlockingCall(Record, frozen=True, gc=False):
     peer: str = ""
     owner: int = 0  # the thread id in the lock's owner word, also where no thread of that id is left
     limited: bool = False  # it comes back by itself after a time
+    ends_in: float = -1.0  # seconds after which it does, from now or from when it began; -1: never, or not known
 
 
 class Cgroup(Record, frozen=True):

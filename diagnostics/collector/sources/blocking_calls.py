@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import struct
+import time
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from diagnostics.collector import namespaces
@@ -73,6 +74,7 @@ class BlockingCall(NamedTuple):
     peer: str = ""
     owner: int = 0
     limited: bool = False
+    ends_in: float = -1.0
 
 
 def once(look: Look) -> Fields:
@@ -103,12 +105,16 @@ def look_at(pids: Iterable[int], sockets: Ends) -> Dict[int, List[BlockingCall]]
     """pid -> the threads of it that sleep and whose system call may be read."""
     calls = _CALLS.get(os.uname().machine, {})
     seen = {pid: _Process(pid, calls, sockets).threads() for pid in pids}
-    wanted = [file for rows in seen.values() for _, file in rows if file]
+    wanted = [file for rows in seen.values() for _, files in rows for file in files]
     ends = _other_ends(wanted) if any(file.pipe or file.unix for file in wanted) else {}
     return {
-        pid: [row._replace(others=ends.get(_key(file), ())) if file else row for row, file in rows]
+        pid: [row._replace(others=_all_ends(files, ends)) if files else row for row, files in rows]
         for pid, rows in seen.items()
     }
+
+
+def _all_ends(files: Iterable["_File"], ends: Mapping[Tuple[int, bool], Tuple[int, ...]]) -> Tuple[int, ...]:
+    return tuple(sorted({pid for file in files for pid in ends.get(_key(file), ())}))
 
 
 class _Process(object):
@@ -119,14 +125,14 @@ class _Process(object):
         self._mounts: Optional[List[Mount]] = None
         self._threads: Optional[Dict[int, int]] = None
 
-    def threads(self) -> List[Tuple[BlockingCall, Optional[_File]]]:
+    def threads(self) -> List[Tuple[BlockingCall, List[_File]]]:
         try:
             tids = sorted(int(name) for name in os.listdir("/proc/%d/task" % self._pid))
         except OSError:
             return []
         return [row for row in map(self._thread, tids) if row]
 
-    def _thread(self, tid: int) -> Optional[Tuple[BlockingCall, Optional[_File]]]:
+    def _thread(self, tid: int) -> Optional[Tuple[BlockingCall, List[_File]]]:
         home = "/proc/%d/task/%d/" % (self._pid, tid)
         said = text_of(home + "syscall")
         words = said.split()
@@ -134,28 +140,42 @@ class _Process(object):
             return None
         call = self._calls.get(int(words[0]), "call %s" % words[0])
         arguments = [int(word, 16) for word in words[1:7]]
-        row, file = self._explained(tid, call, arguments)
-        row = row._replace(limited=has_limit(call, arguments))
+        row, files = self._explained(tid, call, arguments)
+        row = row._replace(limited=has_limit(call, arguments), ends_in=self._ends_in(call, arguments))
         if row.kind == "file" and _IN_PIPE.match(text_of(home + "wchan")):
             row = row._replace(what="%s (a named pipe)" % row.what.rpartition(" (")[0] or row.what)
         # What the arguments point to counts only if the thread was in the call all the time.
-        return (row, file) if text_of(home + "syscall") == said else None
+        return (row, files) if text_of(home + "syscall") == said else None
 
-    def _explained(self, tid: int, call: str, arguments: List[int]) -> Tuple[BlockingCall, Optional[_File]]:
+    def _ends_in(self, call: str, arguments: List[int]) -> float:
+        """Seconds after which it comes back by itself, counted from now or from when it began; -1 for never."""
+        if call in _MILLISECONDS:
+            limit = arguments[_MILLISECONDS[call]] & 0xFFFFFFFF
+            return limit / 1e3 if limit < 1 << 31 else -1.0
+        place = _POINTERS.get(call, {"nanosleep": 0, "clock_nanosleep": 2}.get(call, -1))
+        raw = self._memory(arguments[place], 16) if place >= 0 and arguments[place] else b""
+        if len(raw) < 16:
+            return -1.0
+        whole, part = map(int, struct.unpack("<qq", raw))
+        seconds = whole + part / (1e6 if call == "select" else 1e9)
+        clock = _clock_of(call, arguments)
+        return max(0.0, round(seconds - time.clock_gettime(clock) if clock is not None else seconds, 3))
+
+    def _explained(self, tid: int, call: str, arguments: List[int]) -> Tuple[BlockingCall, List[_File]]:
         if call == "futex":
-            return self._futex(tid, arguments), None
+            return self._futex(tid, arguments), []
         if call in ("wait4", "waitid"):
-            return self._child(tid, call, arguments), None
+            return self._child(tid, call, arguments), []
         if call in _BY_PATH:
             raw = self._memory(arguments[_BY_PATH[call]], _MOST_PATH).split(b"\0")[0]
             path = raw.decode("utf-8", "replace")
-            return BlockingCall(tid, call, "file", path + self._file_system(path)), None
+            return BlockingCall(tid, call, "file", path + self._file_system(path)), []
         files = self._files(call, arguments)
         if len(files) == 1:
-            return BlockingCall(tid, call, files[0].kind, files[0].what), files[0]
+            return BlockingCall(tid, call, files[0].kind, files[0].what), files
         if files:
-            return BlockingCall(tid, call, "several", _counted(files)), None
-        return BlockingCall(tid, call, _SIMPLE.get(call, "call")), None
+            return BlockingCall(tid, call, "several", _counted(files)), files
+        return BlockingCall(tid, call, _SIMPLE.get(call, "call")), []
 
     def _futex(self, tid: int, arguments: List[int]) -> BlockingCall:
         address, operation, value = arguments[0], arguments[1] & 127, arguments[2] & 0xFFFFFFFF
@@ -285,6 +305,22 @@ def has_limit(call: str, arguments: Sequence[int]) -> bool:
     return call in _POINTERS and arguments[_POINTERS[call]] != 0
 
 
+_FUTEX_CLOCK_REALTIME = 256
+_TIMER_ABSTIME = 1
+_REALTIME, _MONOTONIC = 0, 1
+
+
+def _clock_of(call: str, arguments: Sequence[int]) -> Optional[int]:
+    """The clock by which a time in the arguments is meant, None where it is a duration."""
+    if call == "clock_nanosleep" and arguments[1] & _TIMER_ABSTIME:
+        return arguments[0] & 0xFFFFFFFF if arguments[0] & 0xFFFFFFFF in (_REALTIME, _MONOTONIC) else None
+    if call == "futex" and arguments[1] & 127 == _FUTEX_WAIT_BITSET:
+        return _REALTIME if arguments[1] & _FUTEX_CLOCK_REALTIME else _MONOTONIC
+    if call == "futex" and arguments[1] & 127 in (_FUTEX_LOCK_PI, _FUTEX_LOCK_PI2):
+        return _REALTIME if arguments[1] & 127 == _FUTEX_LOCK_PI else _MONOTONIC
+    return None
+
+
 def sleeps_for_a_time(pid: int, tid: int) -> bool:
     """Whether the thread is in a call that comes back by itself after a time."""
     words = text_of("/proc/%d/task/%d/syscall" % (pid, tid)).split()
@@ -323,7 +359,7 @@ def _shared_maps(pid: int) -> Iterable[Tuple[int, int, List[str]]]:
 
 
 def _counted(files: List[_File]) -> str:
-    kinds = [file.kind for file in files]
+    kinds = [file.what if file.kind == "event" else file.kind for file in files]
     return ", ".join(
         "%d %s%s" % (kinds.count(kind), kind, "s" if kinds.count(kind) > 1 else "") for kind in sorted(set(kinds))
     )

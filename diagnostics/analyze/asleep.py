@@ -1,0 +1,125 @@
+"""Ranks of which nothing runs any more, and that nobody else can wake: they hang, however short they have stood. Pure.
+
+Every thread stands still in a call that only one of these ranks could end: a lock or notification of its own process,
+the end of a child, a pipe or connection whose other ends all belong to them, a sleep of minutes. What the network may
+still bring, a listening socket, a person, a signal, a file system or a device keeps a rank out of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from diagnostics.analyze.family import launches
+from diagnostics.analyze.movement import stood_still
+from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role
+from diagnostics.stacks.position import is_idle, pairs
+
+SOON = 60.0
+"""Seconds: who wakes by himself before that is not asleep for good."""
+
+_FROM_OUTSIDE = (Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH, Role.EVENT_LOOP, Role.DEBUGGER)
+"""What comes to these comes past everything that a process has open: who joins, and what a device has done."""
+_OWN_TIMERS = "grpc"
+"""A library that connects again by itself, after seconds in which nothing is seen of it."""
+_HAS_OTHERS = ("pipe", "socket", "several", "child")
+_OUTSIDE_KINDS = re.compile(r"file|terminal|timerfd|inotify|call|io_uring")
+_Ends = Mapping[tuple[str, str, str], list[tuple[Process, Connection]]]
+"""Who has a connection open: forked children have their parent's, too."""
+
+
+def asleep_for_good(collection: Collection) -> frozenset[str]:
+    """Their names."""
+    processes = collection.processes
+    if collection.devices:
+        return frozenset()
+    by_pid = {(process.host, process.pid): process for process in processes}
+    ends: dict[tuple[str, str, str], list[tuple[Process, Connection]]] = {}
+    for process in processes:
+        for one in process.connections:
+            ends.setdefault(_key(process.host, one.local, one.remote), []).append((process, one))
+    calm = {process.rank for process in processes if launches(process, processes)}
+    asleep = {process.rank for process in processes if process.rank not in calm and _stands(process)}
+    while woken := {
+        process.rank
+        for process in processes
+        if process.rank in asleep and not _only_among(process, asleep, calm, by_pid, ends)
+    }:
+        asleep -= woken
+    return frozenset(asleep)
+
+
+def _stands(process: Process) -> bool:
+    """Whether all that it does stands still, in calls that do not come back by themselves soon."""
+    if process.dump or len(process.samples) < 2 or not process.samples[-1].threads or not process.threads:
+        return False
+    positions = {position.tid: position for _, position in pairs(process)}
+    calls = {call.tid: call for call in process.blocking_calls}
+    if any(position.has(*_FROM_OUTSIDE) for position in positions.values()) or _has_timers(process):
+        return False
+    return all(
+        _sleeps(process, thread.tid, calls.get(thread.tid))
+        for thread in process.samples[-1].threads
+        if not _is_quiet(positions.get(thread.tid))
+    )
+
+
+def _sleeps(process: Process, tid: int, call: BlockingCall | None) -> bool:
+    if call is None or not stood_still(process, tid):
+        return False
+    since = next((one.last_ran for one in process.samples[-1].threads if one.tid == tid), 0.0)
+    return not (call.limited or call.kind == "time") or call.ends_in - max(since, 0.0) > SOON
+
+
+def _is_quiet(position: Position | None) -> bool:
+    return position is not None and is_idle(position)
+
+
+def _has_timers(process: Process) -> bool:
+    frames = (frame for thread in process.threads for frame in thread.frames)
+    return any(_OWN_TIMERS in frame.file or frame.function.startswith(_OWN_TIMERS) for frame in frames)
+
+
+def _only_among(
+    process: Process, asleep: set[str], calm: set[str], by_pid: Mapping[tuple[str, int], Process], ends: _Ends
+) -> bool:
+    """Whether all that could end its waits is asleep, too."""
+
+    def sleeps(pid: int) -> bool:
+        other = by_pid.get((process.host, pid))
+        return pid == process.pid or (other is not None and other.rank in asleep)
+
+    def ends_among(call: BlockingCall) -> bool:
+        if call.tid in quiet and call.kind not in _HAS_OTHERS:
+            return True
+        if call.kind in ("mutex", "time"):
+            return True
+        if call.kind == "socket" and " -> " in call.what:
+            return call.what in known
+        if call.kind == "several" and (_OUTSIDE_KINDS.search(call.what) or (call.tid not in quiet and process.listens)):
+            return False
+        if call.kind in ("several", "futex"):
+            return all(map(sleeps, call.others))
+        named = call.kind in ("pipe", "child") or call.what.startswith("socket:[")
+        listens = call.kind == "socket" and call.tid in quiet
+        return listens or (named and bool(call.others) and all(map(sleeps, call.others)))
+
+    quiet = {position.tid for _, position in pairs(process) if is_idle(position)}
+    known = {f"{one.local} -> {one.remote}" for one in process.connections}
+    linked = all(_is_among(process, one, asleep | calm, ends) for one in process.connections)
+    return linked and all(map(ends_among, process.blocking_calls))
+
+
+def _is_among(process: Process, one: Connection, names: set[str], ends: _Ends) -> bool:
+    """Whether nothing is on its way over a connection, nor can come but from one of these."""
+    if one.state == "SYN_SENT" or one.unread or one.unsent or one.unacked:
+        return False
+    if one.state != "ESTABLISHED":
+        return True
+    others = ends.get(_key(process.host, one.remote, one.local), [])
+    return bool(others) and all(who.rank in names and not (its.unsent or its.unacked) for who, its in others)
+
+
+def _key(host: str, local: str, remote: str) -> tuple[str, str, str]:
+    """Addresses of the loopback are every host's own."""
+    return host if local.startswith(("127.", "[::1]", "::1")) else "", local, remote
