@@ -17,6 +17,7 @@ from diagnostics.model.rank import parse
 from diagnostics.stacks.position import is_idle, main_position, pairs, position_of
 
 MOST = 4
+_ASKS_INSIDE = (WaitKind.CONDITION, WaitKind.INPUT, WaitKind.STEP)
 _HOLDER = re.compile(r"process (\d+)$")
 _MEETS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS)
 _SURE = (WaitKind.COLLECTIVE, WaitKind.LOCK, WaitKind.CHILD, WaitKind.RENDEZVOUS)
@@ -163,7 +164,7 @@ def _by_itself(process: Process) -> Culprit | None:
         return None
     owing = [one for _, one in pairs(process) if one.tid != main.tid and not is_idle(one) and one.own]
     inside = main.waits is WaitKind.JOIN or (main.waits in (WaitKind.CONDITION, WaitKind.INPUT) and not main.own)
-    if main.has(Role.POOL_WAIT) or main.waits in (WaitKind.CONDITION, WaitKind.INPUT):
+    if main.has(Role.POOL_WAIT) or main.waits in _ASKS_INSIDE:
         tasks = [one for one in owing if one.has(Role.POOL_TASK, Role.CALLBACK, Role.INPUT_MAKE)]
         inside, owing = inside or bool(tasks), tasks or owing
     position = owing[0] if inside and owing else main

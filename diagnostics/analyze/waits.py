@@ -115,7 +115,8 @@ def _of_thread(
         lost = list(_for_lost(process, position, job))
         yield from lost or (() if step_is_known else _in_step(process, position))
     else:
-        direct = list(_by_call(process, position, call, job)) if call else []
+        direct = list(_for_answer(process, position, job))
+        direct += _by_call(process, position, call, job) if call and not direct else []
         direct += _for_lock_files(process, position, job)
         yield from direct or _inside(process, position, job)
 
@@ -232,6 +233,17 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
             yield _wait(process, position, call.what.partition(" -> ")[2], said, kind)
 
 
+def _for_answer(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    """Who calls another process waits for the threads there that are at work on somebody's call."""
+    if not (position.has(Role.POOL_WAIT) and position.waits is WaitKind.SOCKET):
+        return
+    for other in job.peers:
+        for _, one in pairs(other) if other is not process else ():
+            if one.own and one.has(Role.PROXY):
+                said = f"the answer to {position.operation}, on which it is at work"
+                yield _wait(process, position, node(other, one.tid), said, WaitKind.SOCKET)
+
+
 def _for_what(position: Position) -> str:
     """What is handed over, which tells more than the pipe by which it is."""
     if position.has(Role.INPUT_NEXT):
@@ -277,7 +289,10 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
             yield _wait(process, position, child.rank, said, WaitKind.INPUT)
         if helpers:
             return
+    main = main_position(process)
     for _, other in pairs(process):
+        if other == main and other.has(Role.RENDEZVOUS, *_MEETS):
+            continue  # who waits for other ranks notifies nobody here
         if other.tid != position.tid and not is_idle(other) and _has_its_own_wait(other):
             said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"
             yield _wait(process, position, node(process, other.tid), said, position.waits)

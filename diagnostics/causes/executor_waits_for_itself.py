@@ -6,15 +6,18 @@ none is left to bring one about.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import look_at_stillness, may_be_stuck, places, threads_at
+from diagnostics.causes.observe import At, look_at_stillness, may_be_stuck, places, threads_at
 from diagnostics.model import Process, Role
 from diagnostics.stacks.position import is_idle, pairs
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
+    stuck = [process for process in facts.processes if may_be_stuck(process)]
+    return likeliest((*map(_examine_process, stuck), _examine_calls(stuck)))
 
 
 def _examine_process(process: Process) -> Case | None:
@@ -36,6 +39,33 @@ def _examine_process(process: Process) -> Case | None:
         case.saw("task-works", f"another task is at work: {at.where}", "stacks", where)
     look_at_stillness(case, process, waiting)
     return case
+
+
+def _examine_calls(stuck: Sequence[Process]) -> Case | None:
+    """Threads that carry out calls of other processes, and wait in them for answers of calls of their own."""
+    waiting = [at for process in stuck for at in threads_at(process) if _calls_back(at)]
+    processes = tuple(dict.fromkeys(at.process.rank for at in waiting))
+    if len(processes) < 2:
+        return None
+    case = Case("executor-waits-for-itself")
+    case.title = f"{' and '.join(processes[:2])} call each other, and no thread is free to answer"
+    said = f"a call that it carries out waits for the answer to another: {places(waiting)}"
+    case.saw("tasks-wait", said, "stacks", processes)
+    free = [p for process in stuck for thread, p in pairs(process) if is_idle(p) and thread.name in _names(waiting)]
+    if free:
+        case.saw("worker-free", "a thread of the same pool is free, and could answer", "stacks", processes)
+    else:
+        case.saw("no-worker-free", "no thread of the pool is free to answer", "stacks", processes)
+    look_at_stillness(case, waiting[0].process, waiting[:1])
+    return case
+
+
+def _calls_back(at: At) -> bool:
+    return at.position.own and at.position.has(Role.PROXY) and at.position.has(Role.POOL_WAIT)
+
+
+def _names(ats: Sequence[At]) -> frozenset[str]:
+    return frozenset(at.thread.name for at in ats)
 
 
 CAUSE = Cause(

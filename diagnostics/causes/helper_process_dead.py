@@ -10,7 +10,7 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import At, call_of, children_of, has_ended, look_at_stillness, may_be_stuck, threads_at
-from diagnostics.model import Process, Role, WaitKind
+from diagnostics.model import Process, Role, State, WaitKind
 
 _AT_A_PIPE = (WaitKind.PIPE, WaitKind.SOCKET, WaitKind.WORLD)
 _ELSEWHERE = (Role.COLLECTIVE, Role.RENDEZVOUS, Role.STEP, Role.SERVE, Role.EVENT_LOOP, Role.INPUT_NEXT, Role.SPAWN)
@@ -45,7 +45,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
 
 
 def _waits_for_helper(at: At) -> bool:
-    if not at.forever or at.position.has(*_ELSEWHERE):
+    if not (at.forever or at.process.state is State.HUNG) or at.position.has(*_ELSEWHERE):
         return False
     call = call_of(at.process, at.thread.tid)
     reads = call is not None and call.kind in ("pipe", "socket") and " -> " not in call.what
@@ -54,7 +54,8 @@ def _waits_for_helper(at: At) -> bool:
 
 def _only_itself(at: At) -> bool:
     call = call_of(at.process, at.thread.tid)
-    if call is None or " -> " in call.what or not call.call.startswith(("read", "recv")):
+    asks = ("read", "recv", "poll", "select") if at.position.has(Role.QUEUE_GET) else ("read", "recv")
+    if call is None or " -> " in call.what or not call.call.startswith(asks):
         return False
     return call.kind in ("pipe", "socket") and call.others == (at.process.pid,)
 

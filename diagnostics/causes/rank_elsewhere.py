@@ -15,7 +15,9 @@ from diagnostics.causes.observe import OUTSIDE, At, main_at, peers
 from diagnostics.model import Process, Role, State, WaitKind
 from diagnostics.stacks.position import recorded_position
 
-_WITH_OTHERS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS)
+_TOGETHER = (Role.COLLECTIVE, Role.BARRIER)
+_JOIN = (Role.RENDEZVOUS,)
+_OF_ITS_OWN = (*OUTSIDE, WaitKind.TIME, WaitKind.LOCK, WaitKind.RENDEZVOUS)
 _GONE = (State.DEAD, State.UNREACHABLE, State.FINISHED)
 
 
@@ -25,8 +27,10 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _by_stacks(facts: Facts, standing: Sequence[tuple[Process, At]]) -> Case | None:
-    inside = [(process, main) for process, main in standing if main.position.has(*_WITH_OTHERS)]
-    absent = [(p, main) for p, main in standing if not main.position.has(*_WITH_OTHERS) and p.state not in _GONE]
+    # Who looks for others, while these are in a collective, is not with them.
+    meets = next((roles for roles in (_TOGETHER, _JOIN) if any(main.position.has(*roles) for _, main in standing)), ())
+    inside = [(process, main) for process, main in standing if main.position.has(*meets)]
+    absent = [(p, main) for p, main in standing if not main.position.has(*meets) and p.state not in _GONE]
     if not inside or not absent:
         return None
     case = Case("rank-elsewhere")
@@ -87,9 +91,9 @@ def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: 
     moving = [process for process, _ in absent if process.state in (State.PROGRESSING, State.SLOW)]
     if moving:
         case.saw("absent-moves", "it moves, and may still come", "samples", names(moving))
-    elif all(main.position.waits in (*OUTSIDE, WaitKind.TIME, WaitKind.LOCK) for _, main in absent):
+    elif all(main.position.waits in _OF_ITS_OWN for _, main in absent):
         case.saw("absent-waits", "it waits for something of its own", "stacks", names(p for p, _ in absent))
-    hung = [process for process, _ in absent if process.state is State.HUNG]
+    hung = [process for process, _ in (*absent, *inside) if process.state is State.HUNG]
     if any(process.state is State.PROGRESSING for process, _ in inside):
         case.saw("moves", "a rank that waits moves", "samples", names(p for p, _ in inside))
     elif hung:

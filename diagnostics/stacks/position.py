@@ -252,8 +252,12 @@ def threads_waiting(process: Process, *kinds: WaitKind, idle: bool = False) -> t
 
 
 def is_idle(position: Position) -> bool:
-    """Whether the thread is idle by nature, so that its standing still says nothing."""
-    return not QUIET.isdisjoint(position.roles)
+    """Whether the thread is idle by nature, so that its standing still says nothing.
+
+    A library's helper that runs the program's own code is at work for it: the handler of a remote call.
+    """
+    quiet = QUIET.intersection(position.roles)
+    return bool(quiet) and not (quiet == {Role.PROXY} and position.own)
 
 
 _SIGNIFICANT = (

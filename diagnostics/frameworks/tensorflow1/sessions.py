@@ -9,6 +9,7 @@ from diagnostics.model import Process
 # TensorFlow says so every 10 s: "CreateSession still waiting for response from worker: /job:ps/replica:0/task:1".
 _WAITING = re.compile(r"still waiting for response from worker: /job:(\w+)/replica:\d+/task:(\d+)")
 _MADE = re.compile(r"Start master session \w+")
+_OF_US = "tensorflow"
 _LAST_LINES = 15
 _TRAINED = 16_000
 """Bytes to a peer beyond those of a first session; one step of a small model has a few hundred."""
@@ -28,7 +29,8 @@ def trained_before(process: Process) -> str:
         return f"{process.flight.steps} steps done"
     if any(_MADE.search(line) for line in process.log_tail):
         return "its log tells of an earlier session"
-    if any(not group.ranks for group in process.groups):
-        return ""  # a store is asked again and again while its group is not formed
+    frames = (frame for thread in process.threads for frame in thread.frames)
+    if not any(_OF_US in frame.function or _OF_US in frame.file for frame in frames):
+        return ""  # PyTorch's store, too, is asked again and again while ranks are missing
     most = max((one.bytes_sent for one in process.connections if one.state == "ESTABLISHED"), default=0)
     return f"{most} bytes sent to a peer" if most > _TRAINED else ""
