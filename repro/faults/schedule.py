@@ -16,7 +16,7 @@ from repro.faults.base import Fault
 from repro.faults.history import History
 
 POLL = 0.05
-"""Seconds between two looks at what is due."""
+"""Seconds after which it is asked again what is due."""
 RECOVERY = 2.0
 """So many times as long as a fault lasted may recovery take: what was lost is sent again after waits that double."""
 

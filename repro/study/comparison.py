@@ -21,7 +21,7 @@ from repro.study.store import Trial, counts, reference, settled
 ENOUGH_HITS = 60
 """More hits of one cell make no comparison much sharper."""
 PROMISING = 4
-"""Trials a round of a cell that looks different."""
+"""Trials a round of a cell that seems different."""
 EXPECTED_HITS = 2.0
 """Hits, or such as the baseline would have had, before anything is read from their number."""
 
@@ -154,7 +154,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _promising(baseline: Row, row: Row, question: Question) -> bool:
-    """Whether it looks as if it were further from the baseline than what is called alike."""
+    """Whether it seems to be further from the baseline than what is called alike."""
     if question.kind != "different" or row.cell == CONTROL or not baseline.count.hits:
         return False
     expected = baseline.count.rate * row.count.exposure
@@ -166,7 +166,7 @@ def _promising(baseline: Row, row: Row, question: Question) -> bool:
 def next_cell(cells: Mapping[str, Cell], trials: Sequence[Trial], question: Question, seed: int) -> Cell | None:
     """The cell that the comparison needs next; None when everything is decided, or stays open.
 
-    Every open cell has one trial a round, in random order, and one that looks different `PROMISING`: that can be shown
+    Every open cell has one trial a round, in random order, and one that seems different `PROMISING`: that can be shown
     soon. The baseline, which all share, has the square root of their number (Dunnett, JASA 1955). The control never
     keeps a study going. The bets hold for any choice that looks at the past only.
     """

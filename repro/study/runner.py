@@ -21,7 +21,7 @@ PATIENCE, PATIENCE_SECONDS = 5.0, 60.0
 """A trial may take so many times as long as planned, and so many seconds more, before its time is up."""
 ENOUGH_FAILURES = 3
 HANG_AFTER = 2.0
-"""Seconds. Steps of a study take milliseconds, and who stops for longer has moved at the second look if it goes on."""
+"""Seconds. Steps of a study take milliseconds; a rank that pauses for longer has moved by the second sample."""
 
 
 Policy = Callable[[Sequence[Trial]], Cell | None]

@@ -19,7 +19,7 @@ from repro.trial.plan import Plan
 from repro.trial.ranks import recorder_of, targets_of
 
 POLL = 0.5
-"""Seconds between two looks at the recorders: a twentieth of what noticing may take, 1 % of a core."""
+"""Seconds between two readings of the recorders: a twentieth of what noticing may take, 1 % of a core."""
 HESITATION = 1.0
 """Seconds of silence in which a rank may be stuck already: the time limit waits for it to move, or to be judged."""
 
