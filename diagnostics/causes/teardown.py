@@ -86,7 +86,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case.saw(
         "tears-down", f"is on its way out, and waits for {main.position.waits.words}: {main.where}", "stacks", where
     )
-    threads = [at for at in threads_at(process) if at is not main and is_python(at)]
+    threads = [at for at in threads_at(process) if at.thread is not main.thread and is_python(at)]
     children = [child for child in children_of(process, facts) if not has_ended(child)]
     if main.position.waits in (WaitKind.JOIN, WaitKind.CONDITION) and threads:
         _look_at_awaited(case, threads[0])

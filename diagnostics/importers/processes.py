@@ -132,7 +132,7 @@ def _threads_of(seen: Seen, tools: list[str], pid: int) -> tuple[Thread, ...]:
         if tool not in (python, native)
         for thread in _threads(seen.takes[tool], addresses, pid)
     ]
-    merged = any(frame.native for thread in spoken for frame in thread.frames)
+    merged = python != "py-bt" and any(frame.native for thread in spoken for frame in thread.frames)
     threads = spoken if merged or not silent else merge_threads(spoken, silent)
     known = {thread.tid for thread in threads}
     return _main_first((*threads, *(thread for thread in more if thread.tid not in known)), pid, python)

@@ -7,8 +7,9 @@ import re
 from diagnostics.importers.formats.grammar import Grammar, ThreadHead
 from diagnostics.model import Frame
 
-_THREAD = re.compile(r"\s*Traceback \(most recent call first\):$")
+_THREAD = re.compile(r"\s*T?raceback \(most recent call first\):$")  # a selection with the mouse loses a letter
 _FRAME = re.compile(r'\s*File "(.*?)", line (\d+), in (.+)$')
+_GIL = re.compile(r"\s*(?:#\d+ )?Waiting for the GIL$")
 _FULL = re.compile(r"\s*#\d+ +(?:\S.* )?Frame 0x[0-9a-f]+, for file (.*?), line (\d+), in (\w+)")
 
 
@@ -17,6 +18,8 @@ def _thread(line: str) -> ThreadHead | None:
 
 
 def _frame(line: str) -> Frame | None:
+    if _GIL.match(line):
+        return Frame("take_gil", "libpython", native=True)  # stands for the frame in which the extension saw it
     match = _FULL.match(line) or _FRAME.match(line)
     return Frame(match[3], match[1], int(match[2])) if match else None
 
