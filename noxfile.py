@@ -39,6 +39,16 @@ def docker(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches that the fast and process tests come to, or those that are given after `--`."""
+    session.install("-q", "-e", ".[dev]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["tests/fast", "tests/process"]))
+    session.run("coverage", "combine", "-q")
+    session.run("coverage", "report")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, and who may import whom."""
     session.install("-q", "-e", ".[test]")

@@ -111,7 +111,8 @@ def share(ranks: int, half: int) -> Share:
     def timed(stage: str, began: float) -> None:
         seconds[stage] += time.process_time() - began
 
-    forests, alike, slim = [], [], []
+    forests, slim = [], []
+    alike: list[Alike] = []
     for processes in job(ranks, half):
         began = time.process_time()
         judged = [_judged(process) for process in processes]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -36,6 +37,10 @@ def ours(engine: docker.DockerClient, me: str) -> list[str]:
     return [c["Id"] for c in engine.api.containers(all=True, filters=label)] + [
         n["Id"] for n in engine.api.networks(filters=label)
     ]
+
+
+def has_ended(engine: docker.DockerClient, container: str) -> bool:
+    return bool(not engine.api.inspect_container(container)["State"]["Running"])
 
 
 def test_the_seed_hangs_in_containers_and_is_named(image: Image, lastbatch: Call, tmp_path: Path) -> None:
@@ -76,7 +81,7 @@ def test_what_a_killed_program_left_is_removed_by_the_next_start(
         os.kill(program.pid, signal.SIGKILL)
     for container in mine:
         if container["Id"] != frozen:
-            wait_for(lambda c=container: not engine.api.inspect_container(c["Id"])["State"]["Running"])
+            wait_for(partial(has_ended, engine, container["Id"]))
     assert engine.api.inspect_container(frozen)["State"]["Paused"]
     assert len(sweep(engine)) == 6
     for container in mine:

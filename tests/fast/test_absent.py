@@ -14,6 +14,7 @@ from diagnostics.analyze.absent import absent_ranks
 from diagnostics.collector.memory import tensorflow1_cluster as cluster
 from diagnostics.collector.memory.process import Memory
 from diagnostics.collector.sources import torch_joining as joining
+from diagnostics.collector.stacks import pyspy
 from diagnostics.model import (
     Collection,
     Connection,
@@ -127,7 +128,7 @@ def test_a_groups_size_is_read_from_the_call_that_forms_it(
         }
         for name, file, of in frames
     ]
-    monkeypatch.setattr(joining.pyspy, "ask", lambda *_: json.dumps([{"os_thread_id": 1, "frames": told}]))
+    monkeypatch.setattr(pyspy, "ask", lambda *_: json.dumps([{"os_thread_id": 1, "frames": told}]))
     found = joining.group_of(1)
     assert (found.rank if found else -1) == rank and (not found or found.size == 8)
 

@@ -15,7 +15,8 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_redact import PLANTED, filled, large_collection
+from secret_samples import PLANTED
+from test_redact import filled, large_collection
 
 from diagnostics import bundle, redact
 from diagnostics.errors import EvidenceError, MissingError, UsageError

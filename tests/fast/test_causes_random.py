@@ -70,7 +70,7 @@ def fields_of(of: Any) -> list[tuple[str, Any, bool]]:
 def collection(seed: int) -> Collection:
     dice = random.Random(seed)
     processes = tuple(value(Process, dice, 1) for _ in range(dice.randint(0, 5)))
-    whole = value(Collection, dice, 1)
+    whole: Collection = value(Collection, dice, 1)
     return msgspec.structs.replace(whole, processes=processes)
 
 

@@ -14,7 +14,7 @@ import pytest
 from test_dumps_of_others import CASES, HOME, expected_of, kind_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-from bench.dumps import MUTATIONS, family_of, files_of, mutated
+from bench.dumps import MUTATIONS, family_of, files_of, mutated  # type: ignore[import-untyped]
 
 MOST_LOST = 0.1
 

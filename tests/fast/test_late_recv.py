@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import pytest
@@ -54,21 +55,21 @@ def recording(in_epoch: int, lengths: tuple[int, ...], silence: float = 6.0) -> 
 AT_END, IN_THE_MIDDLE, FIRST_EPOCH = recording(9, (9,)), recording(4, (9,)), recording(4, ())
 
 
-def links(*peers: str, **more: int) -> tuple[Connection, ...]:
+def links(*peers: str, **more: Any) -> tuple[Connection, ...]:
     return tuple(Connection("a:1", f"{peer}:2", "ESTABLISHED", peer, 6.0, 6.0, **more) for peer in peers)
 
 
-def worker(rank: str = "worker:0", flight: Flight | None = AT_END, release: str = "1.12.0", **more: object) -> Process:
+def worker(rank: str = "worker:0", flight: Flight | None = AT_END, release: str = "1.12.0", **more: Any) -> Process:
     given = {
         "threads": (thread(1, STUCK),), "samples": looks(), "connections": links(*SERVERS), "flight": flight,
         "versions": Versions("3.6.15", "tensorflow", release), **more,
     }  # fmt: skip
-    return Process(rank, 1, "h", **given)  # type: ignore[arg-type]
+    return Process(rank, 1, "h", **given)
 
 
-def server(rank: str, **more: object) -> Process:
+def server(rank: str, **more: Any) -> Process:
     given = {"threads": (thread(2, ("start_thread", "HandleRPCsLoop")),), "samples": looks(), **more}
-    return Process(rank, 2, "h", **given)  # type: ignore[arg-type]
+    return Process(rank, 2, "h", **given)
 
 
 def job(*workers: Process, **servers: Process | None) -> Collection:
@@ -142,7 +143,7 @@ def test_a_worker_at_its_end_that_trains_on_is_no_evidence_against_another() -> 
 
 
 def test_the_one_worker_of_several_that_hangs_is_named_though_the_servers_serve_the_others() -> None:
-    busy = {"samples": looks("R", busy=True)}
+    busy: dict[str, Any] = {"samples": looks("R", busy=True)}
     training = worker("worker:1", recording(4, (9,), silence=0.001), threads=(thread(5, READS),), **busy)
     servers = {rank.replace(":", "_"): server(rank, **busy) for rank in SERVERS}
     found = meaning(job(worker(), training, **servers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from test_causes_by_family import DOWNLOADS, IN_ALL_REDUCE, process, verdict
@@ -17,7 +17,7 @@ Calls = dict[str, tuple[int, bool]]
 FIT = Frame("fit", "/home/ada/job/engine.py", 31)
 
 
-def rank(index: int, calls: Calls, members: dict[str, tuple[int, ...]], dump: bool = False) -> Process:
+def rank(index: int, calls: Calls, members: Mapping[str, tuple[int, ...]], dump: bool = False) -> Process:
     """A rank that stands in all_reduce of what is open, or stands elsewhere where nothing is."""
     collectives = tuple(
         Collective(group, number, "all_reduce", state="completed" if done or number < newest else "scheduled",

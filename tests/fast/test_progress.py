@@ -10,7 +10,8 @@ import pytest
 from diagnostics.analyze.judge import judge as judge_one
 from diagnostics.analyze.progress import Limits, is_overdue, silence_allowed
 from diagnostics.model import Event, Flight, OpenSpan, Process, Sample, State, ThreadSample
-from diagnostics.transport.answers import Answer, LaterThere, with_stacks
+from diagnostics.transport.answers import Answer, with_stacks
+from diagnostics.transport.lines import LaterThere
 
 
 def judge(process: Process) -> tuple[State, str]:

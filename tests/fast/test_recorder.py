@@ -5,7 +5,7 @@ import os
 import pathlib
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_loop_over_batches_is_steps_rows_and_the_end_of_the_input(rec: Recorde
 def test_a_step_that_waits_for_its_input_is_open_and_has_no_rows(rec: Recorder, path: str) -> None:
     seen = []
 
-    def stuck():  # type: ignore[no-untyped-def]
+    def stuck() -> Iterator[list[int]]:
         yield [1, 2]
         seen.append(read(path))  # What a reader sees while the job waits here.
 
@@ -217,11 +217,11 @@ def test_a_number_that_does_not_fit_does_not_lose_the_end_of_a_step(
 
 @pytest.mark.parametrize("step", ["x", None, object(), 1 << 80, -5, 3.7, float("nan")])
 def test_whatever_a_job_hands_over_the_recorder_does_not_raise(rec: Recorder, path: str, step: object) -> None:
-    for call in (rec.step_begin, rec.rows, rec.tick, rec.epoch_begin, rec.epoch_end, rec.error, rec.exit):
-        call(step)  # type: ignore[operator]
-    for call in (rec.save_begin, rec.barrier_begin, rec.phase_begin, rec.phase_end, rec.save_end):
-        call(step)  # type: ignore[operator]
-        call([])  # type: ignore[operator]
+    for name in ("step_begin", "rows", "tick", "epoch_begin", "epoch_end", "error", "exit"):
+        getattr(rec, name)(step)
+    for name in ("save_begin", "barrier_begin", "phase_begin", "phase_end", "save_end"):
+        getattr(rec, name)(step)
+        getattr(rec, name)([])
     rec.step_end(step)  # type: ignore[arg-type]
     recording = read(path)
     assert recording.torn == recording.damaged == 0

@@ -28,7 +28,7 @@ def test_a_source_that_hangs_and_one_that_raises_are_left_out_with_their_reasons
     asking = Round(look)
     sources = [
         source("dead_mount", lambda _: never.wait(60)),
-        source("broken", lambda _: {}["nothing"]),
+        source("broken", lambda _: dict[str, object]()["nothing"]),
         source("sound", lambda _: {7: {"parent": 1}, 8: {"parent": 2}}),
     ]
     try:

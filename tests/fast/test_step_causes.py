@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from test_late_recv import STUCK, job, looks, recording, server, thread, worker
 
@@ -23,7 +25,7 @@ def meaning(*processes: Process) -> Diagnosis:
     return explain(Collection(1.0, 2.0, processes))[1]
 
 
-def without_recorder(rank: str, *threads: Thread, **more: object) -> Process:
+def without_recorder(rank: str, *threads: Thread, **more: Any) -> Process:
     return worker(rank, flight=None, threads=threads, **more)
 
 

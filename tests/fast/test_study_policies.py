@@ -40,7 +40,8 @@ def play(
     policy: Policy, rate_of: Callable[[Cell], float], seed: int, most: int = 3000
 ) -> list[Trial]:
     """Run a study to its end with simulated trials."""
-    chance, trials = random.Random(seed), []
+    chance = random.Random(seed)
+    trials: list[Trial] = []
     while (cell := policy(trials)) and len(trials) < most:
         target = target_of(trials, cell.label, Pacing())
         result = simulate(rate_of(cell), target, chance)

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Answer, wait_for
@@ -21,6 +22,7 @@ from diagnostics import importers
 from diagnostics.errors import EvidenceError
 from diagnostics.importers.lines import lines_of
 from diagnostics.importers.scan import scan
+from diagnostics.model import Frame
 
 Call = Callable[..., Answer]
 Dumps = dict[str, str]
@@ -182,8 +184,8 @@ def test_a_dump_may_be_cut_anywhere(dumps: Dumps, data: st.DataObject) -> None:
     assert len(made_up) <= 2, "only the first and the last line can be cut themselves"
 
 
-def frames_of(seen: object) -> list[object]:
-    return [frame for takes in seen.takes.values() for opened in takes.values() for frame in opened.frames]  # type: ignore[attr-defined]
+def frames_of(seen: Any) -> list[Frame]:
+    return [frame for takes in seen.takes.values() for opened in takes.values() for frame in opened.frames]
 
 
 def test_dumps_of_several_tools_in_one_text(dumps: Dumps, tmp_path: Path) -> None:

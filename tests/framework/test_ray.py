@@ -38,7 +38,7 @@ def three_nodes() -> Iterator[Any]:
         cluster.wait_for_nodes()
         yield cluster
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_a_lost_node_costs_its_trials_only(runtime: Callable[[str], Runtime], three_nodes: Any, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_lost_node_costs_its_trials_only(runtime: Callable[[str], Runtime], th
     runtime("tf1.12")
     small = Cell("baseline", "last-batch", "dataset", "tf1.12", {"ps": "1", "variables": "5"})
     cells, question = {"baseline": small}, Question("below", 0.03, alpha=0.05)
-    killed = []
+    killed: list[Any] = []
 
     with Study.create(tmp_path / "s.sqlite", {}, []) as study:
         with RayEngine(1, three_nodes.address) as engine:

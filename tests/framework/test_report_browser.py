@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,14 +64,14 @@ class Image:
         """Share of the pixels between two lines that differ from the page's background."""
         band = self.rgb.crop((0, top, self.width, bottom))
         background = self.rgb.getpixel((1, 1))
-        counts = band.getcolors(maxcolors=band.width * band.height)
-        return 1 - sum(count for count, colour in counts if colour == background) / (band.width * band.height)
+        counts: list[tuple[int, Any]] = band.getcolors(maxcolors=band.width * band.height)
+        return 1 - sum(n for n, colour in counts if colour == background) / float(band.width * band.height)
 
     def colours(self) -> int:
         return len(self.rgb.getcolors(maxcolors=self.width * self.height))
 
     def brightness(self) -> float:
-        return sum(self.rgb.getpixel((1, 1))) / 3
+        return float(sum(self.rgb.getpixel((1, 1)))) / 3
 
 
 @pytest.mark.parametrize("width", WIDTHS)

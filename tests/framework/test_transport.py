@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +82,10 @@ def host(number: int, tag: str, home: Path, environ: dict[str, str], python: str
         sh("ip", "netns", "del", name)
 
 
+def answers(argv: list[str]) -> bool:
+    return subprocess.run([*argv, "true"], capture_output=True, check=False).returncode == 0
+
+
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[tuple[list[Host], str]]:
     """Three hosts with a rank each, and the command prefix that reaches them."""
@@ -102,7 +107,7 @@ def fleet(tmp_path: Path) -> Iterator[tuple[list[Host], str]]:
         for one in hosts:
             argv = [word.replace("{host}", one.address) for word in via.split()]
             wait_for(
-                lambda argv=argv: subprocess.run([*argv, "true"], capture_output=True, check=False).returncode == 0, 30
+                partial(answers, argv), 30
             )
         yield hosts, via
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +143,16 @@ def test_two_threads_that_hold_each_others_mutex_are_a_circle(lastbatch: Call, t
         assert found["verdict"] == "lock-order"
 
 
+def both_wait(pid: int) -> bool:
+    return len(asleep.look_at([pid], {})[pid]) == 2
+
+
 def test_every_kind_of_mutex_names_its_holder_and_a_join_names_none(tmp_path: Path) -> None:
     (tmp_path / "kinds.c").write_text(KINDS_OF_MUTEX)
     subprocess.run(["gcc", "-O1", "-o", tmp_path / "kinds", tmp_path / "kinds.c", "-lpthread"], check=True)
     for kind in ("normal", "recursive", "checked", "robust", "inherit"):
         with running(tmp_path / "kinds", kind) as (process, _):
-            wait_for(lambda pid=process.pid: len(asleep.look_at([pid], {})[pid]) == 2, 30)
+            wait_for(partial(both_wait, process.pid), 30)
             joins, waits = asleep.look_at([process.pid], {})[process.pid]
             assert (waits.kind, waits.holder) == ("mutex", process.pid), kind
             assert (joins.kind, joins.holder) == ("futex", 0), kind
@@ -189,7 +194,7 @@ def test_a_file_that_is_not_answered_is_named_and_its_reader_not_touched(
         with mounted(tmp_path / "disk") as disk:
             path = disk.directory / "data"
             path.write_bytes(b"x" * 10)
-            argv = (sys.executable, "-c", READS_A_FILE, path)
+            argv: tuple[object, ...] = (sys.executable, "-c", READS_A_FILE, path)
             # Whoever else has the log open waits for the disk as well when it closes it.
             argv = ("sh", "-c", f'exec "$@" 2>{disk.directory}/log', "sh", *argv)
             with running(*argv) as (reader, _):

@@ -66,14 +66,17 @@ THERE = Fleet(("here",), "env X={host}")
 PROGRAMS = {"lock": WAITS_FOR_A_LOCK, "pipe": WAITS_FOR_A_PIPE, "fork": WAITS_FOR_A_FORKED_CHILD}
 
 
+def family(pid: int) -> tuple[int, ...]:
+    return (pid, *procfs.children_of(pid))
+
+
 @contextmanager
 def hung(text: str, python: str = sys.executable) -> Iterator[int]:
     """A program that has said that it is ready and of which nothing moves any more, ended with its children."""
     with subprocess.Popen([python, "-c", text], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             assert process.stdout and process.stdout.readline() == "ready\n"
-            family = lambda: (process.pid, *procfs.children_of(process.pid))  # noqa: E731
-            wait_for(lambda: all(t.state == "S" for pid in family() for t in procfs.sample_threads(pid)), 30)
+            wait_for(lambda: all(t.state == "S" for pid in family(process.pid) for t in procfs.sample_threads(pid)), 30)
             yield process.pid
         finally:
             for pid in (*procfs.children_of(process.pid), process.pid):

@@ -14,6 +14,7 @@ from diagnostics.errors import UsageError
 from repro.cluster import disk as disks
 from repro.cluster.disk import mounted
 from repro.faults import load, schedule
+from repro.faults.base import Fault
 from repro.faults.freeze import Freeze
 from repro.faults.partition import Partition
 
@@ -28,7 +29,7 @@ def test_by_time_and_by_event() -> None:
 
 
 @pytest.mark.parametrize("kind", load().values(), ids=load())
-def test_every_fault_s_own_example_is_understood(kind: type) -> None:
+def test_every_fault_s_own_example_is_understood(kind: type[Fault]) -> None:
     scheduled = schedule.parse(kind.example)
     assert type(scheduled.fault) is kind
     ranks = (*RANKS, "worker:1")

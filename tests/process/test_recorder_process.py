@@ -24,7 +24,7 @@ RECORDER = pathlib.Path(__file__).resolve().parents[2] / "diagnostics" / "record
 def interpreters() -> dict[str, str]:
     """CPython releases on PATH and under pyenv, by version."""
     root = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"))
-    found = {}
+    found: dict[str, str] = {}
     for minor in range(6, 15):
         for path in [*root.glob(f"versions/3.{minor}.*/bin/python"), shutil.which(f"python3.{minor}")]:
             if path:
