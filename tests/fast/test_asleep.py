@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -28,7 +30,7 @@ RECV = (Frame("__libc_recv", "libc.so.6", native=True),)
 SLEEP = (Frame("clock_nanosleep", "libc.so.6", native=True),)
 
 
-def process(pid: int, *calls: BlockingCall, inner: tuple[Frame, ...] = LOCK, wakes: int = 0, **more: object) -> Process:
+def process(pid: int, *calls: BlockingCall, inner: tuple[Frame, ...] = LOCK, wakes: int = 0, **more: Any) -> Process:
     """A process with a thread for each call, which stand still, but for its first where `wakes`."""
     frames = (Frame("train", "/job/train.py", 30), *inner)
     samples = tuple(
