@@ -44,7 +44,7 @@ def process(pid: int, *calls: BlockingCall, inner: tuple[Frame, ...] = LOCK, wak
         for n in (0, 1)
     )
     threads = tuple(Thread(one.tid, frames=frames) for one in calls)
-    return Process(f"worker:{pid}", pid, "h", threads=threads, samples=samples, blocking_calls=calls, **more)  # type: ignore[arg-type]
+    return Process(f"worker:{pid}", pid, "h", threads=threads, samples=samples, blocking_calls=calls, **more)
 
 
 def names(*processes: Process) -> frozenset[str]:
@@ -119,7 +119,7 @@ def test_a_connection_has_to_lead_to_one_of_them_and_to_be_empty() -> None:
 
 def test_a_pool_of_servers_that_nobody_asks_is_idle_and_so_is_who_keeps_them() -> None:
     """GIVEN children that accept on a socket of their parent's, WHEN nobody connects, THEN none of them hangs."""
-    listens = {"listens": ("127.0.0.1:99",), "listeners": (Listener("127.0.0.1:99", 0, 5),), "parent": 7}
+    listens: dict[str, Any] = {"listens": ("127.0.0.1:99",), "listeners": (Listener("127.0.0.1:99", 0, 5),), "parent": 7}
     accept = tuple(BlockingCall(pid, "accept4", "socket", "127.0.0.1:99") for pid in (8, 9))
     inner = (Frame("accept4", "libc.so.6", native=True),)
     workers = [process(one.tid, one, inner=inner, **listens) for one in accept]
