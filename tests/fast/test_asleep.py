@@ -119,10 +119,10 @@ def test_a_connection_has_to_lead_to_one_of_them_and_to_be_empty() -> None:
 
 def test_a_pool_of_servers_that_nobody_asks_is_idle_and_so_is_who_keeps_them() -> None:
     """GIVEN children that accept on a socket of their parent's, WHEN nobody connects, THEN none of them hangs."""
-    listens: dict[str, Any] = {"listens": ("127.0.0.1:99",), "listeners": (Listener("127.0.0.1:99", 0, 5),), "parent": 7}
+    given: dict[str, Any] = {"listens": ("127.0.0.1:99",), "listeners": (Listener("127.0.0.1:99", 0, 5),), "parent": 7}
     accept = tuple(BlockingCall(pid, "accept4", "socket", "127.0.0.1:99") for pid in (8, 9))
     inner = (Frame("accept4", "libc.so.6", native=True),)
-    workers = [process(one.tid, one, inner=inner, **listens) for one in accept]
+    workers = [process(one.tid, one, inner=inner, **given) for one in accept]
     workers = [msgspec.structs.replace(one, rank=f"child/pid:7/{one.pid}") for one in workers]
     wait = BlockingCall(7, "wait4", "child", "any", others=(8, 9))
     keeper = msgspec.structs.replace(process(7, wait, inner=(Frame("wait4", "libc.so.6", native=True),)), rank="pid:7")
