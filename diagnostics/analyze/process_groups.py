@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from diagnostics.analyze.wait_graph import cycles
-from diagnostics.model import Collective, Process, Role
+from diagnostics.model import Collective, Process, ProcessGroup, Role
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
 
@@ -74,30 +74,50 @@ def groups_of(processes: Sequence[Process]) -> tuple[Group, ...]:
     """The groups of which at least one member is known, by label and members."""
     names = {number: process.rank for process in processes if (number := _number(process)) >= 0}
     role = _commonest_role(processes)
-    drafts: dict[tuple[str, tuple[int, ...]], dict[str, Member]] = {}
+    drafts: dict[_Key, dict[str, Member]] = {}
     for process in processes:
-        ranks = {group.group: group.ranks for group in process.groups}
+        known = {group.group: group for group in process.groups}
         for label, member in _members(process).items():
-            drafts.setdefault((label, ranks.get(label, ())), {})[process.rank] = member
-    sizes = {group.group: group.size for process in processes for group in process.groups}
+            drafts.setdefault(_key(label, known.get(label)), {})[process.rank] = member
     _join_unknown(drafts)
+    ranks = {_key(group.group, group): group.ranks for process in processes for group in process.groups}
     return tuple(
-        Group(
-            label,
-            len(ranks) or sizes.get(label, -1),
-            members,
-            tuple(name for one in ranks if (name := names.get(one) or f"{role}:{one}") not in members),
-        )
-        for (label, ranks), members in drafts.items()
+        Group(key.label, key.size, members, tuple(_unseen(ranks.get(key, ()), members, names, role)))
+        for key, members in drafts.items()
     )
 
 
-def _join_unknown(drafts: dict[tuple[str, tuple[int, ...]], dict[str, Member]]) -> None:
+class _Key(NamedTuple):
+    """What tells groups apart that are called alike: which ranks they have, without comparing them all."""
+
+    label: str
+    size: int = -1
+    first: int = -1
+    last: int = -1
+
+
+def _key(label: str, group: ProcessGroup | None) -> _Key:
+    if group is None or not group.ranks:
+        return _Key(label, group.size if group else -1)
+    return _Key(label, len(group.ranks), group.ranks[0], group.ranks[-1])
+
+
+def _join_unknown(drafts: dict[_Key, dict[str, Member]]) -> None:
     """Members that do not know the others belong to the one group of that name, if there is one."""
-    for label, _ in [key for key in drafts if not key[1]]:
-        known = [key for key in drafts if key[0] == label and key[1]]
-        if len(known) == 1:
-            drafts[known[0]].update(drafts.pop((label, ())))
+    known: dict[str, list[_Key]] = {}
+    for key in drafts:
+        if key.first >= 0:
+            known.setdefault(key.label, []).append(key)
+    for lone in [key for key in drafts if key.first < 0]:
+        if len(same := known.get(lone.label, ())) == 1:
+            drafts[same[0]].update(drafts.pop(lone))
+
+
+def _unseen(ranks: Iterable[int], members: Container[str], names: Mapping[int, str], role: str) -> Iterator[str]:
+    for one in ranks:
+        name = names.get(one) or f"{role}:{one}"
+        if name not in members:
+            yield name
 
 
 def waits_in(process: Process) -> Collective | None:

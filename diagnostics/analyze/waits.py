@@ -41,7 +41,9 @@ class _Job:
         self.processes = collection.processes
         self.names: Names = names_of(collection)
         self.peers = peers(self.processes)
-        self.groups = groups_of(self.processes)
+        self.groups: dict[str, list[Group]] = {}
+        for group in groups_of(self.processes):
+            self.groups.setdefault(group.label, []).append(group)
         self.absent = absent_ranks(collection)
 
 
@@ -74,8 +76,8 @@ def _escaped(process: Process, collection: Collection) -> Iterator[Wait]:
 
 def node(process: Process, tid: int) -> str:
     """The rank for the thread where it stands, `worker:0 thread 4711` for another."""
-    main = main_position(process)
-    return process.rank if tid == (main.tid if main else process.pid) else f"{process.rank} thread {tid}"
+    main = main_position(process) if tid else None
+    return process.rank if not tid or tid == (main.tid if main else process.pid) else f"{process.rank} thread {tid}"
 
 
 def _of(process: Process, job: _Job, step_is_known: bool) -> Iterator[Wait]:
@@ -127,7 +129,7 @@ def _wait(process: Process, position: Position, on: str, why: str, kind: WaitKin
 
 def _for_absent(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     """Who waits in a collective waits for the ranks that have not come to it, if these are few."""
-    group = next((g for g in job.groups if g.label == position.group and process.rank in g.members), None)
+    group = next((one for one in job.groups.get(position.group, ()) if process.rank in one.members), None)
     if group is not None and position.number >= 0 and len(group.members) > 1:
         yield from _for_members(process, position, group)
     else:
@@ -183,11 +185,13 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
     missing = [
         rank for rank in job.collection.expected if rank not in seen and rank not in told and not parse(rank).is_server
     ]
+    # A job's first rendezvous ends in a barrier; who makes one more group waits for those in a collective as well.
+    inside = () if process.groups and process.collectives else _MEETS
     elsewhere = [
         other.rank
         for other in job.peers
         if other is not process
-        and not any(one.has(Role.RENDEZVOUS, *_MEETS) for _, one in pairs(other))
+        and not any(one.has(Role.RENDEZVOUS, *inside) for _, one in pairs(other))
         and (other.threads or has_ended(other))
     ]
     for rank in (missing + elsewhere)[:_MOST]:

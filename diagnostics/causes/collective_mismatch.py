@@ -13,8 +13,9 @@ from itertools import groupby
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import peers, together
-from diagnostics.model import Collective, Position, Role, State
+from diagnostics.model import Collective, Position, Process, Role, State
 from diagnostics.model.rank import RankKind, parse
+from diagnostics.stacks.position import main_position
 
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
 
@@ -25,7 +26,7 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _examine_stacks(facts: Facts) -> Case | None:
-    standing = {p.rank: position for p in peers(facts) if (position := together(p)) and position.operation}
+    standing = {p.rank: position for p in peers(facts) if (position := _meets(p)) and position.operation}
     ways = _sorted_by({rank: position.operation for rank, position in standing.items()})
     case = Case("collective-mismatch")
     if len(ways) > 1 and not _cut(ways):
@@ -48,6 +49,13 @@ def _examine_stacks(facts: Facts) -> Case | None:
         case.saw("nothing-moved", "none of them moved between two samples", "samples", standing)
     case.needs("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
     return case
+
+
+def _meets(process: Process) -> Position | None:
+    """Where it meets others: in a collective, or where it makes one more group, which all have to come to."""
+    main = main_position(process)
+    makes = main is not None and main.has(Role.RENDEZVOUS) and bool(process.groups) and bool(process.collectives)
+    return main if makes else together(process)
 
 
 def _called_apart(facts: Facts, standing: Mapping[str, Position]) -> Mapping[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pytest
-from test_causes_by_family import DOWNLOADS, IN_ALL_REDUCE, process, verdict
+from test_causes_by_family import DOWNLOADS, GLOO, IN_ALL_REDUCE, MAIN, SITE, process, stack, verdict
 
 from diagnostics.analyze.process_groups import circles, groups_of
 from diagnostics.analyze.waits import find_waits
@@ -119,6 +119,31 @@ def test_ranks_that_only_differ_in_how_far_they_came_called_nothing_wrong() -> N
     found = explain(Collection(1.0, 2.0, tuple(ranks)))[1]
     assert "collective-mismatch" not in {finding.cause for finding in found.findings}
     assert found.findings[0].cause == "rank-elsewhere"
+
+
+def test_who_makes_one_more_group_waits_for_those_that_went_on_without() -> None:
+    """GIVEN a rank in new_group and one in a collective after it, THEN they wait for each other in different ones."""
+    members = {"default_pg": (0, 1)}
+    new_group = f"new_group {SITE}torch/distributed/distributed_c10d.py:5700"
+    makes = process(
+        "worker:0",
+        stack(MAIN, new_group, "c10d::TCPStore::wait @libtorch_cpu.so"),
+        collectives=rank(0, {"default_pg": (1, True)}, members).collectives,
+        groups=(ProcessGroup("default_pg", "0", "default_pg", (0, 1), 2, 0),),
+    )
+    ranks = (makes, rank(1, {"default_pg": (2, False)}, members))
+    assert verdict(*ranks)[0] == "collective-mismatch"
+    waits = {(wait.rank, wait.on) for wait in find_waits(Collection(1.0, 2.0, ranks))}
+    assert waits == {("worker:0", "worker:1"), ("worker:1", "worker:0")}
+
+
+def test_who_receives_what_nobody_sends_has_parted_from_those_in_a_collective() -> None:
+    members = {"default_pg": (0, 1)}
+    receives = process(
+        "worker:0", stack(MAIN, f"recv {SITE}torch/distributed/distributed_c10d.py:2500", GLOO),
+        collectives=rank(0, {"default_pg": (1, True)}, members).collectives,
+    )  # fmt: skip
+    assert verdict(receives, rank(1, {"default_pg": (2, False)}, members))[0] == "collective-mismatch"
 
 
 def test_members_that_do_not_know_the_others_belong_to_the_group_of_that_name() -> None:
