@@ -14,7 +14,7 @@ from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
 from diagnostics.model import Collection, Culprit, Position, Process, Role, State, Wait, WaitKind
 from diagnostics.model.rank import parse
-from diagnostics.stacks.position import is_idle, main_position, pairs, position_of
+from diagnostics.stacks.position import is_idle, main_position, pairs, position_of, recorded_position
 
 MOST = 4
 _ASKS_INSIDE = (WaitKind.CONDITION, WaitKind.INPUT, WaitKind.STEP)
@@ -59,7 +59,8 @@ def _is_stuck(process: Process, processes: Sequence[Process]) -> bool:
         return False
     if process.state is State.HUNG:
         return True
-    return bool(process.threads) and process.state not in _CALM and not has_ended(process)
+    known = bool(process.threads) or recorded_position(process) is not None
+    return known and process.state not in _CALM and not has_ended(process)
 
 
 def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:

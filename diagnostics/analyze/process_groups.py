@@ -109,7 +109,8 @@ def _join_unknown(drafts: dict[_Key, dict[str, Member]]) -> None:
         if key.first >= 0:
             known.setdefault(key.label, []).append(key)
     for lone in [key for key in drafts if key.first < 0]:
-        if len(same := known.get(lone.label, ())) == 1:
+        same = known.get(lone.label, [])
+        if len(same) == 1:
             drafts[same[0]].update(drafts.pop(lone))
 
 

@@ -204,7 +204,7 @@ def _both(first: Process, second: Process) -> Process:
         first, threads=first.threads + second.threads, facts=first.facts + second.facts,
         log_tail=first.log_tail + second.log_tail, collectives=first.collectives + second.collectives,
         pid=first.pid or second.pid, command=first.command or second.command,
-        stacks_from=first.stacks_from or second.stacks_from,
+        stacks_from=first.stacks_from or second.stacks_from, groups=first.groups or second.groups,
     )  # fmt: skip
 
 

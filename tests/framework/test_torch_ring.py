@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from conftest import wait_for
+
+from diagnostics.collector import procfs
 from diagnostics.collector.memory import torch_ring as ring
+from diagnostics.collector.sched import TaskClocks
 from diagnostics.pipeline import attach
 from repro.runtimes import ensure
 
@@ -34,10 +38,28 @@ time.sleep(100000)
 """
 
 
+GRID = """
+import os, sys, time
+rank, port = int(sys.argv[1]), sys.argv[2]
+os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port, RANK=str(rank), WORLD_SIZE="4")
+import torch, torch.distributed as dist
+dist.init_process_group("gloo")
+rows = [dist.new_group([0, 1]), dist.new_group([2, 3])]
+columns = [dist.new_group([0, 2]), dist.new_group([1, 3])]
+mine = rows[rank // 2], columns[rank % 2]
+def step(groups):
+    for group in groups:
+        dist.all_reduce(torch.ones(3), group=group)
+step(mine)
+print("ready", flush=True)
+step(mine if rank in (0, 3) else mine[::-1])
+"""
+
+
 @contextmanager
-def two_ranks(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+def started(tmp_path: Path, text: str, world: int) -> Iterator[list[subprocess.Popen[str]]]:
     program = tmp_path / "train.py"
-    program.write_text(PROGRAM, "utf-8")
+    program.write_text(text, "utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -46,7 +68,7 @@ def two_ranks(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
             [str(ensure("torch").python), str(program), str(rank), port, str(tmp_path / f"told-{rank}")],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        for rank in (0, 1)
+        for rank in range(world)
     ]
     try:
         for one in ranks:
@@ -59,7 +81,7 @@ def two_ranks(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def test_the_ring_is_what_pytorch_dumps_of_itself_and_tells_who_is_behind(tmp_path: Path) -> None:
-    with two_ranks(tmp_path) as ranks:
+    with started(tmp_path, PROGRAM, 2) as ranks:
         answer = attach([one.pid for one in ranks])
         for rank, one in enumerate(ranks):
             found = ring.once(one.pid)
@@ -72,3 +94,18 @@ def test_the_ring_is_what_pytorch_dumps_of_itself_and_tells_who_is_behind(tmp_pa
     assert newest["worker:0"] > newest["worker:1"] > 0
     assert answer.diagnosis.hung and answer.diagnosis.culprits[0].rank == "worker:1"
     assert all(process.pause < 0.05 for process in by_rank.values())
+
+
+def test_ranks_of_a_grid_that_enter_rows_and_columns_in_different_orders_are_proven(tmp_path: Path) -> None:
+    """GIVEN a 2 x 2 grid and no word of its order, THEN all four ranks of the circle are named, with their lines."""
+    with started(tmp_path, GRID, 4) as ranks:
+        wait_for(lambda: all(time.last_ran > 1.2 for one in ranks for time in mains(one.pid)), 60)
+        found = attach([one.pid for one in ranks]).diagnosis
+    assert found.verdict == "group-order" and found.hung
+    told = [one for one in found.findings[0].evidence if "in which" in one.fact]
+    assert {one.ranks for one in told} == {(f"worker:{rank}",) for rank in range(4)}
+    assert sum("step (train.py:12)" in one.fact for one in found.findings[0].evidence) >= 4
+
+
+def mains(pid: int) -> list[procfs.ThreadSample]:
+    return [one for one in procfs.sample_threads(pid, TaskClocks()) if one.tid == pid]

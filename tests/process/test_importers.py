@@ -100,6 +100,31 @@ def test_a_rank_that_did_not_come_is_named_and_why_it_did_not_is_not(lastbatch: 
     answer = lastbatch("diagnose", "nccl_trace_rank_0", "nccl_trace_rank_1", "--json").json
     assert answer["verdict"] == "rank-elsewhere" and "worker:1" in answer["summary"]
     assert any("worker:1" in wanted for wanted in answer["findings"][0]["missing"])
+    assert [culprit["rank"] for culprit in answer["culprits"]] == ["worker:1"]
+
+
+def test_dumps_show_a_circle_of_ranks_in_several_groups(lastbatch: Call, tmp_path: Path) -> None:
+    """GIVEN dumps of three ranks, each of which waits in a group for the next, THEN the order of groups is to blame."""
+    for rank in range(3):
+        entries = [
+            {
+                "process_group": (str(group), f"pair {group}"), "collective_seq_id": number, "p2p_seq_id": 0,
+                "profiling_name": "nccl:all_reduce", "input_sizes": [[4]], "state": state, "is_p2p": False,
+                "time_created_ns": 1_790_000_000 * 10**9 + number,
+                "frames": [{"name": f"sync_{group}", "filename": "train.py", "line": 30 + group}],
+            }
+            for group in (rank, (rank + 2) % 3)
+            for number, state in ((1, "completed"), (2, "started"))
+            if number == 1 or group == rank
+        ]  # fmt: skip
+        pairs = {g: sorted((g, (g + 1) % 3)) for g in (rank, (rank + 2) % 3)}
+        config = {str(g): {"name": str(g), "desc": f"pair {g}", "ranks": str(ranks)} for g, ranks in pairs.items()}
+        dump = pickle.dumps({"version": "2.10", "pg_config": config, "entries": entries}, 2)
+        (tmp_path / f"nccl_trace_rank_{rank}").write_bytes(dump)
+    answer = lastbatch("diagnose", *(f"nccl_trace_rank_{rank}" for rank in range(3)), "--json").json
+    assert answer["verdict"] == "group-order"
+    told = " ".join(row["fact"] for row in answer["findings"][0]["evidence"])
+    assert all(f"sync_{rank} (train.py:{30 + rank})" in told for rank in range(3))
 
 
 def test_the_same_collectives_everywhere_are_no_mismatch(lastbatch: Call, tmp_path: Path) -> None:
