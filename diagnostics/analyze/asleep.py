@@ -8,11 +8,11 @@ still bring, a listening socket, a person, a signal, a file system or a device k
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from diagnostics.analyze.family import launches
 from diagnostics.analyze.movement import stood_still
-from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role
+from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State
 from diagnostics.stacks.position import is_idle, pairs
 
 SOON = 60.0
@@ -22,6 +22,10 @@ _FROM_OUTSIDE = (Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH, Role.EVENT_LO
 """What comes to these comes past everything that a process has open: who joins, and what a device has done."""
 _OWN_TIMERS = "grpc"
 """A library that connects again by itself, after seconds in which nothing is seen of it."""
+_DO_NOTHING = (State.IDLE, State.HUNG)
+"""Who answers when it is asked, and who was stopped: nothing comes from these."""
+_ASKS_AGAIN = (Role.INPUT_NEXT, Role.POOL_WAIT)
+"""Waits that libraries cut into pieces, to see meanwhile whether those that they wait for still run."""
 _HAS_OTHERS = ("pipe", "socket", "several", "child")
 _OUTSIDE_KINDS = re.compile(r"file|terminal|timerfd|inotify|call|io_uring")
 _Ends = Mapping[tuple[str, str, str], list[tuple[Process, Connection]]]
@@ -33,18 +37,20 @@ def asleep_for_good(collection: Collection) -> frozenset[str]:
     processes = collection.processes
     if collection.devices:
         return frozenset()
-    by_pid = {(process.host, process.pid): process for process in processes}
+    helpers = {one.rank for one in processes if one.state is State.IDLE and _has_nothing_to_do(one)}
+    calm = {one.rank for one in processes if one.state in _DO_NOTHING or launches(one, processes)}
     ends: dict[tuple[str, str, str], list[tuple[Process, Connection]]] = {}
     for process in processes:
         for one in process.connections:
             ends.setdefault(_key(process.host, one.local, one.remote), []).append((process, one))
-    calm = {process.rank for process in processes if launches(process, processes)}
     asleep = {process.rank for process in processes if process.rank not in calm and _stands(process)}
-    while woken := {
-        process.rank
-        for process in processes
-        if process.rank in asleep and not _only_among(process, asleep, calm, by_pid, ends)
-    }:
+
+    def stays(process: Process) -> bool:
+        linked = all(_is_among(process, one, asleep | calm, ends) for one in process.connections)
+        pids = {one.pid for one in processes if one.host == process.host and one.rank in asleep | helpers}
+        return linked and _only_among(process, pids)
+
+    while woken := {process.rank for process in processes if process.rank in asleep and not stays(process)}:
         asleep -= woken
     return frozenset(asleep)
 
@@ -58,15 +64,17 @@ def _stands(process: Process) -> bool:
     if any(position.has(*_FROM_OUTSIDE) for position in positions.values()) or _has_timers(process):
         return False
     return all(
-        _sleeps(process, thread.tid, calls.get(thread.tid))
+        _sleeps(process, thread.tid, calls.get(thread.tid), positions.get(thread.tid))
         for thread in process.samples[-1].threads
         if not _is_quiet(positions.get(thread.tid))
     )
 
 
-def _sleeps(process: Process, tid: int, call: BlockingCall | None) -> bool:
+def _sleeps(process: Process, tid: int, call: BlockingCall | None, position: Position | None) -> bool:
     if call is None or not stood_still(process, tid):
         return False
+    if position is not None and position.has(*_ASKS_AGAIN) and call.kind != "time":
+        return True
     since = next((one.last_ran for one in process.samples[-1].threads if one.tid == tid), 0.0)
     return not (call.limited or call.kind == "time") or call.ends_in - max(since, 0.0) > SOON
 
@@ -80,14 +88,15 @@ def _has_timers(process: Process) -> bool:
     return any(_OWN_TIMERS in frame.file or frame.function.startswith(_OWN_TIMERS) for frame in frames)
 
 
-def _only_among(
-    process: Process, asleep: set[str], calm: set[str], by_pid: Mapping[tuple[str, int], Process], ends: _Ends
-) -> bool:
-    """Whether all that could end its waits is asleep, too."""
+def _has_nothing_to_do(process: Process) -> bool:
+    return bool(process.threads) and all(is_idle(position) for _, position in pairs(process))
+
+
+def _only_among(process: Process, pids: Set[int]) -> bool:
+    """Whether all that could end its waits belongs to these processes."""
 
     def sleeps(pid: int) -> bool:
-        other = by_pid.get((process.host, pid))
-        return pid == process.pid or (other is not None and other.rank in asleep)
+        return pid in pids
 
     def ends_among(call: BlockingCall) -> bool:
         if call.tid in quiet and call.kind not in _HAS_OTHERS:
@@ -106,11 +115,10 @@ def _only_among(
 
     quiet = {position.tid for _, position in pairs(process) if is_idle(position)}
     known = {f"{one.local} -> {one.remote}" for one in process.connections}
-    linked = all(_is_among(process, one, asleep | calm, ends) for one in process.connections)
-    return linked and all(map(ends_among, process.blocking_calls))
+    return all(map(ends_among, process.blocking_calls))
 
 
-def _is_among(process: Process, one: Connection, names: set[str], ends: _Ends) -> bool:
+def _is_among(process: Process, one: Connection, names: Set[str], ends: _Ends) -> bool:
     """Whether nothing is on its way over a connection, nor can come but from one of these."""
     if one.state == "SYN_SENT" or one.unread or one.unsent or one.unacked:
         return False

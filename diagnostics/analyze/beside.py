@@ -7,7 +7,7 @@ lock whose owner has ended), it hangs, however short it has stood. Everything el
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -40,8 +40,6 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
     circles = _circles(waits, graph)
     for_good = asleep_for_good(collection)
 
-    sleepers = {p.rank for p in processes if p.rank in for_good and not _rests(p, waits, graph)}
-
     def decided(process: Process) -> Process:
         if not _open(process):
             return process
@@ -57,9 +55,7 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
             return _with(process, State.IDLE, f"{process.state_why}, and {moving}, for which it may wait, moves")
         if standing and standing.proven:
             return _with(process, State.HUNG, f"{process.state_why}: it is where it was before, and so for ever")
-        if (why := _never(process, ends, known, circles) or _for_sleepers(ends, known, sleepers)) and _long(
-            process, limits.proven
-        ):
+        if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
             return _with(process, State.HUNG, f"{process.state_why}, and {why}")
         rests = _rests(process, waits, graph)
         if process.rank in for_good and _long(process, limits.proven) and not rests:
@@ -70,7 +66,35 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing of the job that it waits for moves")
         return process
 
-    return msgspec.structs.replace(collection, processes=_with_rest(tuple(map(decided, processes)), waits, graph))
+    found = _behind_the_hung(tuple(map(decided, processes)), graph, limits)
+    return msgspec.structs.replace(collection, processes=_with_rest(found, waits, graph))
+
+
+def _behind_the_hung(processes: tuple[Process, ...], graph: Graph, limits: Limits) -> tuple[Process, ...]:
+    """Who waits for ranks that hang, and for no others but idle ones, hangs, too."""
+    while True:
+        known = {process.rank: process for process in processes}
+        behind = {
+            process.rank: hung
+            for process in processes
+            if _open(process) and _long(process, limits.proven) and (hung := _only_hung(process, graph, known))
+        }
+        if not behind:
+            return processes
+        processes = tuple(
+            _with(one, State.HUNG, f"{one.state_why}, and {behind[one.rank]}, which it waits for, hangs")
+            if one.rank in behind
+            else one
+            for one in processes
+        )
+
+
+def _only_hung(process: Process, graph: Graph, known: Mapping[str, Process]) -> str:
+    """The first that hangs of those that it waits for, where none of them may still come; "" else."""
+    on = [known.get(name.partition(" thread ")[0]) for name in sorted(graph.get(process.rank, ()))]
+    hung = [one.rank for one in on if one is not None and one.state is State.HUNG]
+    others = all(one is not None and one.state in (State.HUNG, State.IDLE) for one in on)
+    return hung[0] if hung and others else ""
 
 
 def _with_rest(processes: Sequence[Process], waits: Sequence[Wait], graph: Graph) -> tuple[Process, ...]:
@@ -86,19 +110,11 @@ def _with_rest(processes: Sequence[Process], waits: Sequence[Wait], graph: Graph
     )
 
 
-def _for_sleepers(ends: Sequence[str], known: Mapping[str, Process], sleepers: Set[str]) -> str:
-    """All that it waits for is idle or will never wake."""
-    found = [name for name in ends if name in sleepers]
-    rest = [known.get(name) for name in ends if name not in sleepers]
-    never = found and all(one is not None and one.state is State.IDLE for one in rest)
-    return f"{found[0]}, which it waits for, never wakes" if never else ""
-
-
 def undecided(collection: Collection, limits: Limits) -> float | None:
     """Seconds after which another sample would decide of ranks that stand still; None where all is decided."""
     processes = collection.processes
-    waiting = [p for p in processes if _open(p) and votes(p, processes) and 0 <= p.since < limits.stands]
-    left = [limits.stands - p.since for p in waiting if not _sleeps_on(p, limits.stands)]
+    waiting = [p for p in processes if _open(p) and votes(p, processes) and 0 <= _stood(p) < limits.stands]
+    left = [limits.stands - _stood(p) for p in waiting if not _sleeps_on(p, limits.stands)]
     return min(left, default=None)
 
 
@@ -118,7 +134,19 @@ def _with(process: Process, state: State, why: str) -> Process:
 
 
 def _long(process: Process, limit: float) -> bool:
-    return process.since >= limit
+    return _stood(process) >= limit
+
+
+def _stood(process: Process) -> float:
+    """Seconds that it has stood for certain: by when it last ran, or, where it wakes now and then, since it is watched.
+
+    That a connection or a log has been quiet for longer says nothing of who wakes meanwhile.
+    """
+    main = main_position(process)
+    if main is not None and not main.at_least and main.since >= 0:
+        return process.since
+    watched = process.samples[-1].at - process.samples[0].at if process.samples else -1.0
+    return min(process.since, watched)
 
 
 def _reached(start: str, graph: Graph) -> tuple[str, ...]:

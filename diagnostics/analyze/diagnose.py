@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from diagnostics.analyze.coverage import coverage_words
 from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
@@ -38,7 +40,7 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
     culprits = () if well else find_culprits(collection, waits)
     verdict, title = _verdict(facts, findings, hung)
     if hung is None and verdict not in ("unknown", *_NO_HANG):
-        hung = True  # a cause that is carried says so
+        hung, collection = True, _as_the_cause_says(collection, title)
     return collection, Diagnosis(
         verdict=verdict,
         summary=summary_of(collection, verdict, hung, culprits, title),
@@ -52,6 +54,17 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),
     )
+
+
+def _as_the_cause_says(collection: Collection, title: str) -> Collection:
+    """A cause that is carried tells of ranks that stand still that they hang."""
+
+    def told(process: Process) -> Process:
+        stands = process.state is State.UNKNOWN and process.samples and votes(process, collection.processes)
+        why = f"{process.state_why}: {title}"
+        return msgspec.structs.replace(process, state=State.HUNG, state_why=why) if stands else process
+
+    return msgspec.structs.replace(collection, processes=tuple(map(told, collection.processes)))
 
 
 def is_hung(facts: Facts) -> bool | None:

@@ -11,8 +11,7 @@ from diagnostics.model import Loop, Position, Process, WaitKind
 from diagnostics.redact import redact_text
 
 _AGAIN = 3
-"""So often the variables of a loop have to be the same before it is told that it repeats itself: what is read of a
-thread that runs may be torn."""
+"""So often the variables of a loop have to be the same before it is told that it repeats itself."""
 _READINGS = 4
 """After so many that all differ a loop gets on."""
 
@@ -41,7 +40,8 @@ def standing_loop(process: Process) -> Standing | None:
     common, times = Counter(states).most_common(1)[0]
     if times >= _AGAIN and sum(common in loop.states for loop in seen) > 1:
         return Standing(seen[-1], proven=True)
-    return Standing(seen[-1]) if times > 1 or len(states) < _READINGS else None
+    few = len(states) < _READINGS or 2 * len(set(states)) <= len(states)
+    return Standing(seen[-1]) if few else None
 
 
 def _key(loop: Loop) -> tuple[int, str, str, int]:

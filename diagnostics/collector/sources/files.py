@@ -22,9 +22,19 @@ def sample(look: Look) -> Fields:
 
 
 def _written(target: Target) -> List[str]:
-    """The files that it writes to on file systems that answer, and its log."""
+    """The files that it writes to on file systems that answer, its log, and its output."""
     paths = mounts.answering(target.pid, procfs.written_files(target.pid))
-    return [namespaces.path_of(target.pid, path) for path in paths] + ([target.log] if target.log else [])
+    return (
+        [namespaces.path_of(target.pid, path) for path in paths] + ([target.log] if target.log else []) + _pipes(target)
+    )
+
+
+def _pipes(target: Target) -> List[str]:
+    """Pipes that it has for output: the kernel keeps when one was last written to (pipe_write in fs/pipe.c)."""
+    found = procfs.open_files(target.pid)
+    return [
+        "/proc/%d/fd/%s" % (target.pid, number) for number in ("1", "2") if found.get(number, "").startswith("pipe:")
+    ]
 
 
 def _size(path: str) -> int:

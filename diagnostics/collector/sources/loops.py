@@ -1,4 +1,6 @@
-"""Loops of Python that a thread goes round in, and the state that they were in, read without stopping anybody.
+"""Loops of Python that a thread goes round in, and the state that they were in.
+
+Nobody is stopped for it but who computes in such a loop, for some milliseconds: variables that change are torn else.
 
 The main thread of a process that runs, or that sleeps for a time only. Variables are told by a digest: what is in them
 is nobody's business, but for the name of what is asked for.
@@ -20,7 +22,7 @@ from diagnostics.collector.stacks import pyspy
 from diagnostics.collector.stacks.base import CollectorError
 
 BUDGET = 2.0
-ROUNDS = 3
+ROUNDS = 4
 """Readings of a thread that runs; one that sleeps is read once."""
 APART = 0.02
 MOST_TIME = 6.0
@@ -75,17 +77,20 @@ def _runs(pid: int) -> bool:
 
 
 def _readings(pid: int) -> Iterable[Loop]:
+    how: Tuple[str, ...] = ("--nonblocking",)
     for number in range(ROUNDS):
         running = _runs(pid)
         if number and not running:
             return
         try:
-            threads = json.loads(pyspy.ask(pid, BUDGET, "--nonblocking", "--locals"))
+            threads = json.loads(pyspy.ask(pid, BUDGET, "--locals", *how))
             main = [one["frames"] for one in threads if one["os_thread_id"] == pid]
             found = loop_in(pid, main[0] if main else [], running)
         except (CollectorError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError):
             continue  # what runs may look torn, and not all is source that can be read
-        if found:
+        if found and not found.asks and how:
+            how = ()  # what it has in its variables is read once more, not torn
+        elif found:
             yield found
         time.sleep(APART)
 
