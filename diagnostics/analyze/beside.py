@@ -143,7 +143,7 @@ def _stood(process: Process) -> float:
     That a connection or a log has been quiet for longer says nothing of who wakes meanwhile.
     """
     main = main_position(process)
-    if main is not None and not main.at_least and main.since >= 0:
+    if main is not None and main.since >= 0 and (not main.at_least or stood_still(process, main.tid)):
         return process.since
     watched = process.samples[-1].at - process.samples[0].at if process.samples else -1.0
     return min(process.since, watched)
