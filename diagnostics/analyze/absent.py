@@ -83,14 +83,21 @@ def _of_groups(collection: Collection) -> Iterator[Absent]:
         if (group := first_group(process)) and not group.ranks and threads_with(process, Role.RENDEZVOUS)
     ]
     sizes = {group.size for _, group in forming}
-    first = next((process for process, group in forming if group.rank == 0), None)
-    if first is None or len(sizes) != 1 or not _knows_all(first, [p for p, _ in forming if p is not first]):
+    first = next((process for process, group in forming if group.rank == 0), forming[0][0] if forming else None)
+    others = [process for process, _ in forming if process is not first]
+    if first is None or len(sizes) != 1 or not (_knows_all(first, others) or _are_alone([first, *others])):
         return
     come = {group.rank for _, group in forming}
     missing = [number for number in range(min(sizes.pop(), MOST + len(come))) if number not in come]
     for number in missing[:MOST]:
         said = f"{first.rank} waits for {len(come) + len(missing)} ranks, of which {len(come)} have come"
         yield Absent(str(rank(role_of([first]), number)), False, said, first.rank)
+
+
+def _are_alone(processes: list[Process]) -> bool:
+    """Whether they meet by a file or the like, and are connected to nobody else."""
+    pids = {process.rank for process in processes}
+    return all(c.peer in pids for p in processes for c in p.connections if c.state == "ESTABLISHED")
 
 
 def _knows_all(first: Process, others: list[Process]) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from diagnostics.analyze.family import has_ended, launches, peers, serves
+from diagnostics.analyze.family import TOGETHER, has_ended, launches, peers, serves
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
 from diagnostics.model import Collection, Culprit, Position, Process, Role, State, Wait, WaitKind
@@ -45,6 +45,7 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
     found = [one for one in found if one is not None and not _only_serves(one, known)]
     if not found:
         found = [one for one in map(_by_itself, _alone(stuck, processes)) if one]
+        found += _not_there(stuck, collection)
     return _best(one for one in found if one)
 
 
@@ -148,7 +149,9 @@ def _alone(stuck: Sequence[Process], processes: Sequence[Process]) -> list[Proce
     if apart and len(apart) < len(ranks):
         return apart
     places = {_place(process) for process in ranks}
-    return ranks if len(ranks) == 1 or len(places) > 1 else []
+    mains = [main_position(process) for process in ranks]
+    together = any(main is None or main.has(*TOGETHER) for main in mains)
+    return ranks if len(ranks) == 1 or len(places) > 1 or not together else []
 
 
 def _place(process: Process) -> tuple[str, str, str]:
@@ -157,6 +160,17 @@ def _place(process: Process) -> tuple[str, str, str]:
     if main is None:
         return "", "", ""
     return main.operation, main.place, main.waits_for if standing_loop(process) else ""
+
+
+def _not_there(stuck: Sequence[Process], collection: Collection) -> list[Culprit]:
+    """Ranks that ought to be there and are not, where those that are wait for others."""
+    seen = {process.rank for process in collection.processes}
+    away = [rank for rank in dict.fromkeys(collection.expected) if rank not in seen]
+    waits = [p for p in stuck if (main := main_position(p)) and main.has(*TOGETHER, Role.POOL_WAIT, Role.TEARDOWN)]
+    if not waits or len(away) > MOST:
+        return []
+    why = f"it belongs to the job, and no process of it is known, while {waits[0].rank} waits for others"
+    return [Culprit(rank, 0, "", 0.65, why) for rank in away]
 
 
 def _by_itself(process: Process) -> Culprit | None:

@@ -7,7 +7,9 @@ import signal
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.model import Process, State
+from diagnostics.causes.observe import may_be_stuck
+from diagnostics.model import Process, Role, State
+from diagnostics.stacks.position import threads_with
 
 _LOST_A_PEER = ("UNAVAILABLE", "Unavailable", "heartbeat", "Socket closed", "Connection reset", "failed to connect")
 
@@ -48,14 +50,20 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _known_from_others(facts: Facts) -> Case | None:
-    """Of servers alone: a worker that has left may have been done."""
-    lost = [one for one in facts.lost if is_server(one.rank)]
+    """Of servers, and of workers whose part of a step is waited for: else one that has left may have been done."""
+    needed = any(threads_with(process, Role.STEP) for process in facts.processes if may_be_stuck(process))
+    lost = [one for one in facts.lost if is_server(one.rank) or needed]
     if not lost:
         return None
     case = Case("peer-dead")
-    case.title = f"{lost[0].rank} is gone while the others still need it"
+    names = ", ".join(one.rank for one in lost[:4])
+    case.title = (
+        f"{names} {'is' if len(lost) == 1 else 'are'} gone while others still need {'it' if len(lost) == 1 else 'them'}"
+    )
     for one in lost[:4]:
         case.saw("gone", one.fact, "memory of TensorFlow, connections", [one.rank])
+    if not any(is_server(one.rank) for one in lost):
+        case.saw("may-have-finished", "a worker, which may have finished its work", "cluster", [lost[0].rank])
     waiting = [process.rank for process in facts.processes if process.state in (State.HUNG, State.UNKNOWN)]
     if waiting:
         case.saw("left-behind", "left behind", "processes", waiting)

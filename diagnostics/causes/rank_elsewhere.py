@@ -108,7 +108,7 @@ def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: 
 CAUSE = Cause(
     id="rank-elsewhere",
     family="rank-elsewhere",
-    title="Ranks wait in a collective for a rank that stands somewhere else",
+    title="Ranks wait for a rank that stands somewhere else",
     examine=examine,
     not_to_be_confused_with=(
         "A rank that evaluates, saves or compiles is elsewhere for a while, and comes. Where the reason is known "
@@ -118,7 +118,7 @@ CAUSE = Cause(
     remedies=(
         Remedy(
             "look-at-rank",
-            "Mend what keeps the rank that has not come; it is named with its place, and where it waits with for what",
+            "Look at the rank that has not come: what it waits for, at the place that is named, has to be mended there",
         ),
         Remedy(
             "short-timeout",

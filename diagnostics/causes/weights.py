@@ -111,6 +111,7 @@ WEIGHTS = (
     *_of("out-of-memory", FAULTS, prior=-1, ended=5, sigkill=0.5, counted=1.5),
     *_of("outside-silent", REPORTS, prior=-1.5, reads=0.5, opens=1.5, from_outside=0.3, from_known=-2),
     *_of("peer-dead", FAULTS, prior=-1, gone=2.5, out_of_memory=-4, others_followed=0.5, left_behind=0.3),
+    *_of("peer-dead", JUDGEMENT, may_have_finished=-0.7),
     *_of("peer-dead", FAULTS, others_go_on=-3, last_words=0, lost_a_peer=-2.5, ended_by_signal=3.5),
     *_of("peer-dead", FAULTS, ended_with_status=2),
     *_of("peer-startup", ZOO, prior=-1.5, missing=1.5, log_names=2, asks=0.7, no_step_yet=2, connects_in_vain=0.5),

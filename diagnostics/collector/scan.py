@@ -51,7 +51,7 @@ def _ended(pid: int) -> Dict[str, Any]:
 
 
 def _seen(pid: int, command: List[str], sockets: Sockets, keys: Iterable[str]) -> Dict[str, Any]:
-    frameworks = [path for path in procfs.mapped_files(pid) if re.search("/(tensorflow|torch|jaxlib)/", path)]
+    frameworks = [path for path in procfs.mapped_files(pid) if re.search("/(tensorflow|torch|jaxlib)(?:_core)?/", path)]
     return {
         "pid": pid,
         "parent": procfs.parent_of(pid),

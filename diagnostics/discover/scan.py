@@ -15,7 +15,7 @@ from diagnostics.discover.identity import KEYS, Identity, identity_of
 from diagnostics.model import Record
 from diagnostics.transport.lines import Told
 
-_FRAMEWORK = re.compile("/(tensorflow|torch|jaxlib)/")
+_FRAMEWORK = re.compile("/(tensorflow|torch|jaxlib)(?:_core)?/")
 
 
 class Seen(Record, frozen=True):

@@ -13,7 +13,7 @@ import pytest
 from diagnostics.analyze.absent import absent_ranks
 from diagnostics.collector.memory import tensorflow1_cluster as cluster
 from diagnostics.collector.memory.process import Memory
-from diagnostics.collector.sources import torch_joining as joining
+from diagnostics.collector.sources import joining
 from diagnostics.collector.stacks import pyspy
 from diagnostics.model import (
     Collection,
@@ -111,9 +111,34 @@ def test_nobody_is_missed_while_somebody_unknown_is_connected_to_the_meeting() -
     assert not absent_ranks(Collection(100.0, 2.0, (first,)))
 
 
+def test_who_meets_by_a_file_and_is_alone_misses_the_others() -> None:
+    """GIVEN a rank that is connected to nobody, THEN the one that has not come is named."""
+    alone = process("pid:11", 11, *JOIN, groups=group(1, size=2))
+    said = answer(alone)
+    assert said.culprits[0].rank == "worker:0" and said.verdict == "peer-startup"
+
+
+def test_a_rank_that_ought_to_be_there_is_named_where_nothing_else_is() -> None:
+    waits = process(
+        "chief:0", 3, Frame("join", "/v/tensorflow/python/distribute/coordinator/cluster_coordinator.py", 9)
+    )
+    _, said = explain(Collection(100.0, 2.0, (waits,), expected=("chief:0", "worker:0")))
+    assert [one.rank for one in said.culprits][:1] == ["worker:0"]
+
+
+def test_workers_that_have_left_while_a_step_needs_them_are_gone() -> None:
+    """GIVEN a server that itself waits in a step for workers that it knew, THEN both are named, with less certainty."""
+    tasks = (CLUSTER[0], Task("worker:0", "localhost:80", True), Task("worker:1", "localhost:81", True))
+    server = process("ps:0", 1, *of_tensorflow(*STEP), listens=("[::]:70",), tasks=tasks)
+    said = answer(server)
+    assert {one.rank for one in said.culprits} == {"worker:0", "worker:1"}
+    assert said.verdict == "peer-dead" and said.findings[0].title.startswith("worker:0, worker:1 are gone")
+
+
 @pytest.mark.parametrize("frames, rank", [
     ([("_create_c10d_store", "rendezvous.py", {"rank": "2", "world_size": "8"}), ("init_process_group", "distributed_c10d.py", {"rank": "-1", "world_size": "-1"})], 2),  # noqa: E501
     ([("wait", "store.py", {}), ("init_process_group", "distributed_c10d.py", {"rank": "1", "world_size": "8"})], 1),
+    ([("initialize", "jax/_src/distributed.py", {"process_id": "3", "num_processes": "8"})], 3),
     ([("init_process_group", "distributed_c10d.py", {"rank": "9", "world_size": "8"})], -1),
     ([("init_process_group", "distributed_c10d.py", {"rank": '"1"', "world_size": None})], -1),
 ])  # fmt: skip
@@ -123,7 +148,7 @@ def test_a_groups_size_is_read_from_the_call_that_forms_it(
     told = [
         {
             "name": name,
-            "filename": f"/v/torch/distributed/{file}",
+            "filename": f"/v/{file}" if "/" in file else f"/v/torch/distributed/{file}",
             "locals": [{"name": n, "repr": v} for n, v in of.items()],
         }
         for name, file, of in frames

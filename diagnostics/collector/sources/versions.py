@@ -12,7 +12,7 @@ from diagnostics.collector.sources import mounts
 STILL = True
 
 _DISTRIBUTION = re.compile(r"^(tensorflow|tensorflow_cpu|tensorflow_gpu|torch)-([0-9][^-/]*)\.(dist|egg)-info$")
-_LIBRARY = re.compile(r"(.*/(?:site|dist)-packages)/(?:tensorflow|torch)/")
+_LIBRARY = re.compile(r"(.*/(?:site|dist)-packages)/(?:tensorflow(?:_core)?|torch)/")
 _PYTHON = re.compile(r"libpython(\d+\.\d+)|/bin/python(\d+\.\d+)")
 
 
