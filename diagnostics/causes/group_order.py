@@ -13,7 +13,7 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.process_groups import Hop, circles
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import look_at_stillness, main_at, place
-from diagnostics.model import Process
+from diagnostics.model import Process, State
 from diagnostics.stacks.position import main_position
 from diagnostics.stacks.spoken import spoken
 
@@ -37,6 +37,9 @@ def _case(circle: tuple[Hop, ...], facts: Facts) -> Case:
         case.saw("crossed", said, "flight recorder", [hop.rank])
         if where := _called_from(processes[hop.rank]):
             case.saw("at", f"called from {where}", "stacks", [hop.rank])
+    moving = [rank for rank in ranks if processes[rank].state in (State.PROGRESSING, State.SLOW)]
+    if moving:
+        case.saw("moves", "one of them moves", "samples", moving)
     first = processes[circle[0].rank]
     look_at_stillness(case, first, [main] if (main := main_at(first)) else [])
     return case

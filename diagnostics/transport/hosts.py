@@ -82,6 +82,8 @@ class There(Record, frozen=True):
         # Where there is only a shell, the first answer was all that it can give.
         able = [one for one in self.hosts if one.machine and pids[one.host]]
         deadline = self.fleet.deadline
+        if "wanted" in more:
+            more["wanted"] = {**more["wanted"], "seconds": min(more["wanted"].get("seconds", deadline), 0.6 * deadline)}
         said = self._run({one: {**_order(do, pids[one.host], options, deadline), **more} for one in able})
         answers = {host: answer_of(one)[0] for host, one in said.items()}
         return {host: answer for host, answer in answers.items() if answer}
