@@ -7,7 +7,7 @@ progresses, serves or is gone waits for nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from diagnostics.analyze.absent import absent_ranks
 from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers
@@ -131,12 +131,12 @@ def _for_absent(process: Process, position: Position, job: _Job) -> Iterator[Wai
     """Who waits in a collective waits for the ranks that have not come to it, if these are few."""
     group = next((one for one in job.groups.get(position.group, ()) if process.rank in one.members), None)
     if group is not None and position.number >= 0 and len(group.members) > 1:
-        yield from _for_members(process, position, group)
+        yield from _for_members(process, position, group, {one.rank for one in job.processes})
     else:
         yield from _for_elsewhere(process, position, job)
 
 
-def _for_members(process: Process, position: Position, group: Group) -> Iterator[Wait]:
+def _for_members(process: Process, position: Position, group: Group, seen: Container[str]) -> Iterator[Wait]:
     """By the numbers of the group's members; for those of which nothing is known only where nobody else is behind."""
     said = f"in {position.operation or 'a collective'} {position.number} of group {group.label}"
     behind = group.behind(position.number)
@@ -146,7 +146,8 @@ def _for_members(process: Process, position: Position, group: Group) -> Iterator
         yield _wait(process, position, other, f"{said}, {come}", WaitKind.COLLECTIVE)
     if not behind:
         for other in group.unseen[:_MOST]:
-            yield _wait(process, position, other, f"{said}; how far it has come is not known", WaitKind.COLLECTIVE)
+            how = "how far it has come is not known" if other in seen else "it was not seen at all"
+            yield _wait(process, position, other, f"{said}; {how}", WaitKind.COLLECTIVE)
 
 
 def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[Wait]:

@@ -108,7 +108,7 @@ def test_of_some_ranks_of_a_group_the_rest_is_said_to_be_unknown() -> None:
     (group,) = groups_of(ranks)
     assert group.coverage == "2 of 4 ranks" and group.unseen == ("worker:1", "worker:3")
     waits = find_waits(Collection(1.0, 2.0, ranks))
-    assert {wait.on for wait in waits} == {"worker:1", "worker:3"} and "is not known" in waits[0].why
+    assert {wait.on for wait in waits} == {"worker:1", "worker:3"} and "not seen at all" in waits[0].why
 
 
 def test_records_alone_say_who_did_not_come() -> None:
