@@ -47,6 +47,10 @@ RECEIVE = "_ZN10tensorflow16GrpcRemoteWorker15RecvTensorAsyncE"
 PART = "_ZN10tensorflow13RunManyGraphs8WhenDoneE"
 
 
+class NotForced(LastbatchError):
+    """The order did not come about, as happens on a busy machine."""
+
+
 class Forced(msgspec.Struct, frozen=True):
     """What was done: the call that was held, the thread that was, and the server that it asks."""
 
@@ -61,7 +65,7 @@ def force(cluster: Cluster, window: str) -> Forced:
 
     Raises:
         MissingError: no gdb, or not allowed to use it.
-        LastbatchError: a stage did not come about in time.
+        NotForced: a stage did not come about in time.
     """
     if not shutil.which("gdb"):
         raise MissingError("gdb is not installed", "apt-get install gdb")
@@ -180,12 +184,12 @@ class _Gdb:
                 self._told.append(message := json.loads(line[at:]))
                 if word in message:
                     return dict(message)
-        raise LastbatchError(f"the interleaving did not come about: gdb did not come to {word!r}; {self._heard[-4:]}")
+        raise NotForced(f"the interleaving did not come about: gdb did not come to {word!r}; {self._heard[-4:]}")
 
 
 def _wait(condition: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + LIMIT
     while not condition():
         if time.monotonic() > deadline:
-            raise LastbatchError(f"the interleaving did not come about: {otherwise}")
+            raise NotForced(f"the interleaving did not come about: {otherwise}")
         time.sleep(0.01)
