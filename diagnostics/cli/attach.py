@@ -16,6 +16,7 @@ from diagnostics.analyze.progress import Limits
 from diagnostics.cli.console import CANNOT_TELL, LACKING, OK, Json, command, page, print_json, words
 from diagnostics.cli.diagnose import Floor, Verbose, show
 from diagnostics.discover.jobs import Job
+from diagnostics.discover.places import Place, resolve
 from diagnostics.discover.selectors import jobs_here, select
 from diagnostics.errors import UsageError
 from diagnostics.model import State
@@ -27,7 +28,9 @@ from diagnostics.transport import COLLECTORS, Fleet, Options
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py; see --list.", metavar="TARGET..."
+        help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py (see --list), slurm:ID, "
+        "k8s:pod/NAME, k8s:job/NAME, k8s:pytorchjob/NAME, k8s:LABEL=VALUE, yarn:application_ID.",
+        metavar="TARGET...",
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Where to write the bundle.", metavar="FILE")]
@@ -73,6 +76,8 @@ def attach(
 
     Example: lastbatch attach job:tf-4f2a91
 
+    Example: lastbatch attach slurm:4711
+
     Example: lastbatch attach --via 'ssh {host}' --host node1 --host node2 cmd:train.py
     """
     if list_jobs:
@@ -82,10 +87,13 @@ def attach(
     if not targets and not via:
         raise _which()
     options = Options(gap, budget, tuple(collector or ()), resample=resample)
-    fleet = Fleet(_hosts(host or [], targets or []), via, deadline) if via else None
+    if via:
+        place = Place(Fleet(_hosts(host or [], targets or []), via, deadline), tuple(targets or ()))
+    else:
+        place = resolve(targets or (), deadline)
     with words.status("") as status:
         answer = pipeline.attach(
-            targets or [], options, Limits(floor=hang_after), children, peers, fleet, out or default_path(),
+            place.words, options, Limits(floor=hang_after), children, peers, place.fleet, out or default_path(),
             status.update,
         )  # fmt: skip
     return conclude(answer, as_json, verbose)

@@ -22,10 +22,13 @@ def look_for(fleet: Fleet, words: Sequence[str] = (), children: bool = True, pro
         words: selectors, as `lastbatch attach` takes them, applied on each host; none: the one job that is there.
         children: whether data loaders and other children of the targets are looked at as well.
     """
-    progress(f"looking for the job on {len(fleet.hosts)} hosts")
+    down = dict(fleet.down)
+    up = [host for host in fleet.hosts if host not in down]
+    progress(f"looking for the job on {len(up)} hosts")
     order = {"do": ["scan"], "keys": list(KEYS), "deadline": fleet.deadline}
-    scanned = run_on(fleet.via, {host: program.script(order) for host in fleet.hosts}, fleet.deadline)
-    return There(fleet, tuple(_find(host, said, words, children) for host, said in scanned.items()))
+    scanned = run_on(fleet.via, {host: program.script(order) for host in up}, fleet.deadline)
+    scanned |= {host: Said(b"", why) for host, why in down.items()}
+    return There(fleet, tuple(_find(host, scanned[host], words, children) for host in fleet.hosts))
 
 
 def _find(host: str, said: Said, words: Sequence[str], children: bool) -> OnHost:

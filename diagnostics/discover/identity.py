@@ -143,6 +143,14 @@ def _yarn(environ: Mapping[str, str]) -> Identity | None:
     return Identity(f"yarn-{match[1]}", f"container:{int(match[2])}", "CONTAINER_ID") if match else None
 
 
+def batch_of(environ: Mapping[str, str]) -> str:
+    """The allocation that it runs in, as its system calls it: `slurm:77`, `yarn:application_1410901177871_0001`."""
+    if job := environ.get("SLURM_JOB_ID", ""):
+        return f"slurm:{job}"
+    match = _YARN.search(environ.get("CONTAINER_ID", ""))
+    return f"yarn:application_{match[1]}" if match else ""
+
+
 def _own(environ: Mapping[str, str]) -> Identity | None:
     rank = environ.get("LASTBATCH_RANK", "")
     expected = tuple(filter(None, environ.get("LASTBATCH_EXPECTED", "").split(",")))

@@ -11,7 +11,7 @@ from diagnostics.collector import procfs
 from diagnostics.collector import scan as collector
 from diagnostics.collector.scan import all_pids as all_pids
 from diagnostics.collector.sources import mounts, recorder
-from diagnostics.discover.identity import KEYS, Identity, identity_of
+from diagnostics.discover.identity import KEYS, Identity, batch_of, identity_of
 from diagnostics.model import Record
 from diagnostics.transport.lines import Told
 
@@ -26,6 +26,7 @@ class Seen(Record, frozen=True):
     uid: int
     command: tuple[str, ...]
     identity: Identity | None = None
+    batch: str = ""  # the allocation that it runs in
     framework: str = ""  # "tensorflow", "torch", "jaxlib" where its library is mapped
     recorder_rank: str = ""
     listens: tuple[str, ...] = ()
@@ -44,7 +45,7 @@ def scan(pids: Iterable[int] | None = None) -> tuple[Seen, ...]:
 def seen_of(told: Told, recorder_rank: str = "") -> Seen:
     return Seen(
         pid=told.pid, parent=told.parent, uid=told.uid, command=told.command,
-        identity=identity_of(told.environ, told.command, told.cgroup),
+        identity=identity_of(told.environ, told.command, told.cgroup), batch=batch_of(told.environ),
         framework=next(iter(_FRAMEWORK.findall(" ".join(told.frameworks))), ""),
         recorder_rank=recorder_rank, listens=told.listens, links=told.links, asks=told.asks,
         started=told.started, ended=told.ended,

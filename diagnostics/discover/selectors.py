@@ -1,4 +1,5 @@
-"""What a user types to name processes: `4711`, `job:ID`, `job:ID/RANK`, `port:2222`, `cmd:train.py`."""
+"""What a user types to name processes: `4711`, `job:ID`, `job:ID/RANK`, `port:2222`, `cmd:train.py`, `slurm:77`,
+`yarn:application_1410901177871_0001`."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Record
 from diagnostics.model.rank import RankKind, child, launcher, parse, process
 
-KINDS = ("job:", "port:", "cmd:")
+BATCH = ("slurm:", "yarn:")
+KINDS = ("job:", "port:", "cmd:", *BATCH)
 
 
 class Selection(Record, frozen=True):
@@ -60,7 +62,7 @@ def choose(
         if not word.isdigit() and not word.startswith(KINDS):
             raise UsageError(
                 f"{word!r} is not a process id and no selector",
-                "Give a PID, job:ID, port:2222 or cmd:train.py; see --list",
+                "Give a PID, job:ID, port:2222, cmd:train.py, slurm:77 or yarn:application_...; see --list",
             )
     if not words:
         only = _only(jobs)
@@ -75,7 +77,7 @@ def choose(
             p.pid: Member(p.pid, str(process(p.pid)), "peer", p.command) for j in touched for p in j.peers if p.pid
         }
     # Who names processes one by one has not asked for the whole job; what ought to be here is missed.
-    whole = [job for job in touched if any(word == f"job:{job.id}" for word in words)]
+    whole = [job for job in touched if any(word == f"job:{job.id}" or word.startswith(BATCH) for word in words)]
     missed = [rank for job in touched for rank in (job.expected if job in whole else job.absent)]
     return Selection(tuple(chosen.values()), tuple(dict.fromkeys(missed)), touched)
 
@@ -128,6 +130,10 @@ def _named(word: str, seen: Sequence[Seen], jobs: Sequence[Job]) -> list[Member]
         return members([p for p in seen if any(a.endswith(f":{rest}") for a in p.listens)], f"listens on port {rest}")
     if kind == "cmd":
         return members([p for p in seen if rest in " ".join(p.command)], f"has {rest!r} in its command line")
+    if word.startswith(BATCH):
+        of_it = [p for p in seen if p.batch == word and not is_launcher(p) and not p.ended]
+        ranks = [known[p.pid] for p in of_it if p.pid in known and parse(known[p.pid].rank).kind is RankKind.RANK]
+        return ranks or members(of_it, f"of {word} is seen here")
     return _of_job(rest, jobs)
 
 

@@ -20,11 +20,15 @@ from diagnostics.version import __version__
 
 
 class Fleet(Record, frozen=True):
-    """Hosts and how to get there. `deadline` is in seconds, for each visit to a host."""
+    """Hosts and how to get there. `deadline` is in seconds, for each visit to a host.
+
+    `down`: (host, why) of those of which it is known that they cannot be reached.
+    """
 
     hosts: tuple[str, ...]
     via: str
     deadline: float = 60.0
+    down: tuple[tuple[str, str], ...] = ()
 
 
 class OnHost(Record, frozen=True):

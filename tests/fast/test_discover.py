@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.discover.cluster_spec import addresses_in
-from diagnostics.discover.identity import identity_of
+from diagnostics.discover.identity import batch_of, identity_of
 from diagnostics.discover.jobs import find_jobs
 from diagnostics.discover.scan import Seen
+from diagnostics.discover.selectors import choose
+from diagnostics.errors import UsageError
 
 CLUSTER = {"ps": ["127.0.0.1:2220", "127.0.0.1:2221"], "worker": ["127.0.0.1:2230"]}
 PYTHON = ("python", "train.py")
@@ -119,3 +121,30 @@ def test_a_data_loaders_worker_is_a_child_and_a_rank_that_the_program_started_is
     assert {member.pid: member.rank for member in job.members} == {
         10: "pid:10", 11: "child/pid:10/11", 12: "pid:12",
     }  # fmt: skip
+
+
+def test_an_allocation_is_known_by_its_number_whatever_names_the_ranks() -> None:
+    """GIVEN torchrun in a job of Slurm beside another job, THEN its number chooses the ranks, not what starts them."""
+    slurm = {"SLURM_JOB_ID": "77", "SLURM_PROCID": "0", "SLURM_NTASKS": "1"}
+    torch = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+
+    def seen(pid: int, parent: int, environ: dict[str, str], *command: str) -> Seen:
+        return Seen(pid, parent, 0, command, identity=identity_of(environ, command), batch=batch_of(environ))
+
+    processes = [
+        seen(10, 1, slurm, "/bin/bash", "slurm_script"),
+        seen(11, 10, slurm, "python", "/usr/bin/torchrun", "train.py"),
+        seen(12, 11, {**slurm, **torch}, "python", "train.py"),
+        seen(20, 1, {**slurm, "SLURM_JOB_ID": "78"}, "python", "train.py"),
+    ]
+    chosen = choose(["slurm:77"], processes, find_jobs(processes))
+    assert [(member.pid, member.rank) for member in chosen.members] == [(12, "worker:0")]
+    with pytest.raises(UsageError, match="no process of slurm:79"):
+        choose(["slurm:79"], processes, find_jobs(processes))
+
+
+def test_an_application_of_yarn_is_known_by_its_containers() -> None:
+    environ = {"CONTAINER_ID": "container_e17_1410901177871_0001_01_000005"}
+    one = Seen(10, 1, 0, PYTHON, identity=identity_of(environ, PYTHON), batch=batch_of(environ))
+    chosen = choose(["yarn:application_1410901177871_0001"], [one], find_jobs([one]))
+    assert [member.pid for member in chosen.members] == [10]
