@@ -9,6 +9,7 @@ named in `Diagnosis.errors`.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from diagnostics.discover.hosts import look_for
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
+from diagnostics.stacks import symbols
 from diagnostics.stacks.position import classify_all
 from diagnostics.transport import Fleet, Here, Options, Reach, Target, resample
 
@@ -81,8 +83,15 @@ def attach(
     """
     words = [str(target) for target in targets]
     reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
+    threading.Thread(target=_warm_up, daemon=True).start()
     collection = sample_until_decided(reach.collect(options, progress), reach, limits, options.resample, progress)
     return answer(collection, limits, out, reach=reach, progress=progress)
+
+
+def _warm_up() -> None:
+    """What explains the evidence is read while it is collected, which mostly waits."""
+    symbols.tables()
+    causes.load()
 
 
 def _here(chosen: Selection) -> Here:

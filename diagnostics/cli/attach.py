@@ -14,7 +14,7 @@ from rich.text import Text
 from diagnostics import bundle, pipeline
 from diagnostics.analyze.progress import Limits
 from diagnostics.cli.console import CANNOT_TELL, LACKING, OK, Json, command, page, print_json, words
-from diagnostics.cli.diagnose import Floor, Verbose, show
+from diagnostics.cli.showing import Floor, Verbose, show
 from diagnostics.discover.jobs import Job
 from diagnostics.discover.places import Place, resolve
 from diagnostics.discover.selectors import jobs_here, select

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import report_samples
 
-from diagnostics.cli.diagnose import exit_code
+from diagnostics.cli.showing import exit_code
 from diagnostics.model import Collection, Diagnosis, Flight, OpenSpan, Process, State
 from diagnostics.report.document import as_json
 from diagnostics.report.verdict import verdict_of

@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ class Table(NamedTuple):
     owner: Owner
     packages: frozenset[str]
     libraries: re.Pattern[str] | None
-    native: tuple[_Row, ...]
+    native: tuple[Symbol, ...]
     any_native: re.Pattern[str] | None
     by_file: dict[str, tuple[_Row, ...]]
     by_folder: tuple[_Row, ...]
@@ -60,7 +60,7 @@ def compile_table(name: str, module: ModuleType) -> Table:
     """Raises `re.error` and `AttributeError` where the table is broken."""
     symbols: Sequence[Symbol] = module.SYMBOLS
     libraries: str = getattr(module, "LIBRARIES", "")
-    native = [_Row(re.compile(symbol.function), symbol) for symbol in symbols if symbol.native]
+    native = tuple(symbol for symbol in symbols if symbol.native)
     by_file: dict[str, list[_Row]] = {}
     by_folder = []
     python = [symbol._replace(file=file) for symbol in symbols if not symbol.native for file in symbol.file.split("|")]
@@ -75,8 +75,8 @@ def compile_table(name: str, module: ModuleType) -> Table:
         getattr(module, "OWNER", Owner.LIBRARY),
         frozenset(getattr(module, "PACKAGES", ())),
         re.compile(libraries) if libraries else None,
-        tuple(native),
-        re.compile("|".join(f"(?:{row.symbol.function})" for row in native)) if native else None,
+        native,
+        re.compile("|".join(f"(?:{symbol.function})" for symbol in native)) if native else None,
         {file: tuple(rows) for file, rows in by_file.items()},
         tuple(by_folder),
     )
@@ -136,11 +136,17 @@ _OF_A_RELEASE = re.compile(r"\b(?:lts_\d+|__1|__cxx11|__ndk1)::")
 Matches = Iterable[tuple[Symbol, re.Match[str]]]
 
 
+@cache
+def _compiled(function: str) -> re.Pattern[str]:
+    """One row's own pattern is needed only where its table's matches."""
+    return re.compile(function)
+
+
 def _native_rows(table: Table, frame: Frame) -> Matches:
     name = _native_name(frame)
     if table.any_native and table.any_native.search(name):
-        for pattern, symbol in table.native:
-            match = pattern.search(name)
+        for symbol in table.native:
+            match = _compiled(symbol.function).search(name)
             if match and (not symbol.file or re.match(symbol.file, frame.file.rpartition("/")[2])):
                 yield symbol, match
 

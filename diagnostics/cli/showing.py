@@ -1,0 +1,50 @@
+"""What the commands that give an answer share: options, and how it is printed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, page, print_json
+from diagnostics.model import Collection, Diagnosis
+from diagnostics.report.document import as_json as document_of
+from diagnostics.report.terminal import render_diagnosis
+from diagnostics.report.verdict import is_hung
+
+LONGEST_COMMAND = 200
+"""Characters of file names; the user has a longer command in the shell's history."""
+
+Floor = Annotated[
+    float, typer.Option(help="Seconds without an event below which a rank is never called hung.", min=0.5)
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="After the first screen: evidence, other causes, waits of every thread.")
+]
+
+
+def exit_code(collection: Collection, diagnosis: Diagnosis) -> int:
+    """What the answer ends a command with."""
+    return {True: BAD_NEWS, False: OK, None: CANNOT_TELL}[is_hung(collection, diagnosis)]
+
+
+def show(
+    collection: Collection,
+    diagnosis: Diagnosis,
+    as_json: bool,
+    verbose: bool,
+    written: Path | None,
+    given: Sequence[Path] = (),
+) -> int:
+    """Print the answer; the exit code. `given`: the files that it is about, where there is no bundle of all."""
+    if as_json:
+        print_json(document_of(collection, diagnosis, str(written) if written else None))
+    else:
+        source = shlex.join(map(str, [written] if written else given))
+        page.print(render_diagnosis(collection, diagnosis, verbose, source if len(source) <= LONGEST_COMMAND else ""))
+        if written:
+            page.print(f"Evidence: {written} (lastbatch report makes a page of it)", soft_wrap=True)
+    return exit_code(collection, diagnosis)
