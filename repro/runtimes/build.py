@@ -35,7 +35,7 @@ class Runtime(msgspec.Struct, frozen=True):
     python_version: str
     """`3.6.15`."""
     framework: str
-    """`tensorflow`, `torch`, or empty."""
+    """`tensorflow`, `torch`, `jax`, or empty."""
     framework_version: str
     """As the framework itself says; empty without one."""
     directory: Path
@@ -49,7 +49,7 @@ def ensure(name: str, progress: pip.Progress | None = None) -> Runtime:
     interrupted or killed, nothing that looks complete is left, and the next call starts anew.
 
     Args:
-        name: `tf1.12`, `tf1.12.3`, `tf2`, `torch`, `py3.11`, ...
+        name: `tf1.12`, `tf1.12.3`, `tf2`, `torch`, `jax`, `py3.11`, ...
         progress: told what is going on, one short line each, for instance
             `installing tensorflow 1.12.0 (about 500 MB)`.
 

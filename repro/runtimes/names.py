@@ -8,7 +8,7 @@ import msgspec
 
 from diagnostics.errors import UsageError
 
-Framework = Literal["tensorflow", "torch", ""]
+Framework = Literal["tensorflow", "torch", "jax", ""]
 
 # They stay put: a rate measured on "tf1.12" must mean the same next year.
 ALIASES = {
@@ -20,6 +20,7 @@ ALIASES = {
     "tf2": "2.21.0",
 }
 TORCH_DEFAULT = "2.13.0"
+JAX_DEFAULT = "0.10.2"
 
 # Releases with Linux wheels for CPython 3.6 and later, oldest first: the minor, and a digit for each patch.
 _PATCHES = (
@@ -77,9 +78,10 @@ _TENSORFLOW_PYTHONS: tuple[tuple[tuple[int, int], tuple[int, int], tuple[str, ..
     ((2, 21), (2, 999), ("3.11", "3.12", "3.13", "3.10")),
 )
 _TORCH_PYTHONS = ("3.11", "3.10", "3.12", "3.13")
+_JAX_PYTHONS = ("3.11", "3.12", "3.13")
 _OLDEST_PYTHON, _NEWEST_PYTHON = 6, 14
 
-_NAME = re.compile(r"(tf|tensorflow|torch|pytorch|py|python)[-=]*(\d+(?:\.\d+){0,2})?")
+_NAME = re.compile(r"(tf|tensorflow|torch|pytorch|jax|py|python)[-=]*(\d+(?:\.\d+){0,2})?")
 
 
 class RuntimeSpec(msgspec.Struct, frozen=True):
@@ -111,11 +113,11 @@ def known_names() -> tuple[str, ...]:
     minors = dict.fromkeys("tf" + ".".join(release.split(".")[:2]) for release in TENSORFLOW_RELEASES)
     exact = tuple("tf" + release for release in TENSORFLOW_RELEASES)
     pythons = tuple(f"py3.{minor}" for minor in range(_OLDEST_PYTHON, _NEWEST_PYTHON + 1))
-    return tuple(dict.fromkeys((*ALIASES, *minors, *exact, "torch", f"torch{TORCH_DEFAULT}", *pythons)))
+    return tuple(dict.fromkeys((*ALIASES, *minors, *exact, "torch", f"torch{TORCH_DEFAULT}", "jax", *pythons)))
 
 
 def parse(name: str) -> RuntimeSpec:
-    """The runtime that `name` stands for: `tf1.12`, `tf1.12.3`, `tf2`, `torch`, `torch2.13.0`, `py3.11`.
+    """The runtime that `name` stands for: `tf1.12`, `tf1.12.3`, `tf2`, `torch`, `torch2.13.0`, `jax`, `py3.11`.
 
     A minor name without an alias (`tf1.9`) is its newest known patch release.
 
@@ -132,6 +134,8 @@ def parse(name: str) -> RuntimeSpec:
         spec = _tensorflow("tf" + version, version)
     elif kind in ("torch", "pytorch"):
         spec = _torch("torch" + version, version)
+    elif kind == "jax":
+        spec = _jax("jax" + version, version)
     else:
         spec = _python("py" + version, version)
     if spec is None:
@@ -179,6 +183,13 @@ def _torch(name: str, version: str) -> RuntimeSpec | None:
     return RuntimeSpec(name, "torch" + release, "torch", release, _TORCH_PYTHONS)
 
 
+def _jax(name: str, version: str) -> RuntimeSpec | None:
+    release = version or JAX_DEFAULT
+    if len(numbers(release)) != 3:
+        return None
+    return RuntimeSpec(name, "jax" + release, "jax", release, _JAX_PYTHONS)
+
+
 def _python(name: str, version: str) -> RuntimeSpec | None:
     parts = numbers(version) if version else ()
     if len(parts) != 2 or parts[0] != 3 or not _OLDEST_PYTHON <= parts[1] <= _NEWEST_PYTHON:
@@ -192,5 +203,5 @@ def _unknown(name: str) -> UsageError:
     near = difflib.get_close_matches(name.strip().lower(), names, n=4, cutoff=0.5)
     if near:
         return UsageError(f"unknown runtime {name!r}", f"Near matches: {', '.join(near)}")
-    examples = ", ".join((*ALIASES, "torch", "py3.11"))
+    examples = ", ".join((*ALIASES, "torch", "jax", "py3.11"))
     return UsageError(f"unknown runtime {name!r}", f"Known are {examples}, and exact releases such as tf1.12.3")

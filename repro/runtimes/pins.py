@@ -9,7 +9,7 @@ import json
 
 import msgspec
 
-from repro.runtimes.names import TORCH_DEFAULT, RuntimeSpec, numbers
+from repro.runtimes.names import JAX_DEFAULT, TORCH_DEFAULT, RuntimeSpec, numbers
 
 # enum34 comes with 1.4 only, and is harmless on CPython 3.6: the standard library's enum is found first.
 _TF1_COMMON = """
@@ -68,6 +68,7 @@ _TORCH_PY311 = """
     filelock==4.2.12 fsspec==2026.9.0 jinja2==3.1.6 markupsafe==3.0.4 mpmath==1.3.0 networkx==3.6.1
     numpy==2.4.6 setuptools==80.10.2 sympy==1.14.0 typing-extensions==4.16.0
 """
+_JAX_PY311 = "jaxlib==0.10.2 ml-dtypes==0.6.0 numpy==2.4.6 opt-einsum==3.4.0 scipy==1.17.1"
 
 # What the older interpreters bring along does not know today's wheel tags (manylinux2010 and later); the last
 # pip that runs on them does. setuptools and wheel are for what only has sources: gast, html5lib, termcolor.
@@ -90,6 +91,7 @@ _MEGABYTES = {
     (2, 21): 1600,
 }
 _TORCH_MEGABYTES = 1000
+_JAX_MEGABYTES = 650
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -127,6 +129,10 @@ def recipe(spec: RuntimeSpec, python_minor: str, machine: str = "x86_64") -> Rec
         return _tensorflow(spec.framework_version, python_minor, machine)
     if spec.framework == "torch":
         return _torch(spec.framework_version, python_minor)
+    if spec.framework == "jax":
+        exact = spec.framework_version == JAX_DEFAULT and python_minor == "3.11"
+        pins = tuple(_JAX_PY311.split()) if exact else ()
+        return Recipe(f"jax=={spec.framework_version}", (), pins, "jax", _JAX_MEGABYTES, exact)
     return None
 
 

@@ -30,6 +30,7 @@ from repro.runtimes.pins import recipe
         ("torch", "torch2.13.0", "3.11"),
         ("torch2.13.0", "torch2.13.0", "3.11"),
         ("torch2.4", "torch2.4.0", "3.11"),
+        ("jax", "jax0.10.2", "3.11"),
         ("py3.6", "py3.6", "3.6"),
         ("python3.13", "py3.13", "3.13"),
     ],

@@ -1,0 +1,3 @@
+import zoo
+
+print(sorted(zoo.REGISTRY))

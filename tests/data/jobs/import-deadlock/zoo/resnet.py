@@ -1,0 +1,6 @@
+from zoo import register
+
+
+@register("resnet")
+class ResNet:
+    pass

@@ -1,0 +1,6 @@
+from zoo import register
+
+
+@register("vit")
+class ViT:
+    pass
