@@ -51,6 +51,8 @@ def accepts(process: Process) -> bool:
     """Whether it is a server that waits for the next client, and none is there. A rank waits for those it knows."""
     main = main_position(process)
     call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
+    if main is not None and main.has(Role.EVENT_LOOP) and parse(process.rank).kind is not RankKind.RANK:
+        return _loops_without_clients(process)
     if (
         call is None
         or call.kind != "socket"
@@ -59,6 +61,14 @@ def accepts(process: Process) -> bool:
     ):
         return False
     return call.what in process.listens and not any(one.waiting for one in process.listeners)
+
+
+def _loops_without_clients(process: Process) -> bool:
+    """Whether an event loop serves an address, and no other process is connected to it."""
+    links = [one for one in process.connections if one.state == "ESTABLISHED"]
+    own = {(one.local, one.remote) for one in links}
+    alone = all((one.remote, one.local) in own and not one.unread for one in links)
+    return bool(process.listens) and alone and not any(one.waiting for one in process.listeners)
 
 
 def votes(process: Process, processes: Sequence[Process]) -> bool:

@@ -62,10 +62,14 @@ def movement(process: Process, limits: Limits) -> Movement:
         return Movement(f"{last.events - first.events} recorder events in {seconds:.1f} s")
     if not standing and (changed := position_changed(process)):
         return Movement(changed)
+    starving = _holder_that_starves(process)
     for tid, cpu in _busy(process, first, last, limits):
+        if starving and tid == starving:
+            continue
         if tid != round_and_round and (tid not in spinning or _gets_on(positions[tid], tid, first, last)):
             return Movement(f"{cpu:.2f} s of CPU in {seconds:.1f} s", ())
-    return Movement(_outside(process, first, last, limits, standing is not None), spinning)
+    busy = tuple(dict.fromkeys((*spinning, starving))) if starving else spinning
+    return Movement(_outside(process, first, last, limits, standing is not None), busy)
 
 
 def _busy(process: Process, first: Sample, last: Sample, limits: Limits) -> Iterator[tuple[int, float]]:
@@ -77,6 +81,35 @@ def _busy(process: Process, first: Sample, last: Sample, limits: Limits) -> Iter
         cpu = thread.cpu - (before[thread.tid].cpu if thread.tid in before else 0.0)
         if thread.tid not in idle and cpu / seconds > limits.moving_cpu:
             yield thread.tid, cpu
+
+
+def _holder_that_starves(process: Process) -> int:
+    """The thread that keeps the interpreter lock in native code while one of the program's own asks for it; 0 for none.
+
+    Python's own code gives the lock up every 5 ms (Python/ceval_gil.c), so that whoever asks gets on between two
+    samples.
+    """
+    holder = next((thread for thread in process.threads if thread.holds_gil), None)
+    if holder is None or not any(map(_is_extension, _below_python(holder))):
+        return 0
+    asking = [one.tid for one in process.positions if one.waits is WaitKind.GIL and one.own and one.tid != holder.tid]
+    same = [tid for tid in asking if _stands_in_place(process, tid)]
+    return holder.tid if same and _stands_in_place(process, holder.tid) else 0
+
+
+def _below_python(thread: Thread) -> tuple[Frame, ...]:
+    last = max((index for index, frame in enumerate(thread.frames) if not frame.native), default=-1)
+    return thread.frames[last + 1 :]
+
+
+def _is_extension(frame: Frame) -> bool:
+    name = frame.file.rpartition("/")[2]
+    return bool(name) and not name.startswith(("python", "libpython", "libc.", "libc-", "libpthread", "ld-", "["))
+
+
+def _stands_in_place(process: Process, tid: int) -> bool:
+    before, now = _python(process.threads, tid), _python(process.later, tid)
+    return bool(before) and (not process.later or before == now)
 
 
 def _waits_busily(position: Position | None) -> bool:

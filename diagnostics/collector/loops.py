@@ -45,6 +45,7 @@ _CLOCKS = frozenset(
 _UNTIL_ENDED = re.compile(
     r"stop|shut|exit|quit|term|running|alive|keep|interrupt|cancel|abort|kill|sigint|die|closed|forever|active", re.I
 )
+_OF_FLAGS = frozenset(("is_set", "isSet", "get", "wait"))
 _Function = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Module]
 
 
@@ -229,10 +230,8 @@ class _Reading(object):
     def _until_ended(self, tests: List[ast.AST]) -> bool:
         """By its only condition, a flag that is named so."""
         names = [word for node in ast.walk(tests[0]) for word in [_name(node)] if word]
-        calls = [
-            node for node in ast.walk(tests[0]) if isinstance(node, ast.Call) and _name(node) not in ("is_set", "get")
-        ]
-        return len(tests) == 1 and not calls and any(_UNTIL_ENDED.search(word) for word in names)
+        asked = {_name(node) for node in ast.walk(tests[0]) if isinstance(node, ast.Call)}
+        return len(tests) == 1 and asked <= _OF_FLAGS and any(_UNTIL_ENDED.search(word) for word in names)
 
 
 def last_line(node: ast.AST) -> int:

@@ -91,9 +91,16 @@ def test_a_loop_that_computes_is_told_by_what_it_changes() -> None:
 
 
 def test_a_service_that_runs_until_it_is_stopped_is_at_rest() -> None:
-    source, line = in_function("while not self.stopping:\n    time.sleep(1)  # here")
+    for condition in ("not self.stopping", "not self.stopped.wait(1.0)", "running"):
+        source, line = in_function(f"while {condition}:\n    time.sleep(1)  # here")
+        loop = source.loop_at("f", line)
+        assert loop and loop.until_ended
+
+
+def test_a_flag_that_somebody_is_to_set_is_waited_for() -> None:
+    source, line = in_function("while not self.loaded.wait(0.5):  # here\n    pass")
     loop = source.loop_at("f", line)
-    assert loop and loop.until_ended
+    assert loop and loop.asks and not loop.until_ended
 
 
 def test_the_branch_that_leaves_the_loop_is_no_waiting() -> None:
@@ -156,3 +163,28 @@ def test_who_asks_while_another_works_waits_for_that_one() -> None:
 def test_a_service_that_waits_to_be_stopped_never_hangs() -> None:
     found = judged(looping([["a"], ["a"]], asks=True, apart=25.0, burns=False, until=True))
     assert found.processes[0].state is not State.HUNG
+
+
+def starved(later: int) -> Process:
+    """A main thread that keeps the interpreter lock in an extension, and burns CPU; another thread asks for the lock."""
+    inner = (Frame("run", "/job/spin.so", native=True),)
+    asks = (
+        Frame("take_gil", "libpython3.12.so", native=True),
+        Frame("pthread_cond_timedwait", "libc.so.6", native=True),
+    )
+    feeds, plays = Frame("feed", "/job/env.py", 9), Frame("play", "/job/env.py", 20)
+    samples = tuple(
+        Sample(
+            100.0 + 25.0 * n,
+            (ThreadSample(7, "python", "R", 25.0 * n, 5, 5), ThreadSample(8, "feeder", "S", 0.1, 5 + 5000 * n, 5)),
+        )
+        for n in (0, 1)
+    )
+    threads = (Thread(7, frames=(plays, *inner), holds_gil=True), Thread(8, frames=(feeds, *asks)))
+    now = (Thread(7, frames=(plays,)), Thread(8, frames=(msgspec.structs.replace(feeds, line=9 + later),)))
+    return Process("worker:0", 7, "h", threads=threads, later=now, samples=samples, command=("python",))
+
+
+def test_who_keeps_the_interpreter_lock_in_native_code_does_not_progress_by_its_cpu() -> None:
+    assert judged(starved(later=0)).processes[0].state is State.HUNG
+    assert judged(starved(later=1)).processes[0].state is State.PROGRESSING, "the other thread got on"
