@@ -67,7 +67,7 @@ def _loops_without_clients(process: Process) -> bool:
     """Whether an event loop serves an address, and no other process is connected to it."""
     links = [one for one in process.connections if one.state == "ESTABLISHED"]
     own = {(one.local, one.remote) for one in links}
-    alone = all((one.remote, one.local) in own and not one.unread for one in links)
+    alone = all((one.remote in process.listens or (one.remote, one.local) in own) and not one.unread for one in links)
     return bool(process.listens) and alone and not any(one.waiting for one in process.listeners)
 
 

@@ -84,7 +84,7 @@ def _busy(process: Process, first: Sample, last: Sample, limits: Limits) -> Iter
 
 
 def _holder_that_starves(process: Process) -> int:
-    """The thread that keeps the interpreter lock in native code while one of the program's own asks for it; 0 for none.
+    """The thread that keeps the interpreter lock in native code while another asks for it; 0 for none.
 
     Python's own code gives the lock up every 5 ms (Python/ceval_gil.c), so that whoever asks gets on between two
     samples.
@@ -92,7 +92,9 @@ def _holder_that_starves(process: Process) -> int:
     holder = next((thread for thread in process.threads if thread.holds_gil), None)
     if holder is None or not any(map(_is_extension, _below_python(holder))):
         return 0
-    asking = [one.tid for one in process.positions if one.waits is WaitKind.GIL and one.own and one.tid != holder.tid]
+    asking = [
+        one.tid for one in process.positions if one.waits is WaitKind.GIL and not is_idle(one) and one.tid != holder.tid
+    ]
     same = [tid for tid in asking if _stands_in_place(process, tid)]
     return holder.tid if same and _stands_in_place(process, holder.tid) else 0
 

@@ -166,7 +166,7 @@ def test_a_service_that_waits_to_be_stopped_never_hangs() -> None:
 
 
 def starved(later: int) -> Process:
-    """A main thread that keeps the interpreter lock in an extension, and burns CPU; another thread asks for the lock."""
+    """A main thread that keeps the interpreter lock in an extension, and burns CPU; another thread wants it."""
     inner = (Frame("run", "/job/spin.so", native=True),)
     asks = (
         Frame("take_gil", "libpython3.12.so", native=True),
