@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.process_groups import Group
 from diagnostics.causes.base import Case, Cause, Remedy
-from diagnostics.causes.observe import OUTSIDE, At, main_at, peers
+from diagnostics.causes.observe import OUTSIDE, At, main_at, peers, rests
 from diagnostics.model import Process, Role, State, WaitKind
 from diagnostics.stacks.position import recorded_position
 
@@ -93,6 +93,9 @@ def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: 
         case.saw("absent-moves", "it moves, and may still come", "samples", names(moving))
     elif all(main.position.waits in _OF_ITS_OWN for _, main in absent):
         case.saw("absent-waits", "it waits for something of its own", "stacks", names(p for p, _ in absent))
+    elif all(rests(process) for process, _ in absent):
+        said = "it stands still with nothing of its own to wait for: it may have left its loop"
+        case.saw("absent-has-left", said, "stacks", names(p for p, _ in absent))
     hung = [process for process, _ in (*absent, *inside) if process.state is State.HUNG]
     if any(process.state is State.PROGRESSING for process, _ in inside):
         case.saw("moves", "a rank that waits moves", "samples", names(p for p, _ in inside))
