@@ -46,7 +46,8 @@ def environ_in_memory(pid: int) -> List[str]:
     with open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
 
         def read(address: int, size: int) -> bytes:
-            data = os.pread(memory.fileno(), size, address)
+            # A pointer may be anything where memory changes while it is read; the kernel takes a signed offset.
+            data = os.pread(memory.fileno(), size, address) if address < 1 << 63 else b""
             if not data:
                 raise OSError("the process has ended meanwhile: its memory is empty")
             return data

@@ -83,3 +83,19 @@ def test_a_process_that_ends_while_it_is_read_stops_nobody(pid: int, monkeypatch
         left = iter(range(reads))
         monkeypatch.setattr("diagnostics.collector.environment.os.pread", ending)
         assert environ_of(pid, KEYS)["RANK"] in ("0", "2")
+
+
+BENDS = """
+import ctypes, sys
+ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ").value = int(sys.argv[1])
+print("set", flush=True)
+input()
+"""
+
+
+@pytest.mark.parametrize("pointer", [8, 2**63, 2**64 - 8])
+def test_a_pointer_that_points_nowhere_leaves_what_the_process_was_started_with(pointer: int) -> None:
+    """As while the array is being moved, or in a process that spoils its own memory."""
+    with running(sys.executable, "-c", BENDS, str(pointer), RANK="4") as pid:
+        assert environ_of(pid, KEYS)["RANK"] == "4"
+        assert [seen.pid for seen in scan([pid])] == [pid]
