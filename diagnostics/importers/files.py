@@ -118,7 +118,7 @@ def _of_text(data: bytes, named: str) -> Imported:
     ]
     for source, _, scanner in texts:
         if source == last.source and last.text and not text.endswith(("\n", "\r")):
-            scanner.end_within_line()
+            scanner.end_within(last.text)
     processes, expected = processes_of(texts, named, UNNAMED)
     if not processes:
         raise EvidenceError("nothing in it is of a known form", f"Known are bundles, {FORMATS}")

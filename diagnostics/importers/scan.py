@@ -197,9 +197,10 @@ class Scanner:
             return True
         return False
 
-    def end_within_line(self) -> None:
-        """The text was cut in a stack: there may be more threads, and of one there is no stack."""
-        if self._open and tuple(self._of_stacks) == (True, False) and self._open.grammar.tool != "traceback":
+    def end_within(self, line: str) -> None:
+        """The text ends in the middle of this line. If it is a frame's, there may be more threads, without a stack."""
+        cut = tuple(self._of_stacks) == (True, False) and line.startswith((" ", "\t", "#"))
+        if cut and self._open and self._open.grammar.tool != "traceback":
             grammar = self._open.grammar
             threads = self._now.takes.setdefault(grammar.tool, {})
             threads[_CUT_OFF] = Open(grammar, ThreadHead(_CUT_OFF, "cut off"))

@@ -11,18 +11,19 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from conftest import Answer, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diagnostics import importers
+from diagnostics import importers, pipeline
 from diagnostics.errors import EvidenceError
 from diagnostics.importers.lines import lines_of
 from diagnostics.importers.scan import scan
 from diagnostics.model import Frame
+from diagnostics.report.document import as_json
 
 Call = Callable[..., Answer]
 Dumps = dict[str, str]
@@ -60,8 +61,20 @@ def said(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False).stdout
 
 
+class Stuck(NamedTuple):
+    """`live`: what attaching to the process says."""
+
+    dumps: Dumps
+    live: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def dumps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dumps]:
+def dumps(stuck: Stuck) -> Dumps:
+    return stuck.dumps
+
+
+@pytest.fixture(scope="module")
+def stuck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stuck]:
     """What each tool writes of one process whose two threads wait for each other's locks."""
     home = tmp_path_factory.mktemp("deadlock")
     (home / "bank.py").write_text(DEADLOCK)
@@ -82,13 +95,15 @@ def dumps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dumps]:
                 "eu-stack": said(tool("eu-stack"), "-p", pid),
                 "eu-stack -m": said(tool("eu-stack"), "-m", "-s", "-p", pid),
             }
+            found = pipeline.attach([process.pid])
+            live = as_json(found.collection, found.diagnosis, None)
             process.send_signal(signal.SIGUSR1)
             wait_for(lambda: (home / "fault").read_text().count("File") >= 6, 30)
             made["faulthandler"] = (home / "fault").read_text()
             process.send_signal(signal.SIGINT)  # the main thread's acquire is interrupted
             wait_for(lambda: "KeyboardInterrupt" in (home / "fault").read_text(), 30)
             made["traceback"] = (home / "fault").read_text()[len(made["faulthandler"]) :]
-            yield made
+            yield Stuck(made, live)
         finally:
             process.kill()
 
@@ -117,6 +132,23 @@ def test_the_main_thread_comes_first(dumps: Dumps, tmp_path: Path) -> None:
         (tmp_path / name).write_text(dumps[name])
         (process,) = importers.read(tmp_path / name).processes
         assert any(frame.function == "report" for frame in process.threads[0].frames), name
+
+
+def test_the_culprit_and_its_place_are_those_of_the_live_process(stuck: Stuck, lastbatch: Call, tmp_path: Path) -> None:
+    """GIVEN a dump that has Python's frames, THEN the same process at the same line; from others the same process."""
+    (live,) = stuck.live["culprits"]
+    for name, text in stuck.dumps.items():
+        path = tmp_path / "dump.txt"
+        path.write_text(text)
+        answer = lastbatch("diagnose", path, "--json").json
+        (row,) = answer["ranks"]
+        assert name in ("faulthandler", "traceback") or row["pid"] == live["pid"], name
+        if name in PYTHON:
+            place = [(one["position"]["function"], one["position"]["line"]) for one in (live, row)]
+            assert place[0] == place[1], name
+        if name in ("py-spy native", "pystack"):
+            (culprit,) = answer["culprits"]
+            assert culprit["pid"] == live["pid"] and culprit["position"]["waits_for"], name
 
 
 def test_what_the_stacks_carry_is_said_and_no_more(lastbatch: Call, dumps: Dumps, tmp_path: Path) -> None:
