@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from diagnostics.model import Collection, Device, KernelLine, Position, Process, Role
+from diagnostics.model import Collection, Collective, Device, KernelLine, Position, Process, Role
 
 BUSY, IDLE = 90, 5
 """Percent of use, in every reading."""
@@ -69,7 +69,16 @@ def place_of(process: Process, position: Position | None, collection: Collection
         return DevicePlace(Place.UNKNOWN, said) if waits else None
     if slowed := {why for card in cards for reading in card.readings[-1:] for why in reading.slowed} & _SLOWED:
         return DevicePlace(Place.SLOW, f"its clocks are held down ({', '.join(sorted(slowed))}), {_readings(cards)}")
+    if waits and min(uses) >= BUSY and _spins(cards) and (launched := _launched(process)):
+        said = f"the card spins in {launched.op} {launched.seq} of {launched.group}, which it began and has not ended"
+        return DevicePlace(Place.PEER, f"{said}: {_readings(cards)}")
     return _by_use(uses, cards, waits)
+
+
+def _launched(process: Process) -> Collective | None:
+    """The oldest collective that the framework saw begin on the device, and not end."""
+    started = [one for one in process.collectives if one.state == "started"]
+    return min(started, key=lambda one: (one.called_at, one.seq), default=None)
 
 
 def _by_use(uses: Sequence[int], cards: Sequence[Device], waits: bool) -> DevicePlace:

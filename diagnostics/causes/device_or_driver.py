@@ -43,7 +43,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if place and (key := _DECIDES.get(place.place)):
         case.saw(key, place.words, "device", where)
     else:
-        case.needs("use and power of the card: nvidia-smi, or attach with the extra `gpu`")
+        case.needs("use and power of the card: attach where the driver's library (libnvidia-ml.so.1) can be opened")
     if main and main.thread.holds_gil and len(process.threads) > 1:
         case.saw("holds-gil", "its thread keeps the interpreter lock", "native stacks", where)
     others = [other for other in peers(facts) if other is not process]

@@ -8,9 +8,10 @@ the interpreter lock, while the thread that synchronises keeps it, is of the sam
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.progress import Limits, has_moved
+from diagnostics.analyze.movement import movement
+from diagnostics.analyze.progress import Limits
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import At, is_python, threads_at
+from diagnostics.causes.observe import At, is_called_by_driver, is_python, threads_at
 from diagnostics.model import Process, Role, State, WaitKind
 from diagnostics.stacks.position import pairs
 
@@ -35,12 +36,17 @@ def _examine_process(process: Process) -> Case | None:
         count = "a thread waits" if len(starved) == 1 else f"{len(starved)} threads wait"
         case.saw("starved", f"{count} for the interpreter lock, such as {starved[0].where}", "native stacks", where)
     _look_at_holder(case, process, holders, where)
+    if in_driver and (called := next(filter(is_called_by_driver, starved), None)):
+        said = f"the device's driver calls back in thread {called.thread.tid}, which waits for the interpreter lock"
+        case.saw("driver-calls-back", f"{said}: the device may wait for it", "native stacks", where)
+    elif in_driver and process.state is not State.HUNG and process.samples:
+        case.saw("may-be-long", "what it waits for in the driver may be a long kernel", "samples", where)
     if len(process.samples) < 2:
         case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", where)
         case.needs("a second sample, to see whether the holder of the interpreter lock computes: attach to the process")
     elif process.state is State.HUNG:
         case.saw("hung", process.state_why or "it hangs", "samples", where)
-    elif moved := has_moved(process.samples, Limits()):
+    elif moved := movement(process, Limits()).words:
         case.saw("moved", f"the process is at work: {moved}", "samples", where)
     else:
         case.saw("nothing-moved", "nothing moved between two samples: nobody computes", "samples", where)

@@ -13,6 +13,7 @@ from diagnostics.causes.base import Case
 from diagnostics.model import BlockingCall, Position, Process, Role, State, Thread, WaitKind
 from diagnostics.model import rank as identity
 from diagnostics.stacks.position import is_idle, main_position, pairs
+from diagnostics.stacks.symbols import library_of
 
 INSIDE = (WaitKind.CONDITION, WaitKind.JOIN)
 """Waits that only another thread of the same process ends."""
@@ -103,6 +104,11 @@ def main_at(process: Process) -> At | None:
 
 def is_python(at: At) -> bool:
     return any(not frame.native for frame in at.thread.frames)
+
+
+def is_called_by_driver(at: At) -> bool:
+    """Whether it is a thread of the device's driver, which calls a host function of a stream, or a callback."""
+    return not is_python(at) and any(library_of(frame) == "cuda" for frame in at.thread.frames)
 
 
 def leaves_interpreter(at: At) -> bool:

@@ -36,6 +36,8 @@ def read_evidence(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]
         processes=tuple(process for collection in collections for process in collection.processes),
         expected=tuple(dict.fromkeys(rank for collection in collections for rank in collection.expected)),
         seconds=max(collection.seconds for collection in collections),
+        devices=tuple(device for collection in collections for device in collection.devices),
+        kernel_log=tuple(line for collection in collections for line in collection.kernel_log),
     )
     return whole, errors
 

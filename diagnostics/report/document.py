@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from diagnostics.analyze.devices import place_of
 from diagnostics.model import BlockingCall, Collection, Culprit, Diagnosis, Evidence, Finding, LogFact, Process
 from diagnostics.report.positions import position_document, position_of_rank, seconds_known
 from diagnostics.report.text import sanitize
@@ -24,7 +27,8 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
         "hung": is_hung(collection, diagnosis),
         "summary": diagnosis.summary,
         "culprits": [_culprit(culprit) for culprit in diagnosis.culprits],
-        "ranks": [_rank(row, seen.get((row.rank, row.pid or 0)), names) for row in rank_rows(collection)],
+        "ranks": [_rank(row, seen.get((row.rank, row.pid or 0)), names, collection) for row in rank_rows(collection)],
+        "devices": [msgspec.to_builtins(device) for device in collection.devices],
         "waits": [
             {"rank": wait.rank, "on": wait.on, "why": wait.why, "seconds": wait.seconds} for wait in diagnosis.waits
         ],
@@ -43,7 +47,12 @@ def _culprit(culprit: Culprit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rank(row: RankRow, process: Process | None, names: Names) -> dict[str, Any]:
+def _device(process: Process, collection: Collection) -> dict[str, str] | None:
+    place = place_of(process, position_of_rank(process), collection)
+    return {"place": place.place.name.lower(), "words": place.words} if place else None
+
+
+def _rank(row: RankRow, process: Process | None, names: Names, collection: Collection) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "pid": row.pid,
@@ -57,6 +66,7 @@ def _rank(row: RankRow, process: Process | None, names: Names) -> dict[str, Any]
         "position": position_document(position_of_rank(process)) if process else None,
         "waits_for": [_blocked(call, process, names) for call in significant(process)] if process else [],
         "threads": threads_of(process) if process else [],
+        "device": _device(process, collection) if process else None,
     }
 
 

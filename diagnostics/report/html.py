@@ -20,7 +20,7 @@ from diagnostics.report.positions import position_rows
 from diagnostics.report.spans import lanes
 from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_line
 from diagnostics.report.timeline import MOST_LANES, draw
-from diagnostics.report.verdict import culprit_name, culprit_words, proof_words, verdict_of
+from diagnostics.report.verdict import culprit_name, culprit_words, device_words, proof_words, verdict_of
 from diagnostics.report.view import RankRow, coverage, rank_rows, repeat_command, states
 from diagnostics.stacks.blocked import Names, names_of
 from diagnostics.stacks.position import blocked_words
@@ -123,6 +123,7 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
             culprits=[
                 (culprit_name(one), text.percent(one.confidence), culprit_words(one)) for one in diagnosis.culprits
             ],
+            device=device_words(collection, diagnosis),
             proof=proof_words(collection.trace),
             positions=places[:POSITION_ROWS],
             positions_left_out=max(len(places) - POSITION_ROWS, 0),

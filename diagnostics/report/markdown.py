@@ -19,7 +19,7 @@ from diagnostics.report.text import (
     sanitize,
     wall_time,
 )
-from diagnostics.report.verdict import Verdict, culprit_name, culprit_words, proof_words, verdict_of
+from diagnostics.report.verdict import Verdict, culprit_name, culprit_words, device_words, proof_words, verdict_of
 from diagnostics.report.view import RankRow, coverage, rank_rows, repeat_command
 
 STACK_CHARACTERS = 24_000
@@ -74,6 +74,8 @@ def _top(collection: Collection, diagnosis: Diagnosis, verdict: Verdict) -> list
         for one in diagnosis.culprits
     ]
     lines += [""] if diagnosis.culprits else []
+    if device := device_words(collection, diagnosis):
+        lines += [f"**GPU:** {escape(device)}", ""]
     if proof := proof_words(collection.trace):
         lines += [escape(proof), ""]
     if verdict.finding:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diagnostics.analyze.devices import place_of
+from diagnostics.analyze.devices import Place, place_of
+from diagnostics.analyze.progress import MAY_BE_STUCK
 from diagnostics.model import Collection, Culprit, Diagnosis, Finding, State
 from diagnostics.model.rank import parse
 from diagnostics.model.trace import TraceResult, TraceVerdict
@@ -133,12 +134,16 @@ def cause_name(finding: Finding) -> str:
 
 
 def device_words(collection: Collection, diagnosis: Diagnosis) -> str:
-    """What the cards tell of the culprits, or else of a rank that hangs; "" where no card was read."""
+    """What the cards tell of the culprits, or else of a rank that hangs; "" where none is known to use one."""
     blamed = {(one.rank, one.pid) for one in diagnosis.culprits}
     processes = sorted(collection.processes, key=lambda p: ((p.rank, p.pid) not in blamed, p.state is not State.HUNG))
-    places = ((process.rank, place_of(process, main_position(process), collection)) for process in processes)
-    rank, place = next(((rank, place) for rank, place in places if place), ("", None))
-    return f"{plain(rank)}: {place.words}" if place and collection.devices else ""
+    places = ((process, place_of(process, main_position(process), collection)) for process in processes)
+    process, place = next(((process, place) for process, place in places if place), (None, None))
+    if not process or not place or not (collection.devices or process.state in MAY_BE_STUCK):
+        return ""
+    peers = [wait.on for wait in diagnosis.waits if wait.rank == process.rank] if place.place is Place.PEER else []
+    named = f", of which {peers[0]} has not come" if len(set(peers)) == 1 else ""
+    return plain(f"{process.rank}: {place.words}{named}")
 
 
 def proof_words(trace: TraceResult | None) -> str:

@@ -18,8 +18,8 @@ from diagnostics.report.view import coverage, open_words, rank_rows, repeat_comm
 def test_the_json_has_the_shape_that_others_rely_on() -> None:
     document = as_json(*report_samples.last_batch_hang(), "hang.tar.zst")
     assert list(document) == [
-        "verdict", "hung", "summary", "culprits", "ranks", "waits", "facts", "findings", "next_evidence", "errors",
-        "bundle",
+        "verdict", "hung", "summary", "culprits", "ranks", "devices", "waits", "facts", "findings", "next_evidence",
+        "errors", "bundle",
     ]  # fmt: skip
     assert document["hung"] is True and document["summary"].startswith("worker:0 waits for a tensor")
     threads = document["ranks"][0].pop("threads")
@@ -34,7 +34,7 @@ def test_the_json_has_the_shape_that_others_rely_on() -> None:
     assert document["ranks"][0] == {
         "rank": "worker:0", "pid": 4120, "host": "node-a", "state": "hung", "since_s": None, "stacks_from": "pystack",
         "pause_ms": 412.0,
-        "why_not": "", "waits_for": [],
+        "why_not": "", "waits_for": [], "device": None,
     }  # fmt: skip
     document["ranks"][0] |= {"position": position, "state_why": why}
     document["ranks"][0]["threads"] = threads
@@ -79,7 +79,7 @@ def test_a_rank_that_was_expected_and_not_found_is_in_the_roll_call() -> None:
     assert missing == {
         "rank": "ps:3", "pid": None, "host": "", "state": "unreachable", "state_why": "", "since_s": None,
         "stacks_from": "", "pause_ms": 0.0, "why_not": "no process was found for it", "position": None,
-        "threads": [], "waits_for": [],
+        "threads": [], "waits_for": [], "device": None,
     }  # fmt: skip
     assert document["bundle"] is None
 

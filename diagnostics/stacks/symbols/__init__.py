@@ -221,6 +221,13 @@ def _python_owner(frame: Frame, known: bool) -> Owner:
     return Owner.LIBRARY if known else Owner.USER
 
 
+@lru_cache(maxsize=_DISTINCT)
+def library_of(frame: Frame) -> str:
+    """The table of the library that a native frame lies in, "" where none is known."""
+    name = frame.file.rpartition("/")[2] if frame.native else ""
+    return next((one.name for one in tables() if name and one.libraries and one.libraries.match(name)), "")
+
+
 _INNER = re.compile(
     r"^(_*Py[A-Z_]|_*(GI_|libc_|pthread_|new_sem|sem_|lll_|clone|futex|poll|select|restore_rt)|std::|__|\?+$"
     r"|start_thread|_start$|nsync|absl::|gpr_|0x[0-9a-f]+$|\[unknown\]|<?unknown>?$|_dl_)"
