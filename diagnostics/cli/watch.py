@@ -155,6 +155,11 @@ class _Watch:
             self._early.bundle.unlink(missing_ok=True)  # what is known now is more
         self._early = None
         goes_on = conclude(answer, self._as_json) in (OK, CANNOT_TELL)
+        if goes_on and hang.spins:
+            words.print("lastbatch: it is busy, and may get on; watching on")
+            if answer.bundle:
+                answer.bundle.unlink(missing_ok=True)
+            return None
         if goes_on and _moves(self._watcher.family, self._hang_after, PAUSE):
             words.print("lastbatch: it went on by itself; watching on")
             return None
@@ -225,7 +230,10 @@ class _Watch:
 
 def _tell(hang: Hang) -> None:
     now = time.monotonic()
-    words.print(f"lastbatch: nothing has moved for {hang.job.seconds(now):.0f} s; collecting")
+    what = "no byte has moved, and no rank has left its line," if hang.spins else "nothing has moved"
+    words.print(f"lastbatch: {what} for {hang.job.seconds(now):.0f} s; collecting")
+    if hang.spins:
+        return
     for pid, quiet in sorted(hang.processes.items(), key=lambda item: item[1].since):
         before = f", before that for {quiet.longest:.0f} s at most" if quiet.longest else ""
         words.print(f"  process {pid} has not moved for {quiet.seconds(now):.0f} s{before}")

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from diagnostics.collector.kernel import stat_fields
 from diagnostics.watching.family import Family, Roster
 from diagnostics.watching.quiet import Quiet, look_at, together
+from diagnostics.watching.spinning import SAMPLES, stands_still
 
 
 class Stands(NamedTuple):
@@ -25,10 +28,14 @@ class Moves(NamedTuple):
 
 
 class Hang(NamedTuple):
-    """What was seen until the job was suspected: of all of it, and of each process."""
+    """What was seen until the job was suspected: of all of it, and of each process.
+
+    `spins`: it burns CPU, but no byte is read or written, and no rank leaves its line.
+    """
 
     job: Quiet
     processes: Mapping[int, Quiet]
+    spins: bool = False
 
 
 class Death(NamedTuple):
@@ -59,14 +66,17 @@ class Watcher:
     """
 
     def __init__(self, roots: Sequence[int], has_ended: Callable[[], bool], floor: float, early: float) -> None:
-        self.family, self.roster = Family(roots), Roster(roots)
+        self.family, self.roster, self._roots = Family(roots), Roster(roots), list(roots)
         self._has_ended, self._floor, self._early = has_ended, floor, early
-        self._started_over()
+        self._spun = 0.0
+        self._start_over()
 
-    def _started_over(self) -> None:
-        self._job = Quiet(time.monotonic())
+    def _start_over(self) -> None:
+        now = time.monotonic()
+        self._job, self._bytes = Quiet(now), Quiet(now, self._spun)
         self._processes: dict[int, Quiet] = {}
         self._stands_since = self._went_on = 0.0
+        self._told = False
 
     @property
     def stood(self) -> float:
@@ -78,6 +88,8 @@ class Watcher:
 
         Looks a twentieth of the allowed time apart, between 1 and 5 seconds: more often only when it matters.
         """
+        if self._told:  # only now: what is done about a hang takes its time
+            self._start_over()
         while not self._has_ended():
             if (event := self._look()) is not None:
                 return event
@@ -91,17 +103,29 @@ class Watcher:
         members = self.family.members()
         self.roster.update(members)
         looks = look_at(members)
-        self._job = self._job.after(together(looks.values(), now))
+        whole = together(looks.values(), now)
+        self._job = self._job.after(whole)
+        self._bytes = self._bytes.after(msgspec.structs.replace(whole, cpu=0.0))
         self._processes = {pid: self._processes.get(pid, Quiet(now)).after(look) for pid, look in looks.items()}
         quiet = self._job.seconds(now)
         if quiet > self._job.allowed(self._floor):
-            hang = Hang(self._job, self._processes)
-            self._started_over()
-            return hang
+            self._told = True
+            return Hang(self._job, self._processes)
         if quiet > self._early and self._stands_since != self._job.since:
             self._stands_since, self._went_on = self._job.since, 0.0
             return Stands(quiet)
-        return self._going_on(now)
+        return self._spinning(now) or self._going_on(now)
+
+    def _spinning(self, now: float) -> Hang | None:
+        """Asked seldom: a job that computes for long without a byte is given three times as long before the next."""
+        if self._bytes.seconds(now) <= self._bytes.allowed(self._floor) or self._job.seconds(now) > self._early:
+            return None
+        ranks = sorted(self.roster.ranks) or self._roots
+        if stands_still(ranks, min(3.0, self._floor / SAMPLES)):
+            self._told, self._spun = True, self._bytes.seconds(now)
+            return Hang(self._bytes, self._processes, spins=True)
+        self._bytes = Quiet(now, self._bytes.seconds(now), self._bytes.last)
+        return None
 
     def _going_on(self, now: float) -> Moves | None:
         if not self._stands_since or self._stands_since == self._job.since:
