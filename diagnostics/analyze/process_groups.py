@@ -15,7 +15,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from diagnostics.analyze.wait_graph import cycles
-from diagnostics.model import Collective, Process, ProcessGroup, Role
+from diagnostics.model import Collective, Partner, Process, ProcessGroup, Role
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
 
@@ -72,7 +72,7 @@ class Hop(NamedTuple):
 
 def groups_of(processes: Sequence[Process]) -> tuple[Group, ...]:
     """The groups of which at least one member is known, by label and members."""
-    names = {number: process.rank for process in processes if (number := _number(process)) >= 0}
+    names = numbered(processes)
     role = _commonest_role(processes)
     drafts: dict[_Key, dict[str, Member]] = {}
     for process in processes:
@@ -119,6 +119,34 @@ def _unseen(ranks: Iterable[int], members: Container[str], names: Mapping[int, s
         name = names.get(one) or f"{role}:{one}"
         if name not in members:
             yield name
+
+
+def unmet(processes: Sequence[Process]) -> dict[tuple[str, int], Partner]:
+    """(rank, thread) -> whom it sends to or receives from, where that one is in no call that would end it.
+
+    Who receives needs a send of the other's, and the other way round; of ranks that were not seen nothing is known.
+    """
+    numbers = {process.rank: _number(process) for process in processes}
+    known = {number: process for process in processes if (number := numbers[process.rank]) >= 0}
+    return {
+        (process.rank, one.tid): one
+        for process in processes
+        for one in process.partners
+        if (other := known.get(one.rank)) is not None
+        and not any(
+            back.rank == numbers[process.rank] and _sends(back.operation) != _sends(one.operation)
+            for back in other.partners
+        )
+    }
+
+
+def _sends(operation: str) -> bool:
+    return operation.startswith("send")
+
+
+def numbered(processes: Iterable[Process]) -> dict[int, str]:
+    """Number in the job -> what the rank is called."""
+    return {number: process.rank for process in processes if (number := _number(process)) >= 0}
 
 
 def waits_in(process: Process) -> Collective | None:

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator, Sequence
 from diagnostics.analyze.absent import absent_ranks
 from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers
 from diagnostics.analyze.movement import stood_still
-from diagnostics.analyze.process_groups import Group, groups_of
+from diagnostics.analyze.process_groups import Group, groups_of, numbered, unmet
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.model import BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
 from diagnostics.model.rank import parse
@@ -41,6 +41,8 @@ class _Job:
         self.processes = collection.processes
         self.names: Names = names_of(collection)
         self.peers = peers(self.processes)
+        self.unmet = unmet(self.processes)
+        self.numbers = numbered(self.processes) if self.unmet else {}
         self.groups: dict[str, list[Group]] = {}
         for group in groups_of(self.processes):
             self.groups.setdefault(group.label, []).append(group)
@@ -109,7 +111,12 @@ def _of_thread(
             said = "a mutex, which it holds"
         yield _wait(process, position, node(process, position.holder), said, position.waits)
         return
-    if position.has(*_MEETS):
+    if partner := job.unmet.get((process.rank, position.tid)):
+        who = job.numbers[partner.rank]
+        back = "receive" if partner.operation.startswith("send") else "send"
+        said = f"in {position.operation or partner.operation}, and it is in no {back} for it"
+        yield _wait(process, position, who, said, WaitKind.COLLECTIVE)
+    elif position.has(*_MEETS):
         yield from _for_absent(process, position, job)
     elif position.has(Role.RENDEZVOUS):
         yield from _for_missing(process, position, job)

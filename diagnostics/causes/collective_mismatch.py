@@ -7,26 +7,32 @@ Without such records, stacks that stand still in different operations say the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.facts import names as names_in
+from diagnostics.analyze.process_groups import numbered, unmet
+from diagnostics.analyze.wait_graph import cycles
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import peers, together
+from diagnostics.causes.observe import peers, place, together
 from diagnostics.model import Collective, Position, Process, Role, State
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
 
+_SHOWN = 8
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
 
 
 def examine(facts: Facts) -> Case | None:
     groups = [table for table in _groups(facts).values() if len(table) > 1]
-    return likeliest((*map(_examine_group, groups), _examine_stacks(facts)))
+    return likeliest((*map(_examine_group, groups), _examine_stacks(facts), _examine_pairs(facts)))
 
 
 def _examine_stacks(facts: Facts) -> Case | None:
-    standing = {p.rank: position for p in peers(facts) if (position := _meets(p)) and position.operation}
+    standing = {p.rank: position for p in peers(facts) if (position := _meets(p)) and _differs(p, position, facts)}
+    if all(_plain(position.operation).startswith(_BETWEEN_TWO) for position in standing.values()):
+        return None  # a send and a receive belong together
     ways = _sorted_by({rank: position.operation for rank, position in standing.items()})
     case = Case("collective-mismatch")
     if len(ways) > 1 and not _cut(ways):
@@ -41,13 +47,43 @@ def _examine_stacks(facts: Facts) -> Case | None:
         case.saw("groups-differ", "they are of different groups", "flight recorder", standing)
     if any(position.has(Role.TEARDOWN) for position in standing.values()):
         case.saw("tears-down", "one of them tears down", "stacks", standing)
-    inside = [process for process in facts.processes if process.rank in standing]
+    _look_at_movement(case, [process for process in facts.processes if process.rank in standing])
+    case.needs("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
+    return case
+
+
+def _differs(process: Process, position: Position, facts: Facts) -> bool:
+    """Whether what it stands in may be another one than the others': not where its partner has come."""
+    has_partner = any(one.tid == position.tid for one in process.partners)
+    return bool(position.operation) and (not has_partner or (process.rank, position.tid) in unmet(facts.processes))
+
+
+def _look_at_movement(case: Case, inside: Sequence[Process]) -> None:
     moving = [process.rank for process in inside if process.state in (State.PROGRESSING, State.SLOW)]
     if moving:
         case.saw("moves", "one of them moves", "samples", moving)
     elif all(len(process.samples) > 1 for process in inside):
-        case.saw("nothing-moved", "none of them moved between two samples", "samples", standing)
-    case.needs("whether they are of one group: PyTorch's Flight Recorder numbers the collectives of each group")
+        case.saw("nothing-moved", "none of them moved between two samples", "samples", names_in(inside))
+
+
+def _examine_pairs(facts: Facts) -> Case | None:
+    """Ranks that send to or receive from each other in a circle, none of which does what another waits for."""
+    names, waits = numbered(facts.processes), unmet(facts.processes)
+    known = {process.rank: process for process in facts.processes}
+    inside = {
+        rank: one for (rank, tid), one in waits.items() if (main := main_position(known[rank])) and main.tid == tid
+    }
+    graph = {rank: frozenset(inside.keys() & {names[one.rank]}) for rank, one in inside.items()}
+    circle = next(iter(cycles(graph)), ())
+    if not circle:
+        return None
+    case = Case("collective-mismatch")
+    case.title = f"{_ranks(circle)} send to or receive from each other, and none does what the next one waits for"
+    for rank in circle[:_SHOWN]:
+        main, one = main_position(known[rank]), inside[rank]
+        said = f"stands in {one.operation} with {names[one.rank]}, which is in no call that ends it: {place(main)}"
+        case.saw("pairs-unmet", said, "stacks", [rank])
+    _look_at_movement(case, [known[rank] for rank in circle])
     return case
 
 

@@ -64,6 +64,7 @@ WEIGHTS = (
     *_of("callback-deadlock", ZOO, other_thread=-1, no_other_thread=1),
     *_of("collective-mismatch", ZOO, prior=-2, stacks_differ=3.3, behind=1.5, numbers_differ=4.5, called_at=0),
     *_of("collective-mismatch", REPORTS, waits_apart=2.2, places_differ=1.9, groups_differ=-3, tears_down=-1.5),
+    *_of("collective-mismatch", JUDGEMENT, pairs_unmet=3.3),
     *_of("condition-lost-wakeup", ZOO, prior=-2, waits=0.5, other_thread=-2, all_wait_inside=2.5, by_design=-2.5),
     *_of("condition-lost-wakeup", REPORTS, pool_waits_for_itself=-2, pool_elsewhere=-2, tears_down=-1),
     *_of("condition-lost-wakeup", JUDGEMENT, others_wait_for_ranks=-1.5, nobody_named=-2),

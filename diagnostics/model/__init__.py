@@ -30,6 +30,7 @@ from diagnostics.model.evidence import Listener as Listener
 from diagnostics.model.evidence import Loop as Loop
 from diagnostics.model.evidence import Memory as Memory
 from diagnostics.model.evidence import OpenSpan as OpenSpan
+from diagnostics.model.evidence import Partner as Partner
 from diagnostics.model.evidence import Process as Process
 from diagnostics.model.evidence import ProcessGroup as ProcessGroup
 from diagnostics.model.evidence import Sample as Sample

@@ -277,6 +277,14 @@ class Collective(Record, frozen=True):
     timeout: float = -1.0  # seconds that it may take
 
 
+class Partner(Record, frozen=True, gc=False):
+    """Whom a thread sends to or receives from: the other's rank in the job. `operation`: `send`, `recv`, ..."""
+
+    tid: int
+    operation: str
+    rank: int
+
+
 class ProcessGroup(Record, frozen=True):
     """A process group as one of its members knows it. Numbers of collectives are -1 where there is none, or unknown.
 
@@ -350,6 +358,7 @@ class Process(Record, frozen=True):
     collectives: tuple[Collective, ...] = ()
     groups: tuple[ProcessGroup, ...] = ()
     tasks: tuple[Task, ...] = ()  # of the cluster that it belongs to
+    partners: tuple[Partner, ...] = ()  # of the threads that stand in a send or receive
     framework_why_not: str = ""  # why the framework's own state was not read
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()

@@ -12,7 +12,7 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.process_groups import circles, groups_of
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import group_order
-from diagnostics.model import Collection, Collective, Frame, Process, ProcessGroup, State
+from diagnostics.model import Collection, Collective, Frame, Partner, Process, ProcessGroup, State
 from diagnostics.pipeline import explain
 
 Calls = dict[str, tuple[int, bool]]
@@ -154,6 +154,31 @@ def test_who_receives_what_nobody_sends_has_parted_from_those_in_a_collective() 
         collectives=rank(0, {"default_pg": (1, True)}, members).collectives,
     )  # fmt: skip
     assert verdict(receives, rank(1, {"default_pg": (2, False)}, members))[0] == "collective-mismatch"
+
+
+def paired(index: int, operation: str, other: int) -> Process:
+    """A rank that stands in `send` or `recv` with another one."""
+    stands = stack(MAIN, f"{operation} {SITE}torch/distributed/distributed_c10d.py:2500", GLOO)
+    partners = (Partner(100 + 10 * index, operation, other),)
+    return process(f"worker:{index}", stands, pid=100 + 10 * index, partners=partners)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_a_pipeline_that_all_receive_from_is_proven(size: int) -> None:
+    """GIVEN stages that each receive from the one before, and nobody sends, THEN the circle is named."""
+    ranks = [paired(index, "recv", (index - 1) % size) for index in range(size)]
+    found = explain(Collection(1.0, 2.0, tuple(ranks)))[1]
+    assert found.verdict == "collective-mismatch" and found.hung
+    assert {wait.on for wait in found.waits} == {f"worker:{index}" for index in range(size)}
+    assert sum("is in no call that ends it" in one.fact for one in found.findings[0].evidence) == size
+
+
+def test_a_send_and_its_receive_wait_for_nobody_of_the_two() -> None:
+    """GIVEN a rank that sends to one that receives from it, THEN neither of them has parted ways."""
+    ranks = (paired(0, "send", 1), paired(1, "recv", 0))
+    found = explain(Collection(1.0, 2.0, ranks))[1]
+    assert "collective-mismatch" not in {one.cause for one in found.findings if one.confidence > 0.5}
+    assert not [wait for wait in found.waits if "is in no" in wait.why]
 
 
 def test_members_that_do_not_know_the_others_belong_to_the_group_of_that_name() -> None:
