@@ -112,10 +112,13 @@ def fleet(tmp_path: Path) -> Iterator[tuple[list[Host], str]]:
         yield hosts, via
 
 
+QUICK = ("--gap", 0.1, "--resample", 0, "--json")
+
+
 def attach(lastbatch: Call, fleet: tuple[list[Host], str], *more: object) -> Any:
     hosts, via = fleet
     named = [word for one in hosts for word in ("--host", one.address)]
-    answer = lastbatch("attach", "--via", via, *named, "--gap", 0.3, "--json", "--out", "job.tar.zst", *more)
+    answer = lastbatch("attach", "--via", via, *named, *QUICK, "--out", "job.tar.zst", *more)
     assert "Traceback" not in answer.err, answer.err
     return json.loads(answer.out)
 
@@ -165,7 +168,7 @@ def test_without_python_there_the_shell_and_gdb_tell(lastbatch: Call, tmp_path: 
     with subprocess.Popen(["sleep", "600"]) as process:
         try:
             via = f"env -i PATH={tools} X={{host}}"
-            answer = lastbatch("attach", "--via", via, "--host", "bare", process.pid, "--gap", 0.1, "--json")
+            answer = lastbatch("attach", "--via", via, "--host", "bare", process.pid, *QUICK)
             (row,) = answer.json["ranks"]
             assert row["pid"] == process.pid
             assert row["stacks_from"] == "gdb" or "gdb is not installed" in row["why_not"]
@@ -180,7 +183,7 @@ def test_collectors_and_children_are_chosen_there_as_here(lastbatch: Call) -> No
     with subprocess.Popen([sys.executable, "-c", program]) as process:
         try:
             wait_for(lambda: len(below(process.pid)) == 2, 20)
-            there = ("attach", "--via", "env X={host}", "--host", "here", process.pid, "--gap", 0.1, "--json")
+            there = ("attach", "--via", "env X={host}", "--host", "here", process.pid, *QUICK)
             both = lastbatch(*there).json["ranks"]
             assert {row["rank"] for row in both} >= {f"pid:{process.pid}"} and len(both) == 2
             (row,) = lastbatch(*there, "--collector", "py-spy", "--no-children").json["ranks"]
