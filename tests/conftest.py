@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -74,18 +76,40 @@ class Answer(NamedTuple):
 LASTBATCH = [sys.executable, "-m", "repro"]
 
 
+def called(home: Path, *words: object, **options: Any) -> Answer:
+    """What `lastbatch WORDS` comes to in this directory."""
+    done = subprocess.run(
+        [*LASTBATCH, *map(str, words)],
+        capture_output=True, text=True, cwd=home, stdin=subprocess.DEVNULL, check=False, **options,
+    )  # fmt: skip
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def lastbatch(tmp_path: Path) -> Callable[..., Answer]:
     """Call `lastbatch` as a user does, in an empty directory."""
+    return partial(called, tmp_path)
 
-    def call(*words: object, **options: Any) -> Answer:
-        done = subprocess.run(
-            [*LASTBATCH, *map(str, words)],
-            capture_output=True, text=True, cwd=tmp_path, stdin=subprocess.DEVNULL, check=False, **options,
-        )  # fmt: skip
-        return Answer(done.returncode, done.stdout, done.stderr)
 
-    return call
+AT_ONCE = 2
+"""Calls of a module that run at the same time: most of a trial is waiting."""
+
+
+Calls = Callable[[str, Sequence[object]], Future[Answer]]
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
+    """Call `lastbatch` before anybody asks for the answer, `AT_ONCE` at a time."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield lambda name, words: pool.submit(called, tmp_path_factory.mktemp(name), *words)
+        pool.shutdown(cancel_futures=True)
+
+
+def chosen(request: pytest.FixtureRequest, test: str) -> list[Any]:
+    """The arguments of a test of this module, each time that it is going to run."""
+    items = [item for item in request.session.items if item.path == request.path and isinstance(item, pytest.Function)]
+    return [item.callspec.params for item in items if item.originalname == test]
 
 
 class Ran(NamedTuple):

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
-from conftest import Answer
+from conftest import Answer, Calls, chosen
 
 from repro import scenarios
 from repro.cluster.ports import lease
@@ -23,10 +24,23 @@ Runtimes = Callable[[str], Runtime]
 ZOO = [scenario for scenario in scenarios.load().values() if scenario.framework != "tensorflow"]
 
 
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest, calls: Calls, runtime: Runtimes) -> dict[str, Future[Answer]]:
+    found = {}
+    for given in chosen(request, test_every_arm_comes_to_what_is_known_of_it.__name__):
+        scenario = given["scenario"]
+        with suppress(pytest.skip.Exception):  # the test itself tells why
+            runtime(scenario.default_runtime)
+            found[scenario.name] = calls(scenario.name, ("run", scenario.name, "--json", "--out", "out"))
+    return found
+
+
 @pytest.mark.parametrize("scenario", ZOO, ids=lambda scenario: scenario.name)
-def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: Call, runtime: Runtimes) -> None:
+def test_every_arm_comes_to_what_is_known_of_it(
+    scenario: Scenario, runs: dict[str, Future[Answer]], runtime: Runtimes
+) -> None:
     runtime(scenario.default_runtime)
-    answer = lastbatch("run", scenario.name, "--json", "--out", "out")
+    answer = runs[scenario.name].result()
     assert answer.code == 0, answer.json
     for arm in answer.json["arms"]:
         expected = scenario.expected(arm["arm"], (), arm["settings"])
@@ -35,11 +49,12 @@ def test_every_arm_comes_to_what_is_known_of_it(scenario: Scenario, lastbatch: C
 
 
 @pytest.mark.parametrize("python", ["py3.6", "py3.13"])
-def test_other_interpreters_locks_are_seen_as_well(python: str, lastbatch: Call, runtime: Runtimes) -> None:
+def test_other_interpreters_locks_are_seen_as_well(python: str, calls: Calls, runtime: Runtimes) -> None:
     runtime(python)
-    for name in ("lock-order", "fork-with-threads", "gil-held"):
-        answer = lastbatch("run", name, "--runtime", python, "--json", "--out", f"out-{name}")
-        assert answer.code == 0, (name, answer.out[:2000])
+    names = ("lock-order", "fork-with-threads", "gil-held")
+    answers = [calls(name, ("run", name, "--runtime", python, "--json", "--out", "out")) for name in names]
+    for name, answer in zip(names, answers, strict=True):
+        assert answer.result().code == 0, (name, answer.result().out[:2000])
 
 
 RECORDED = """
