@@ -22,7 +22,7 @@ _STAMPS = (
     re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)? ?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?: [A-Z]{3,4})?(?: \d{4})? "),  # noqa: E501
     re.compile(r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]? (?=[\[(A-Z])"),
     re.compile(r"\d+(?:\.\d+)?s\t\d+\t"),  # Kaggle
-    re.compile(r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[\w./-]+:\d+\] ?"),  # vLLM
+    re.compile(r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)(?: \d\d-\d\d \d\d:\d\d:\d\d| \d+)? \[[\w./-]+:\d+\] ?"),  # vLLM
     re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d "),
 )
 _NUMBERED = (

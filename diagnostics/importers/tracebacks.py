@@ -72,6 +72,8 @@ class Tracebacks:
     def read(self, line: str) -> Iterator[Ended]:
         """A line that is no frame: of the program, or what a traceback ended with."""
         if not self._alive:
+            if (end := error_of(line)) and end[1] and end[0].endswith(("Error", "Exception")):
+                yield Ended([], True, _fact(*end, line, []))  # its frames were not pasted
             return
         if line[:1] in (" ", "\t") and self._last:
             self._last.source.append(line.strip()[:LONGEST])

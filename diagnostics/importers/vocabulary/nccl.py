@@ -17,6 +17,11 @@ ROWS = (
     ),
     row(
         FactKind.NOT_CONNECTED, "nccl warn",
+        r"NCCL WARN .*[Cc]onnect(?:ion)? to (?P<host>[\w.:%-]+?)<(?P<port>\d+)>(?: ?(?P<what>failed.{0,80}))?",
+        "NCCL could not connect to {host}:{port}[: {what}]",
+    ),
+    row(
+        FactKind.NOT_CONNECTED, "nccl warn",
         r"NCCL WARN .*(?:[Cc]onnect(?:ion)? to (?P<host>[\w.:-]+?)(?:<(?P<port>\d+)>)?|No socket interface|Bootstrap) ?.*?"
         r"(?P<what>(?:failed|refused|timed out|No route to host|found).{0,80})",
         "NCCL could not connect[ to {host}][:{port}]: {what}",
@@ -41,6 +46,11 @@ ROWS = (
         FactKind.DEVICE, "got completion",
         r"Got completion (?:from peer (?P<host>[\w.:-]+)(?:<(?P<port>\d+)>)? )?with (?:error |status=)(?P<status>\S+)(?:.*?\((?P<what>[^)]*)\))?",
         "NCCL: the network card gave a request[ to {host}][:{port}] up with status {status}",
+    ),
+    row(
+        FactKind.DEVICE, "completed with error",
+        r"NET/(?P<plugin>OFI|UCX|\w+) .{0,60}completed with error\.? ?(?P<what>.{0,120})",
+        "NCCL: the network card failed ({plugin}): {what}",
     ),
     row(
         FactKind.NOT_JOINED, "failed to execute operation",

@@ -14,8 +14,8 @@ _HOST = r"(?P<host>\[?[\w.:%-]+?\]?)"
 ROWS = (
     row(
         FactKind.NOT_CONNECTED, "client socket has timed out",
-        r"client socket has timed out after (?P<limit>\d+ ?m?s) while trying to connect to \(" + _HOST
-        + r", (?P<port>\d+)\)",
+        r"client socket has timed out after (?P<limit>\d+ ?m?s) while trying to connect to \(?" + _HOST
+        + r"(?:, |:)(?P<port>\d+)(?!\d)",
         "nobody answered at {host}:{port} within {limit}",
     ),
     row(
@@ -68,6 +68,14 @@ ROWS = (
     row(
         FactKind.NOT_JOINED, "socket timeout",
         r"Socket Timeout", "the store of the job did not answer in time (socket timeout)",
+    ),
+    row(
+        FactKind.NOT_JOINED, "connection to the c10d store has failed",
+        r"connection to the C10d store has failed", "the launcher could not reach the store of its rendezvous",
+    ),
+    row(
+        FactKind.NOT_JOINED, "original timeout was",
+        r"connect\(\) timed out\. Original timeout was (?P<limit>\d+ ms)", "nobody answered a connection within {limit}",
     ),
     row(
         FactKind.NOT_JOINED, "rendezvoustimeouterror",

@@ -90,7 +90,7 @@ ROWS = (
     ),
     row(
         FactKind.NOT_JOINED, "is setting up nccl communicator",
-        r"\[(?P<waiting>\d+)\] is setting up NCCL communicator and retrieving ncclUniqueId from \[(?P<ranks>\d+)\] via "
+        r"\[(?P<waiting>\d+)\] is setting up NCCL communicator and retr(?:ie|ei)ving ncclUniqueId from \[(?P<ranks>\d+)\] via "
         r"c10d key-value store by key '(?P<key>[^']*)'(?:, but (?:store->get\('[^']*'\) got error|got error): (?P<what>.{0,120}))?",
         "rank {waiting} waits for rank {ranks} to publish the id of the NCCL communicator (key {key})[: {what}]",
     ),
