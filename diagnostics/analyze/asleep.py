@@ -15,7 +15,7 @@ from diagnostics.analyze.movement import stood_still
 from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State
 from diagnostics.stacks.position import is_idle, pairs
 
-SOON = 60.0
+SOON = 120.0
 """Seconds: who wakes by himself before that is not asleep for good."""
 
 _FROM_OUTSIDE = (Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH, Role.EVENT_LOOP, Role.DEBUGGER)
@@ -35,15 +35,15 @@ _Ends = Mapping[tuple[str, str, str], list[tuple[Process, Connection]]]
 def asleep_for_good(collection: Collection) -> frozenset[str]:
     """Their names."""
     processes = collection.processes
-    if collection.devices:
-        return frozenset()
+    on_devices = {(device.host, pid) for device in collection.devices for pid in device.pids}
     helpers = {one.rank for one in processes if one.state is State.IDLE and _has_nothing_to_do(one)}
     calm = {one.rank for one in processes if one.state in _DO_NOTHING or launches(one, processes)}
     ends: dict[tuple[str, str, str], list[tuple[Process, Connection]]] = {}
     for process in processes:
         for one in process.connections:
             ends.setdefault(_key(process.host, one.local, one.remote), []).append((process, one))
-    asleep = {process.rank for process in processes if process.rank not in calm and _stands(process)}
+    may = [one for one in processes if one.rank not in calm and (one.host, one.pid) not in on_devices]
+    asleep = {process.rank for process in may if _stands(process)}
 
     def stays(process: Process) -> bool:
         linked = all(_is_among(process, one, asleep | calm, ends) for one in process.connections)

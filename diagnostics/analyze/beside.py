@@ -53,6 +53,8 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
         standing = standing_loop(process)
         if standing and standing.loop.asks and (moving := _another_that_moves(process, processes)):
             return _with(process, State.IDLE, f"{process.state_why}, and {moving}, for which it may wait, moves")
+        if standing and standing.loop.until_ended and not _waited_for(process, waits):
+            return _with(process, State.IDLE, f"{process.state_why}, until somebody ends it")
         if standing and standing.proven:
             return _with(process, State.HUNG, f"{process.state_why}: it is where it was before, and so for ever")
         if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
@@ -217,7 +219,7 @@ def _rests(process: Process, waits: Sequence[Wait], graph: Graph) -> bool:
     if main is None:
         return True
     if standing := standing_loop(process):
-        return standing.loop.until_ended and not _waited_for(process, waits)
+        return (standing.loop.until_ended or standing.loop.serves) and not _waited_for(process, waits)
     until_ended = main.operation.startswith("Event.") and not main.roles  # how programs wait that a signal ends
     at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP) or until_ended
     return at_rest and not main.has(*_TOGETHER, Role.FILE_LOCK) and not _waited_for(process, waits)

@@ -61,6 +61,7 @@ class Loop(NamedTuple):
     asks: bool
     limited: bool
     until_ended: bool  # it runs until somebody ends the program
+    serves: bool  # it is in a loop that has no end
     counts: Tuple[str, ...]
     keeps: Tuple[str, ...]
     called: Tuple[str, ...]
@@ -85,7 +86,7 @@ class Source(object):
             for loop in sorted(around, key=lambda node: -node.lineno):
                 read = _Reading(loop, one, self).loop(function.rpartition(".")[2])
                 if read and not _leaves(loop, line):
-                    return read._replace(until_ended=read.until_ended or any(map(_never_ends, around)))
+                    return read._replace(serves=any(map(_never_ends, around)))
         return None
 
     def serves_at(self, function: str, line: int) -> bool:
@@ -147,6 +148,7 @@ class _Reading(object):
             asks=asks,
             limited=limited,
             until_ended=self._until_ended(tests),
+            serves=False,
             counts=tuple(sorted(counts)),
             keeps=tuple(sorted(keeps)),
             called=tuple(sorted({_name(call) for call in unknown})),

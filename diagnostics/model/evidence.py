@@ -132,7 +132,8 @@ class Loop(Record, frozen=True, gc=False):
 
     `asks`: it keeps nothing and calls nothing for its effect, so it only waits; else it works on variables of its own
     alone. `about`: the path or name that it asks for. `states`: digests of its variables, one a reading, less those
-    that number the rounds. `until_ended`: it waits for a flag that people set to end a program. `limited`: it gives up.
+    that number the rounds. `until_ended`: it waits for a flag that people set to end a program; `serves`: it is in a
+    loop that has no end. `limited`: it gives up.
     """
 
     tid: int
@@ -142,6 +143,7 @@ class Loop(Record, frozen=True, gc=False):
     asks: bool
     limited: bool = False
     until_ended: bool = False
+    serves: bool = False
     about: str = ""
     states: tuple[str, ...] = ()
 

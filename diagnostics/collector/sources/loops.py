@@ -42,6 +42,7 @@ class Loop(NamedTuple):
     asks: bool
     limited: bool
     until_ended: bool
+    serves: bool
     about: str
     states: Tuple[str, ...]
 
@@ -103,8 +104,8 @@ def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[L
         loop = source.loop_at(frame["name"], frame["line"]) if source else None
         if source and loop and _goes_round(loop, source, frame, inside, running):
             outside = frames[len(inside) + 1 :]
-            service = any(_serves(pid, one) for one in outside)
-            return _told(pid, loop._replace(until_ended=loop.until_ended or service), frame, outside)
+            serves = loop.serves or any(_serves(pid, one) for one in outside)
+            return _told(pid, loop._replace(serves=serves), frame, outside)
         inside.append(frame)
     return None
 
@@ -153,6 +154,7 @@ def _told(pid: int, loop: loops.Loop, frame: Dict[str, Any], outside: List[Dict[
         asks=loop.asks,
         limited=loop.limited,
         until_ended=loop.until_ended,
+        serves=loop.serves,
         about=_about(loop, values),
         states=(hashlib.sha1(repr(state).encode("utf-8", "replace")).hexdigest()[:16],),
     )
