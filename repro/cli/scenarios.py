@@ -47,8 +47,9 @@ def list_scenarios(
             table.add_row(f"  {arm.name}", arm.summary)
         page.print(table)
         page.print(f"\n  runtimes: {', '.join(scenario.runtimes)} (or any exact release)\n")
-        for need in scenario.needs:
-            page.print(f"  needs {need.what}: {need.how}\n")
+        for how in dict.fromkeys(need.how for need in scenario.needs):
+            needed = ", ".join(need.what for need in scenario.needs if need.how == how)
+            page.print(f"  needs {needed}: {how}\n")
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("  --set")
         table.add_column("default")
@@ -85,4 +86,7 @@ def _described(scenario: Scenario) -> dict[str, object]:
 
 def _expectation(scenario: Scenario, arm: str, runtime: str) -> dict[str, object]:
     expected = scenario.expect(arm, runtimes.parse(runtime).framework_version)
-    return {"hang": "possible" if expected.either else expected.hang, "cause": expected.cause, "why": expected.why}
+    return {
+        "hang": "possible" if expected.either else expected.hang, "cause": expected.cause,
+        "culprit": expected.culprit, "why": expected.why,
+    }  # fmt: skip
