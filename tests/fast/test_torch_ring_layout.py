@@ -10,6 +10,7 @@ import pytest
 
 from diagnostics.collector.memory.process import Memory
 from diagnostics.collector.memory.torch_ring import layout_of
+from diagnostics.collector.sources import collectives
 
 SIZE = 512
 NOW = 1_790_000_000 * 10**9
@@ -59,3 +60,13 @@ def test_what_is_no_entry_has_no_layout() -> None:
     with Memory(os.getpid()) as memory:
         assert layout_of(memory, ctypes.addressof(ring), SIZE, bytes(ring), [0]) is None
         assert layout_of(memory, ctypes.addressof(ring), SIZE, bytes(ring), []) is None
+
+
+def test_a_fork_is_not_told_to_have_called_what_its_parent_called() -> None:
+    """GIVEN a ring of which a part is older than the process, THEN only the rest is its own."""
+    called = [
+        collectives.Collective("default_pg", number, "barrier", "", "completed", (), False, 1000.0 + number, -1.0)
+        for number in range(1, 5)
+    ]
+    assert [one.seq for one in collectives.own(called, started=1002.5)] == [3, 4]
+    assert collectives.own(called, started=1004.0) == []

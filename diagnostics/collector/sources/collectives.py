@@ -1,15 +1,19 @@
 """Each rank's newest collectives and its process groups, as PyTorch itself recorded them, out of its memory."""
 
 import time
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
+from diagnostics.collector import procfs
 from diagnostics.collector.look import Fields, Look, plain
 from diagnostics.collector.memory import torch_ring
 
 DEADLINE = 20.0
+FORKED = "it was forked: what its memory tells of collectives is its parent's"
 NO_TIME = "its memory was not read: those of the other processes took too long"
 
 _SECOND = 1e9
+_CLOCKS = 0.05
+"""Seconds by which the start of a process may be told too early."""
 _NO_DESCRIPTION = ("", "undefined")
 Entry = Dict[str, Any]
 
@@ -62,11 +66,19 @@ def fields_of(pid: int, seconds: float) -> Dict[str, Any]:
     found = torch_ring.once(pid, min(seconds, torch_ring.DEADLINE))
     if not found["torch"]:
         return {}
+    called = own(list(map(_collective, found["collectives"])), time.time() - procfs.age_of(pid))
+    if found["collectives"] and not called:
+        return {"framework_why_not": FORKED}
     return {
-        "collectives": plain(list(map(_collective, found["collectives"]))),
+        "collectives": plain(called),
         "groups": plain(list(map(_group, found["groups"]))),
         "framework_why_not": found["why_not"],
     }
+
+
+def own(called: Iterable[Collective], started: float) -> List[Collective]:
+    """Without those from before the process started (wall time): a fork has a copy of its parent's ring."""
+    return [one for one in called if one.called_at > started + _CLOCKS]
 
 
 def _collective(entry: Entry) -> Collective:
