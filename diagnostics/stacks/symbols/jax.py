@@ -39,7 +39,9 @@ SYMBOLS = (
            r"|Recv)\w*Thunk::|xla::cpu::\w*(?:AllReduce|AllGather|ReduceScatter|AllToAll|CollectivePermute"
            r"|CollectiveBroadcast|InProcessComm|GlooComm|MpiComm)\w*|xla::cpu::\w*Collectives\w*"
            r"|xla::gpu::(?:Nccl|Rccl)\w*", "XLA collective", _W.COLLECTIVE, Role.COLLECTIVE),
-    native(r"AcquireNcclClique|AcquireGpuClique|xla::gpu::\w*(?:Clique|CollectivesRendezvous)\w*"
+    native(r"xla::\w*TransferManager::Transfer\w+|xla::PjRt\w*Client::BufferFromHost\w+|xla::gpu::InfeedManager::",
+           "copy to or from the device", _W.DEVICE, Role.DEVICE, weight=_G, seen="XLA's sources, 2022 to 2026"),
+    native(r"AcquireNcclClique|AcquireGpuClique|xla::gpu::\w*(?:Clique|Rendezvous)\w*"
            r"|xla::(?:internal::)?(?:AwaitAndLogIfStuck|RendezvousSingle|Rendezvous)", "XLA rendezvous", _W.COLLECTIVE,
            Role.COLLECTIVE, weight=_G),
     native(r"DistributedRuntimeClient\w*::(?:Connect)|\w*DistributedRuntime\w*::Connect", "coordination service",
@@ -58,6 +60,7 @@ SYMBOLS = (
            Role.COMPILE),
     native(r"xla::PyCallback|xla::CpuCallback|FfiCallback|XlaPythonCpuCallback|XlaFfiPython\w*", "host callback", None,
            Role.CALLBACK, weight=_P),
+    native(r"xla::\w*HangWatchdog", "", None, Role.PROXY, weight=_G, seen="openxla/xla#39537"),
     native(r"StartHeartbeat|HeartbeatLoop|PollForError\w*|(?:tsl|tensorflow)::UnboundedWorkQueue::\w+"
            r"|xla::\w*WorkerThread::WorkLoop|AsyncWorkRunner", "", None, weight=_G, home=True),
 )  # fmt: skip

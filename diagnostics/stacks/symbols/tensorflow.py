@@ -83,6 +83,15 @@ INPUT = (
 )  # fmt: skip
 
 OPERATIONS = (
+    native(r"EventMgr::PollLoop", "", None, Role.PROXY, weight=_G,
+           seen="tensorflow/tensorflow#73764, horovod/horovod#2107",
+           not_for="It polls the events of all streams, and does nothing else while there are none."),
+    native(r"NcclManager::LoopKernelLaunches", "", None, Role.PROXY, weight=_G,
+           seen="TensorFlow's sources, 1.5 to 2.16"),
+    native(r"(?:BaseGPUDevice|GPUUtil)::Sync\w*|GPUUtil::Copy\w+", "copy to or from the device", _W.DEVICE, Role.DEVICE,
+           weight=_G, seen="tensorflow/tensorflow#73764"),
+    native(r"AllocatorRetry::AllocateRaw", "allocation of the device's memory", _W.CONDITION, Role.DEVICE, weight=_G,
+           seen="TensorFlow's sources, 1.x to 2.x", not_for="It waits until another operation frees memory, or 10 s."),
     native(r"CollectiveReduce\w*|RingReducer|NcclReducer", "all_reduce", _W.COLLECTIVE, Role.COLLECTIVE,
            Role.OPERATION),
     native(r"CollectiveGather\w*|RingGatherer|NcclGatherer", "all_gather", _W.COLLECTIVE, Role.COLLECTIVE,
