@@ -33,6 +33,11 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case = Case("event-loop-asleep")
     where = [process.rank]
     case.saw("sleeps", f"its event loop sleeps without a limit: {main.where}", "stacks", where)
+    for one in process.coroutines[:4]:
+        said = f"{one.task} is suspended in {' > '.join(frame.function for frame in one.frames[-4:])}"
+        case.saw("suspended", said, "memory of asyncio", where)
+    if sum(one.takes_lock for one in process.coroutines) > 1:
+        case.saw("takes-locks", "several tasks wait for locks", "memory of asyncio", where)
     others = [at for at in threads if at not in loops and at.position.waits not in INSIDE]
     if others:
         case.saw("other-thread", f"another thread may wake it: {others[0].where}", "stacks", where)
@@ -49,7 +54,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         said = "it has no connection, child or other thread that could wake it"
         case.saw("nobody-outside", said, "connections, processes", where)
     look_at_stillness(case, process, [main])
-    case.needs("its tasks, and which awaits which: `python -m asyncio pstree PID` of CPython 3.14 and newer")
+    if not process.coroutines:
+        case.needs("its tasks, and which awaits which: `python -m asyncio pstree PID` of CPython 3.14 and newer")
     return case
 
 

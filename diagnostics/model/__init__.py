@@ -21,6 +21,7 @@ from diagnostics.model.evidence import Cgroup as Cgroup
 from diagnostics.model.evidence import Collection as Collection
 from diagnostics.model.evidence import Collective as Collective
 from diagnostics.model.evidence import Connection as Connection
+from diagnostics.model.evidence import Coroutine as Coroutine
 from diagnostics.model.evidence import Event as Event
 from diagnostics.model.evidence import FileLock as FileLock
 from diagnostics.model.evidence import Flight as Flight

@@ -304,6 +304,20 @@ class ProcessGroup(Record, frozen=True):
     completed: int = -1
 
 
+class Coroutine(Record, frozen=True):
+    """A suspended task of asyncio. `frames`: outermost coroutine first. `awaits`: the innermost's, by its type."""
+
+    task: str
+    frames: tuple[Frame, ...]
+    awaits: str = ""
+
+    @property
+    def takes_lock(self) -> bool:
+        """Whether it waits for a lock of asyncio."""
+        inner = self.frames[-1] if self.frames else Frame("")
+        return inner.file.endswith("asyncio/locks.py") and inner.function.endswith("acquire")
+
+
 class Task(Record, frozen=True):
     """A task of a cluster as a process's TensorFlow knows it. `answered`: it has told its devices, so it was there."""
 
@@ -361,6 +375,7 @@ class Process(Record, frozen=True):
     groups: tuple[ProcessGroup, ...] = ()
     tasks: tuple[Task, ...] = ()  # of the cluster that it belongs to
     partners: tuple[Partner, ...] = ()  # of the threads that stand in a send or receive
+    coroutines: tuple[Coroutine, ...] = ()  # suspended, of its event loops
     framework_why_not: str = ""  # why the framework's own state was not read
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     versions: Versions = Versions()

@@ -70,6 +70,7 @@ class Role(str, enum.Enum):
     FINALIZER = "in a finalizer"  # __del__, weakref callback, atexit
     IMPORT = "imports"
     EVENT_LOOP = "event loop"
+    IN_LOOP = "in an event loop's callback"  # code that the loop runs: while it waits, the loop does nothing else
     DEBUGGER = "at rest in a debugger"
     PROXY = "library's own helper"  # NCCL's proxy, RAS, a watchdog: idle by nature while healthy
 

@@ -64,7 +64,7 @@ def classify(process: Process, names: Names = NO_NAMES) -> Process:
     holder = next((index for index, thread in enumerate(process.threads) if thread.holds_gil), -1)
     gil = _Holder(process.threads[holder].tid, stands[holder].operation) if holder >= 0 else _Holder()
     positions = tuple(
-        _position(thread, stand, calls.get(thread.tid), process, names, gil)
+        _with_coroutine(_position(thread, stand, calls.get(thread.tid), process, names, gil), process)
         for thread, stand in zip(process.threads, stands, strict=True)
     )
     return msgspec.structs.replace(process, positions=positions)
@@ -122,6 +122,27 @@ def _position(
         number=collective.seq if collective else -1,
         holder=holder if holder != thread.tid else 0,
     )
+
+
+_FOR_TASKS = ("_asyncio.Task", "_GatheringFuture")
+_LOOPS_FILES = re.compile(r"(?:^|/)asyncio/\w+\.py$")
+
+
+def _with_coroutine(position: Position, process: Process) -> Position:
+    """A loop that sleeps stands where the program's own coroutine does: one that awaits no other task, if any does."""
+    if Role.EVENT_LOOP not in position.roles or not process.coroutines:
+        return position
+    stands = [(one, stand_of(one.frames)) for one in process.coroutines]
+    own = [(one, stand.frame) for one, stand in stands if stand.owner is Owner.USER and stand.frame]
+    if not own:
+        return position
+    one, frame = min(own, key=lambda pair: pair[0].awaits in _FOR_TASKS)
+    inner = one.frames[-1]
+    awaits = f", which awaits {inner.function}" if _LOOPS_FILES.search(inner.file) else ""
+    return msgspec.structs.replace(
+        position, function=frame.function, file=frame.file, line=frame.line, own=True,
+        waits_for=f"its {one.task}{awaits}; in all {len(process.coroutines)} suspended",
+    )  # fmt: skip
 
 
 def _kind(stand: Stand, call: BlockingCall | None, process: Process) -> WaitKind:

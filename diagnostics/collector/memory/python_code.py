@@ -15,6 +15,8 @@ class Code(object):
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._types = {}  # type: Dict[int, bytes]
+        self.qualified: Dict[int, str] = {}
+        """Of the code objects that were read: the name with its class, where the release has it (3.11)."""
         self._known = {}  # type: Dict[int, Optional[Tuple[str, str, int, bytes]]]
         self.minor = _minor(memory)
 
@@ -31,7 +33,7 @@ class Code(object):
         pairs = self._memory.words(head[0], min(head[1] - head[0], 16 * _FRAMES))
         found = []
         for place in range(0, len(pairs) - 1, 2):
-            code = self._code(pairs[place])
+            code = self.read(pairs[place])
             if code is None:
                 return []
             name, path, first, table = code
@@ -39,7 +41,7 @@ class Code(object):
             found.append({"name": name, "file": path, "line": line_at(self.minor, table, first, last)})
         return found[::-1]
 
-    def _code(self, address: int) -> Optional[Tuple[str, str, int, bytes]]:
+    def read(self, address: int) -> Optional[Tuple[str, str, int, bytes]]:
         if address not in self._known:
             self._known[address] = self._read_code(address)
         return self._known[address]
@@ -47,13 +49,13 @@ class Code(object):
     def _read_code(self, address: int) -> Optional[Tuple[str, str, int, bytes]]:
         memory = self._memory
         words = memory.words(address, 192)
-        if len(words) < 24 or self._type_name(words[1]) != b"code":
+        if len(words) < 24 or self.type_name(words[1]) != b"code":
             return None
         texts, table = [], b""
         for word in words[2:]:
-            kind = self._type_of(word)
+            kind = self.type_of(word)
             if kind == b"str":
-                texts.append(self._text(word))
+                texts.append(self.text(word))
             elif kind == b"bytes" and len(texts) >= 2:
                 table = self._bytes(word)
                 break
@@ -61,25 +63,26 @@ class Code(object):
                 texts = texts if len(texts) >= 2 else []
         if len(texts) < 2:
             return None
+        self.qualified[address] = texts[2] if len(texts) > 2 and self.minor >= 11 else texts[1]
         first_at = 40 if self.minor <= 10 else 72 if self.minor == 11 else 68
         first = struct.unpack("<i", memory.read(address + first_at, 4))[0]
         return texts[1], texts[0], first if 0 < first < 1 << 24 else 0, table
 
-    def _type_of(self, address: int) -> bytes:
+    def type_of(self, address: int) -> bytes:
         if address & 7 or address < 1 << 16:
             return b""
-        return self._type_name(self._memory.word(address + 8))
+        return self.type_name(self._memory.word(address + 8))
 
-    def _type_name(self, address: int) -> bytes:
+    def type_name(self, address: int) -> bytes:
         if address not in self._types:
             name = b""
             if not address & 7 and address > 1 << 16:
                 pointer = self._memory.word(address + 24)
-                name = self._memory.read(pointer, 16).split(b"\0", 1)[0] if pointer > 1 << 16 else b""
+                name = self._memory.read(pointer, 40).split(b"\0", 1)[0] if pointer > 1 << 16 else b""
             self._types[address] = name
         return self._types[address]
 
-    def _text(self, address: int) -> str:
+    def text(self, address: int) -> str:
         """A str. Kind and form are bits behind the hash (Include/cpython/unicodeobject.h)."""
         (length,) = struct.unpack("<q", self._memory.read(address + 16, 8).ljust(8, b"\0"))
         (state,) = struct.unpack("<I", self._memory.read(address + 32, 4).ljust(4, b"\0"))

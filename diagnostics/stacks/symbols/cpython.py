@@ -109,6 +109,7 @@ WORLD = (
     python("asyncio/base_events.py", "_run_once", "asyncio event loop", _W.WORLD, Role.EVENT_LOOP, callee="select"),
     python("asyncio/base_events.py", "run_forever|run_until_complete|_run_once", "asyncio.run", None, weight=_G),
     python("asyncio/runners.py", "run", "asyncio.run", None, weight=_G),
+    python("asyncio/events.py", "_run", "", None, Role.IN_LOOP, weight=_G),
     python("asyncio/unix_events.py", "_do_waitpid", "", None, Role.PROXY, weight=_G),
     python("shutil.py", ".*", "", None, weight=_P),
     python("logging/__init__.py", "acquire", "logging's lock", _W.LOCK),

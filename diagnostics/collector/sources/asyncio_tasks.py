@@ -1,0 +1,39 @@
+"""Suspended tasks of asyncio, out of memory. Only where asked for: whole processes are looked through. Nobody is
+stopped; no code is put into the process, as its own `python -m asyncio ps` would."""
+
+import time
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from diagnostics.collector.look import Fields, Look, plain
+from diagnostics.collector.memory import asyncio_tasks
+from diagnostics.collector.memory.process import Memory, Unreadable
+from diagnostics.collector.sources.collectives import Frame
+
+DEADLINE = 20.0
+
+
+class Coroutine(NamedTuple):
+    """As `diagnostics.model.Coroutine`."""
+
+    task: str
+    frames: Tuple[Frame, ...]
+    awaits: str
+
+
+def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
+    until = time.monotonic() + 0.6 * DEADLINE
+    found = {pid: coroutines_of(pid) for pid in look.pids if time.monotonic() < until}
+    return {pid: {"coroutines": plain(coroutines)} for pid, coroutines in found.items() if coroutines}
+
+
+def coroutines_of(pid: int) -> List[Coroutine]:
+    try:
+        with Memory(pid) as memory:
+            return [
+                Coroutine(
+                    task.name, tuple(Frame(one["name"], one["file"], one["line"]) for one in task.frames), task.awaits
+                )
+                for task in asyncio_tasks.tasks_of(memory)
+            ]
+    except (Unreadable, OSError):
+        return []

@@ -1,0 +1,1 @@
+"""What event loops of asyncio wait for: their suspended tasks."""

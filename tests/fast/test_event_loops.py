@@ -1,0 +1,73 @@
+"""Event loops that sleep or stand: which coroutine it is, and what it waits for."""
+
+from __future__ import annotations
+
+from diagnostics.model import (
+    BlockingCall,
+    Collection,
+    Coroutine,
+    Diagnosis,
+    Frame,
+    Process,
+    Sample,
+    State,
+    Thread,
+    ThreadSample,
+)
+from diagnostics.pipeline import explain
+
+LIB = "/usr/lib/python3.11/"
+LOOP = (
+    Frame("<module>", "/home/u/job.py", 40),
+    Frame("Runner.run", LIB + "asyncio/runners.py", 118),
+    Frame("BaseEventLoop.run_forever", LIB + "asyncio/base_events.py", 608),
+    Frame("BaseEventLoop._run_once", LIB + "asyncio/base_events.py", 1898),
+)
+ASLEEP = (*LOOP, Frame("EpollSelector.select", LIB + "selectors.py", 468))
+ACQUIRE = Frame("Lock.acquire", LIB + "asyncio/locks.py", 114)
+WAIT = Frame("Event.wait", LIB + "asyncio/locks.py", 213)
+
+
+def own(function: str, line: int) -> Frame:
+    return Frame(function, "/home/u/job.py", line)
+
+
+def answer(frames: tuple[Frame, ...], *coroutines: Coroutine) -> Diagnosis:
+    looks = tuple(Sample(at, (ThreadSample(7, "python", "S", 1.0, 5, 5),)) for at in (1.0, 60.0))
+    call = BlockingCall(7, "epoll_wait", "socket", "socket:[9]", others=(7,))
+    process = Process(
+        "pid:7", 7, "h", State.UNKNOWN, threads=(Thread(7, "MainThread", frames),), samples=looks, since=59.0,
+        coroutines=coroutines, blocking_calls=(call,) if frames is ASLEEP else (),
+    )  # fmt: skip
+    return explain(Collection(100.0, 60.0, (process,)))[1]
+
+
+def test_a_loop_that_sleeps_stands_where_its_coroutine_does() -> None:
+    """AND one that awaits a task is not the one to look at."""
+    said = answer(
+        ASLEEP,
+        Coroutine("Task-1", (own("main", 30),), "_GatheringFuture"),
+        Coroutine("Task-2", (own("Actor.turn", 12), WAIT), "_asyncio.Future"),
+    )
+    position = said.culprits[0].position
+    assert position and (position.function, position.line) == ("Actor.turn", 12)
+    assert "Event.wait" in position.waits_for
+
+
+def test_coroutines_that_take_locks_at_different_places_wait_for_each_other() -> None:
+    said = answer(
+        ASLEEP,
+        Coroutine("Task-2", (own("store", 15), ACQUIRE), "_asyncio.Future"),
+        Coroutine("Task-3", (own("evict", 22), ACQUIRE), "_asyncio.Future"),
+    )
+    assert (said.verdict, said.findings[0].cause) == ("lock-order", "coroutine-locks")
+
+
+def test_a_coroutine_that_waits_in_plain_code_stops_its_loop() -> None:
+    """AND the same wait outside of a loop is not taken for it."""
+    result = Frame("Future.result", LIB + "concurrent/futures/_base.py", 451)
+    condition = Frame("Condition.wait", LIB + "threading.py", 320)
+    handler = (*LOOP, Frame("Handle._run", LIB + "asyncio/events.py", 80), own("handler", 25), result, condition)
+    assert answer(handler).findings[0].cause == "event-loop-blocked"
+    outside = answer((own("<module>", 40), own("handler", 25), result, condition))
+    assert "event-loop-blocked" not in [finding.cause for finding in outside.findings]
