@@ -18,8 +18,10 @@ _SPINS = (Role.DEVICE, Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.FILE
 """Waits whose libraries spin or poll: CPU and bytes there are those of the waiting."""
 
 _POLLS = (Role.RENDEZVOUS, Role.FILE_LOCK)
+_TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.STEP)
 _POLLED_BYTES = 65536.0
-"""Bytes a second over the sockets of a rank that polls a store, below which that is all that they are."""
+"""Bytes a second over the sockets of a rank that polls a store, or stands in a collective while its runtime tells that
+it is alive, below which that is all that they are."""
 
 DEVICE_SWITCHES = 2.0
 """Context switches a second of a thread that waits for a device, from which the host gets on: between two waits it
@@ -155,20 +157,37 @@ def _thread(sample: Sample, tid: int) -> ThreadSample | None:
 def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_loop: bool) -> str:
     seconds = max(last.at - first.at, 1e-3)
     main = main_position(process)
-    polls = in_loop or (main is not None and main.has(*_POLLS))
+    polls = in_loop or (main is not None and (main.has(*_POLLS) or _leaves_it_to_a_pool(process, main)))
     moved = last.socket_bytes - first.socket_bytes
-    if moved / seconds > (_POLLED_BYTES if polls else limits.moving_bytes):
+    waits = main is not None and main.has(*_TOGETHER) and stood_still(process, main.tid)
+    if moved / seconds > (_POLLED_BYTES if polls or waits else limits.moving_bytes):
         return f"{moved} bytes over its sockets in {seconds:.1f} s"
     stored = last.disk_bytes - first.disk_bytes
     if first.disk_bytes >= 0 and stored / seconds > limits.moving_disk:
         return f"{stored} bytes of storage in {seconds:.1f} s"
-    if first.file_offsets >= 0 and last.file_offsets != first.file_offsets and not polls:
-        return f"its files moved by {abs(last.file_offsets - first.file_offsets)} bytes in {seconds:.1f} s"
+    offsets = abs(last.file_offsets - first.file_offsets) if first.file_offsets >= 0 else 0
+    if offsets and _its_own(offsets, first.io_bytes, last.io_bytes) and not polls:
+        return f"its files moved by {offsets} bytes in {seconds:.1f} s"
     if main is not None and not polls and (worked := _by_itself(process, main, first, last)):
         return worked
-    if last.log_bytes > first.log_bytes and not polls:
-        return f"its log grew by {last.log_bytes - first.log_bytes} bytes in {seconds:.1f} s"
+    logged = last.log_bytes - first.log_bytes
+    if logged > 0 and _its_own(1, first.io_written, last.io_written) and not polls:
+        return f"its log grew by {logged} bytes in {seconds:.1f} s"
     return "its storage answers" if storage_answers(first, last) else ""
+
+
+def _leaves_it_to_a_pool(process: Process, main: Position) -> bool:
+    """Whether it stands still until its pool has an answer: what is written meanwhile is its children's.
+
+    The kernel adds what a child has read and written to its parent once it has ended (task_io_accounting_add).
+    """
+    at_work = [one.tid for one in process.positions if not is_idle(one)]
+    return main.has(Role.POOL_WAIT) and all(stood_still(process, tid) for tid in at_work)
+
+
+def _its_own(moved: int, before: int, now: int) -> bool:
+    """Whether a process that read and wrote so much moved these bytes: other processes share its files and its log."""
+    return before < 0 or now - before >= moved
 
 
 def position_changed(process: Process) -> str:

@@ -188,3 +188,22 @@ def starved(later: int) -> Process:
 def test_who_keeps_the_interpreter_lock_in_native_code_does_not_progress_by_its_cpu() -> None:
     assert judged(starved(later=0)).processes[0].state is State.HUNG
     assert judged(starved(later=1)).processes[0].state is State.PROGRESSING, "the other thread got on"
+
+
+def test_what_others_write_to_a_file_that_it_has_open_is_no_progress() -> None:
+    """GIVEN a process that waits, WHEN other processes write to its log, THEN it does not get on by that."""
+    lock = (Frame("lock_PyThread_acquire_lock", native=True), Frame("sem_wait", "libc.so.6", native=True))
+    threads = (Thread(7, frames=(Frame("train", "/job/train.py", 30), *lock)),)
+
+    def waiting(own: int) -> Process:
+        samples = tuple(
+            Sample(
+                100.0 + n, (ThreadSample(7, "python", "S", 1.0, 5, 5),), log_bytes=20_000 * n, file_offsets=20_000 * n,
+                io_bytes=100 + own * n, io_written=50 + own * n,
+            )
+            for n in (0, 1)
+        )  # fmt: skip
+        return Process("worker:0", 7, "h", threads=threads, samples=samples)
+
+    assert judged(waiting(own=0)).processes[0].state is State.UNKNOWN
+    assert judged(waiting(own=20_000)).processes[0].state is State.PROGRESSING
