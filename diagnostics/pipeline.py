@@ -106,7 +106,7 @@ def sample_until_decided(
 ) -> Collection:
     """With more samples, while ranks stand still and it is not told whether they hang, for `longest` seconds at most.
 
-    Nobody is stopped for these, but for moments who computes in a loop that may repeat itself.
+    Nobody is stopped for these.
 
     None for a pause that is known to end: it would be over before it is told.
     """

@@ -18,9 +18,10 @@ class Target(NamedTuple):
 
 
 class Look(object):
-    """The processes, and what is asked of the kernel once for all of them."""
+    """The processes, and what is asked of the kernel once for all of them. `may_stop`: threads may be, for moments."""
 
-    def __init__(self, targets: Iterable[Target]) -> None:
+    def __init__(self, targets: Iterable[Target], may_stop: bool = False) -> None:
+        self.may_stop = may_stop
         self.targets = {target.pid: target for target in targets}
         self.clocks = TaskClocks()
         self._sockets: Optional[Dict[int, Sockets]] = None

@@ -58,7 +58,8 @@ def _collect(order: Order, say: Say) -> None:
         targets = resolved(asked)
         known = order.get("events") or {}
         if "observe" in order["do"]:
-            for line in observe(Look(targets), order["samples"], order["gap"]):
+            may_stop = "stacks" in order["do"] and not order.get("gently")
+            for line in observe(Look(targets, may_stop), order["samples"], order["gap"]):
                 if "evidence" in line:
                     evidence = line["evidence"]
                     known[str(evidence["pid"])] = evidence["samples"][-1].get("events", -1)

@@ -1,6 +1,7 @@
 """Loops of Python that a thread goes round in, and the state that they were in.
 
-Nobody is stopped for it but who computes in such a loop, for some milliseconds: variables that change are torn else.
+Nobody is stopped for it but who computes in such a loop, for some milliseconds, where that is allowed: variables that
+change may be torn else.
 
 The main thread of a process that runs, or that sleeps for a time only. Variables are told by a digest: what is in them
 is nobody's business, but for the name of what is asked for.
@@ -49,6 +50,7 @@ class Loop(NamedTuple):
 
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python\d[\d.]*/|^<frozen|/lib/pypy")
 MOST_TEXT = 200
+_PATH = re.compile(r"/|\.\w{1,8}$|^[A-Za-z_]{1,40}$")
 
 
 def sample(look: Look) -> Fields:
@@ -56,7 +58,7 @@ def sample(look: Look) -> Fields:
     began = time.monotonic()
     for pid in look.pids:
         if time.monotonic() - began < MOST_TIME and _may_loop(pid):
-            found[pid] = {"loops": plain(merged(list(_readings(pid))))}
+            found[pid] = {"loops": plain(merged(list(_readings(pid, look.may_stop))))}
     return found
 
 
@@ -77,7 +79,7 @@ def _runs(pid: int) -> bool:
     return stat_fields("/proc/%d/task/%d/stat" % (pid, pid))[0] == "R"
 
 
-def _readings(pid: int) -> Iterable[Loop]:
+def _readings(pid: int, may_stop: bool) -> Iterable[Loop]:
     how: Tuple[str, ...] = ("--nonblocking",)
     for number in range(ROUNDS):
         running = _runs(pid)
@@ -89,7 +91,7 @@ def _readings(pid: int) -> Iterable[Loop]:
             found = loop_in(pid, main[0] if main else [], running)
         except (CollectorError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError):
             continue  # what runs may look torn, and not all is source that can be read
-        if found and not found.asks and how:
+        if found and not found.asks and how and may_stop:
             how = ()  # what it has in its variables is read once more, not torn
         elif found:
             yield found
@@ -161,11 +163,10 @@ def _told(pid: int, loop: loops.Loop, frame: Dict[str, Any], outside: List[Dict[
 
 
 def _about(loop: loops.Loop, values: Dict[str, str]) -> str:
-    """The path or name that it asks for, where a variable or the text has one."""
+    """The path that it asks for, where a variable or the text has one; what is in others is nobody's business."""
     texts = [word if word[:1] in "\"'" else values.get(word, "") for word in loop.wanted]
     shown = [text[1:-1] for text in texts if len(text) > 2 and text[0] in "\"'" and text[-1] == text[0]]
-    paths = [text for text in shown if "/" in text or "." in text]
-    return (paths or shown or [""])[0][:MOST_TEXT]
+    return next((text[:MOST_TEXT] for text in shown if _PATH.search(text)), "")
 
 
 _sources: Dict[Tuple[str, float], Optional[loops.Source]] = {}
