@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,12 +66,12 @@ def trains():
 trains()
 """
 INPUT = """
-import queue, socket, threading
-source = socket.socketpair()
+import queue, socket, sys, threading
+source = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
 batches = queue.Queue(2)
 def reads():
     while True:
-        batches.put(source[0].recv(100))
+        batches.put(source.recv(100))
 def trains():
     print("ready", flush=True)
     batches.get()
@@ -89,7 +90,7 @@ STANDS = 4.0
 @pytest.fixture(scope="module")
 def jobs(runtime: Callable[[str], Runtime], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The process ids of each job, all started together, when all stand still."""
-    home = tmp_path_factory.mktemp("meet")
+    home, silent = tmp_path_factory.mktemp("meet"), socket.create_server(("127.0.0.1", 0))
     started: dict[str, list[subprocess.Popen[str]]] = {}
     try:
         for name, (text, which, world) in JOBS.items():
@@ -97,8 +98,8 @@ def jobs(runtime: Callable[[str], Runtime], tmp_path_factory: pytest.TempPathFac
             for rank in range(world):
                 env = {"PATH": "/usr/bin:/bin", "RANK": str(rank), "WORLD_SIZE": str(world)}
                 one = subprocess.Popen(
-                    [python, "-c", text, str(home / name)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                    text=True, env=env,
+                    [python, "-c", text, str(home / name), str(silent.getsockname()[1])], stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL, text=True, env=env,
                 )  # fmt: skip
                 started.setdefault(name, []).append(one)
         for one in (one for ranks in started.values() for one in ranks):
@@ -111,6 +112,7 @@ def jobs(runtime: Callable[[str], Runtime], tmp_path_factory: pytest.TempPathFac
             for pid in (*procfs.children_of(one.pid), one.pid):
                 subprocess.run(["kill", "-9", str(pid)], check=False)
             one.wait()
+        silent.close()
 
 
 @pytest.mark.parametrize("name", JOBS)
