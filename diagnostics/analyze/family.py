@@ -68,7 +68,11 @@ def _loops_without_clients(process: Process) -> bool:
     links = [one for one in process.connections if one.state == "ESTABLISHED"]
     own = {(one.local, one.remote) for one in links}
     alone = all((one.remote in process.listens or (one.remote, one.local) in own) and not one.unread for one in links)
-    return bool(process.listens) and alone and not any(one.waiting for one in process.listeners)
+    if not alone or not process.listens or any(one.waiting for one in process.listeners):
+        return False
+    # One that talks to itself is at rest as long as it serves; a task of its own that reads waits for an answer.
+    tasks = process.coroutines
+    return any(one.serves for one in tasks) or not any(one.reads for one in tasks)
 
 
 def votes(process: Process, processes: Sequence[Process]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from diagnostics.model import (
     BlockingCall,
     Collection,
+    Connection,
     Coroutine,
     Diagnosis,
     Frame,
@@ -32,12 +33,18 @@ def own(function: str, line: int) -> Frame:
     return Frame(function, "/home/u/job.py", line)
 
 
-def answer(frames: tuple[Frame, ...], *coroutines: Coroutine) -> Diagnosis:
+def answer(
+    frames: tuple[Frame, ...],
+    *coroutines: Coroutine,
+    listens: tuple[str, ...] = (),
+    connections: tuple[Connection, ...] = (),
+) -> Diagnosis:
     looks = tuple(Sample(at, (ThreadSample(7, "python", "S", 1.0, 5, 5),)) for at in (1.0, 60.0))
     call = BlockingCall(7, "epoll_wait", "socket", "socket:[9]", others=(7,))
     process = Process(
         "pid:7", 7, "h", State.UNKNOWN, threads=(Thread(7, "MainThread", frames),), samples=looks, since=59.0,
-        coroutines=coroutines, blocking_calls=(call,) if frames is ASLEEP else (),
+        coroutines=coroutines, listens=listens, connections=connections,
+        blocking_calls=(call,) if frames is ASLEEP else (),
     )  # fmt: skip
     return explain(Collection(100.0, 60.0, (process,)))[1]
 
@@ -71,3 +78,20 @@ def test_a_coroutine_that_waits_in_plain_code_stops_its_loop() -> None:
     assert answer(handler).findings[0].cause == "event-loop-blocked"
     outside = answer((own("<module>", 40), own("handler", 25), result, condition))
     assert "event-loop-blocked" not in [finding.cause for finding in outside.findings]
+
+
+READS = Frame("StreamReader._wait_for_data", LIB + "asyncio/streams.py", 540)
+SERVES = Frame("Server.serve_forever", LIB + "asyncio/base_events.py", 372)
+
+
+def test_a_loop_that_serves_nobody_rests_and_one_that_asks_itself_does_not() -> None:
+    """GIVEN a process that is connected to itself alone, THEN its tasks tell whether it serves."""
+    inner, outer = "127.0.0.1:9000", "127.0.0.1:4000"
+    both = (Connection(inner, outer, "ESTABLISHED", "pid:7"), Connection(outer, inner, "ESTABLISHED", "pid:7"))
+
+    def hung(*coroutines: Coroutine) -> bool | None:
+        return answer(ASLEEP, *coroutines, listens=(inner,), connections=both).hung
+
+    serving, reading = Coroutine("Task-1", (own("serve", 30), SERVES)), Coroutine("Task-2", (own("ask", 9), READS))
+    assert hung(serving, reading) is False
+    assert hung(reading) is not False
