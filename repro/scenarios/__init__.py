@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import pkgutil
+from collections.abc import Mapping
 
 from diagnostics.errors import UsageError
 from repro.scenario import Scenario
 
 
-def load() -> dict[str, Scenario]:
+@functools.cache
+def load() -> Mapping[str, Scenario]:
     """All scenarios by name."""
     modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
     return {module.SCENARIO.name: module.SCENARIO for module in modules}

@@ -8,8 +8,10 @@ is as sure as was asked for. Pure functions of the trials so far.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -97,10 +99,19 @@ def _most_open(releases: Sequence[str], probability: Mapping[str, float]) -> str
     return min(releases[1:], key=lambda release: abs(hangs(release) - 0.5))
 
 
+@functools.cache
+def _rates(low: float, high: float) -> Any:
+    import numpy as np
+
+    return np.geomspace(low, high, _POINTS)
+
+
 def _log_mean(count: Count, low: float, high: float) -> float:
     """Log of the likelihood, averaged over rates from low to high, every factor as likely."""
     import numpy as np
-    from scipy.special import logsumexp, xlog1py, xlogy
+    from scipy.special import xlog1py, xlogy
 
-    rates = np.geomspace(low, high, _POINTS)
-    return float(logsumexp(xlogy(count.hits, rates) + xlog1py(count.exposure - count.hits, -rates)) - math.log(_POINTS))
+    rates = _rates(low, high)
+    logs = xlogy(count.hits, rates) + xlog1py(count.exposure - count.hits, -rates)
+    most = float(logs.max())
+    return most + math.log(float(np.exp(logs - most).mean()))

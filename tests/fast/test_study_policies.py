@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -28,7 +29,7 @@ MEASURED = {
 
 def simulate(rate: float, target: int, chance: random.Random) -> Result:
     """A trial that hangs with this rate at each epoch end, as a worker would tell of it."""
-    ends = next((n for n in range(target) if chance.random() < rate), target) if rate > 1e-5 else target
+    ends = min(target, int(math.log(1 - chance.random()) / math.log1p(-rate))) if rate > 1e-5 else target
     if ends == target:
         return Result("finished", epoch_ends=target, training=target / PACE, wall=target / PACE + 5)
     return Result(

@@ -56,10 +56,10 @@ def test_the_end_of_the_chain_is_named() -> None:
     assert where_to_look(chain)[0].startswith("a look at ps:1 first")
 
 
-def test_a_hundred_thousand_in_a_row() -> None:
-    row = [Wait(f"w:{index}", f"w:{index + 1}", "") for index in range(100_000)]
-    assert sinks(graph_of(row)) == ("w:100000",) and cycles(graph_of(row)) == ()
-    assert len(cycles(graph_of([*row, Wait("w:100000", "w:0", "")]))[0]) == 100_001
+def test_twenty_thousand_in_a_row() -> None:
+    row = [Wait(f"w:{index}", f"w:{index + 1}", "") for index in range(20_000)]
+    assert sinks(graph_of(row)) == ("w:20000",) and cycles(graph_of(row)) == ()
+    assert len(cycles(graph_of([*row, Wait("w:20000", "w:0", "")]))[0]) == 20_001
 
 
 def in_step(state: State) -> Collection:
