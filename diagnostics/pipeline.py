@@ -27,6 +27,7 @@ from diagnostics.discover.by_framework import named_by_framework
 from diagnostics.discover.hosts import look_for
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
+from diagnostics.frameworks.cuda import kernels
 from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.stacks import symbols
 from diagnostics.stacks.position import classify_all
@@ -60,6 +61,7 @@ def attach(
     fleet: Fleet | None = None,
     out: Path | None = None,
     progress: Progress = _silent,
+    device: bool = False,
 ) -> Answer:
     """Look at a job that is stuck now.
 
@@ -73,6 +75,7 @@ def attach(
         fleet: other hosts to look at, instead of this one.
         out: where to write the bundle; None: nothing is written.
         progress: told in words what is being done.
+        device: whether a debugger of the card is attached as well: it stops the job, and the card's work for it.
 
     Every process gets a result or a reason (`Process.why_not`), whatever state it is in; `Process.pause` is for how
     many seconds it was stopped.
@@ -85,7 +88,7 @@ def attach(
     reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
     threading.Thread(target=_warm_up, daemon=True).start()
     collection = sample_until_decided(reach.collect(options, progress), reach, limits, options.resample, progress)
-    return answer(collection, limits, out, reach=reach, progress=progress)
+    return answer(collection, limits, out, reach=reach, progress=progress, device=device)
 
 
 def _warm_up() -> None:
@@ -142,6 +145,7 @@ def answer(
     attachments: Mapping[str, str | bytes | bundle.Attachment] = {},
     reach: Reach | None = None,
     progress: Progress = _silent,
+    device: bool = False,
 ) -> Answer:
     """From what was collected to what it means, by way of the disk.
 
@@ -153,7 +157,7 @@ def answer(
     enriched, errors = collection, tuple[StageError, ...]()
     if reach:
         progress("reading the state of the framework")
-        enriched, errors = enrich(collection, reach)
+        enriched, errors = enrich(collection, reach, device)
         if written and enriched is not collection:
             written, why_not = _write(out, enriched, attachments)
     progress("looking for the cause")
@@ -174,10 +178,13 @@ def _write(
         return None, error
 
 
-def enrich(collection: Collection, reach: Reach) -> tuple[Collection, tuple[StageError, ...]]:
-    """With what the processes' own frameworks have in memory."""
+def enrich(
+    collection: Collection, reach: Reach, device: bool = False
+) -> tuple[Collection, tuple[StageError, ...]]:
+    """With what the processes' own frameworks have in memory, and with what is on their cards where that is asked."""
     errors = []
-    for name, look in frameworks.enrichers():
+    debuggers = [("the card", kernels.look)] if device else []
+    for name, look in [*frameworks.enrichers(), *debuggers]:
         try:
             collection = look(collection, reach)
         except Exception as error:

@@ -57,6 +57,10 @@ def attach(
     collector: Collectors = None,
     children: Annotated[bool, typer.Option(help="Look at data loaders and other children, too.")] = True,
     peers: Annotated[bool, typer.Option(help="Look at unnamed processes that the job is connected to, too.")] = False,
+    device: Annotated[
+        bool,
+        typer.Option("--device", help="Also ask cuda-gdb which kernels are on the card: this stops the job meanwhile."),
+    ] = False,
     via: Annotated[
         str | None, typer.Option(help="How to run a command on a host: 'ssh {host}', 'docker exec -i {host}', ...")
     ] = None,
@@ -94,7 +98,7 @@ def attach(
     with words.status("") as status:
         answer = pipeline.attach(
             place.words, options, Limits(floor=hang_after), children, peers, place.fleet, out or default_path(),
-            status.update,
+            status.update, device,
         )  # fmt: skip
     return conclude(answer, as_json, verbose)
 

@@ -4,8 +4,11 @@ A collector makes a `Collection`; analysis turns it into a `Diagnosis`; a report
 """
 
 from diagnostics.model.devices import Device as Device
+from diagnostics.model.devices import DeviceLook as DeviceLook
 from diagnostics.model.devices import DeviceReading as DeviceReading
 from diagnostics.model.devices import KernelLine as KernelLine
+from diagnostics.model.devices import KernelPlace as KernelPlace
+from diagnostics.model.devices import ResidentKernel as ResidentKernel
 from diagnostics.model.diagnosis import Culprit as Culprit
 from diagnostics.model.diagnosis import Diagnosis as Diagnosis
 from diagnostics.model.diagnosis import Evidence as Evidence

@@ -47,6 +47,44 @@ class Device(Record, frozen=True):
     pids: tuple[int, ...] = ()
 
 
+class KernelPlace(Record, frozen=True, gc=False):
+    """Where lanes of a kernel stand. `pc`: virtual address, hexadecimal."""
+
+    pc: str
+    lanes: int
+    file: str = ""
+    line: int = 0
+
+
+class ResidentKernel(Record, frozen=True):
+    """A kernel that is on a card, as cuda-gdb tells it. `blocks` and `threads`: dimensions as written, `(240,1,1)`.
+
+    `sms`: on so many multiprocessors. `places` are those of the kernel in focus alone, most lanes first.
+    """
+
+    name: str
+    device: int
+    grid: int
+    status: str
+    sms: int
+    blocks: str = ""
+    threads: str = ""
+    places: tuple[KernelPlace, ...] = ()
+
+
+class DeviceLook(Record, frozen=True):
+    """What a debugger of the card told of one process. `pause` in seconds: so long was the process stopped.
+
+    `pipe`: writing to it makes the job write a GPU core dump. `dumps`: those that lie there already.
+    """
+
+    kernels: tuple[ResidentKernel, ...] = ()
+    pause: float = 0.0
+    why_not: str = ""
+    pipe: str = ""
+    dumps: tuple[str, ...] = ()
+
+
 class KernelLine(Record, frozen=True, gc=False):
     """A line of a host's kernel log, with its time since the boot in front."""
 

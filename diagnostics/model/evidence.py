@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from diagnostics.model.devices import Device, KernelLine
+from diagnostics.model.devices import Device, DeviceLook, KernelLine
 from diagnostics.model.logfact import LogFact
 from diagnostics.model.position import Position
 from diagnostics.model.record import Record
@@ -395,6 +395,7 @@ class Process(Record, frozen=True):
     out_of_memory: bool = False  # ended by the kernel, at its memory limit
     memory: Memory = Memory()
     interfaces: tuple[Interface, ...] = ()
+    device_look: DeviceLook | None = None  # where the user asked for it
     locks: tuple[FileLock, ...] = ()
     parent: int = 0  # process id
     age: float = -1.0  # seconds since it started

@@ -47,9 +47,10 @@ def _culprit(culprit: Culprit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _device(process: Process, collection: Collection) -> dict[str, str] | None:
+def _device(process: Process, collection: Collection) -> dict[str, Any] | None:
     place = place_of(process, position_of_rank(process), collection)
-    return {"place": place.place.name.lower(), "words": place.words} if place else None
+    look = msgspec.to_builtins(process.device_look)
+    return {"place": place.place.name.lower(), "words": place.words, "debugger": look} if place else None
 
 
 def _rank(row: RankRow, process: Process | None, names: Names, collection: Collection) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from diagnostics.analyze.devices import Place, place_of
 from diagnostics.analyze.progress import MAY_BE_STUCK
-from diagnostics.model import Collection, Culprit, Diagnosis, Finding, State
+from diagnostics.model import Collection, Culprit, DeviceLook, Diagnosis, Finding, ResidentKernel, State
 from diagnostics.model.rank import parse
 from diagnostics.model.trace import TraceResult, TraceVerdict
 from diagnostics.report.positions import operation_of, waits_for
@@ -143,7 +143,23 @@ def device_words(collection: Collection, diagnosis: Diagnosis) -> str:
         return ""
     peers = [wait.on for wait in diagnosis.waits if wait.rank == process.rank] if place.place is Place.PEER else []
     named = f", of which {peers[0]} has not come" if len(set(peers)) == 1 else ""
-    return plain(f"{process.rank}: {place.words}{named}")
+    return plain(f"{process.rank}: {place.words}{named}{_resident(process.device_look)}")
+
+
+def _resident(look: DeviceLook | None) -> str:
+    """Which kernels a debugger saw, or why it saw none; "" where it was not asked."""
+    if look is None:
+        return ""
+    if not look.kernels:
+        return f"; cuda-gdb: {look.why_not}"
+    shown = [f"{one.name} (grid {one.grid}, on {one.sms} SMs{_stands(one)})" for one in look.kernels[:2]]
+    more = f" and {len(look.kernels) - 2} more" if len(look.kernels) > 2 else ""
+    return f"; on the card: {', '.join(shown)}{more}"
+
+
+def _stands(kernel: ResidentKernel) -> str:
+    most = kernel.places[0] if kernel.places else None
+    return f", {most.lanes} lanes at {f'{most.file}:{most.line}' if most.file else most.pc}" if most else ""
 
 
 def proof_words(trace: TraceResult | None) -> str:

@@ -128,10 +128,13 @@ def set_running(pid: int, patience: float = 0.5) -> None:
         time.sleep(_PAUSE_POLL)
 
 
-def run_tool(argv: Sequence[str], budget: float, may_fail: bool = False, keep: Sequence[int] = ()) -> bytes:
+def run_tool(
+    argv: Sequence[str], budget: float, may_fail: bool = False, keep: Sequence[int] = (), to_end: float = 0.0
+) -> bytes:
     """Standard output of a tool that reads another process; `may_fail`: what it said counts, not how it ended.
 
-    `keep`: descriptors that it needs. Nothing is fetched from afar while a target waits.
+    `keep`: descriptors that it needs. `to_end`: seconds that it has to let go of the target, once told to end. Nothing
+    is fetched from afar while a target waits.
 
     Raises:
         CollectorError: it is not there, did not end in time, or failed; with its own last words.
@@ -148,7 +151,7 @@ def run_tool(argv: Sequence[str], budget: float, may_fail: bool = False, keep: S
     try:
         output, errors = tool.communicate(timeout=max(budget, 0.1))
     except subprocess.TimeoutExpired:
-        tool.kill()
+        _end(tool, to_end)
         try:
             # One that reads from a dead file system does not even end by that; it is left behind.
             tool.communicate(timeout=1)
@@ -161,6 +164,16 @@ def run_tool(argv: Sequence[str], budget: float, may_fail: bool = False, keep: S
         words = errors.decode("utf-8", "replace").strip().splitlines()
         raise CollectorError(explain(words[-1] if words else "ended with %d" % tool.returncode))
     return output
+
+
+def _end(tool: "subprocess.Popen[bytes]", patience: float) -> None:
+    if patience:
+        tool.terminate()
+        try:
+            tool.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            pass
+    tool.kill()
 
 
 def end_tools() -> None:

@@ -1,0 +1,1 @@
+"""What only NVIDIA's own tools can tell: kernels on the card, NCCL's view of its communicators."""

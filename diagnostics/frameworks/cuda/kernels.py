@@ -1,0 +1,58 @@
+"""Which kernels are on the card, asked of cuda-gdb where the user wants it, since it stops the job meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from diagnostics.analyze.devices import cards_of
+from diagnostics.frameworks.cuda.debugger import failure_of, kernels_of
+from diagnostics.model import Collection, DeviceLook, Process, Role, State
+from diagnostics.stacks.position import classify, main_position
+from diagnostics.transport import Reach, ask
+
+SOURCE = "kernels"
+SECONDS = 60.0
+"""For each process; reading the symbols of large libraries alone may take half of it."""
+MOST = 4
+_GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    text: str = ""
+    pause: float = 0.0
+    why_not: str = ""
+    pipe: str = ""
+    dumps: tuple[str, ...] = ()
+
+
+def look(collection: Collection, reach: Reach) -> Collection:
+    """With the kernels of the processes that use a card, of a few at most. One after the other is stopped for it."""
+    on_cards = [process for process in collection.processes if _uses_card(process, collection)][:MOST]
+    if not on_cards:
+        return collection
+    found, failed = ask(reach, SOURCE, on_cards, {"each": SECONDS, "seconds": SECONDS * len(on_cards)})
+    why_not = failed[0] if failed else "the collector did not answer"
+    looks = {(one.host, one.pid): _decoded(found.get((one.host, one.pid)), why_not) for one in on_cards}
+    processes = tuple(
+        msgspec.structs.replace(one, device_look=looks.get((one.host, one.pid))) for one in collection.processes
+    )
+    return msgspec.structs.replace(collection, processes=processes)
+
+
+def _uses_card(process: Process, collection: Collection) -> bool:
+    main = main_position(classify(process))
+    waits = main is not None and main.has(Role.DEVICE, Role.DEVICE_LAUNCH)
+    alive = process.pid > 0 and process.state not in _GONE
+    return alive and (waits or bool(cards_of(process, collection.devices)))
+
+
+def _decoded(answer: Mapping[str, Any] | None, why_not: str) -> DeviceLook:
+    if answer is None:
+        return DeviceLook(why_not=why_not)
+    told = msgspec.convert(answer, _Told)
+    kernels = kernels_of(told.text)
+    none = "" if kernels else failure_of(told.text) or "it told of no kernel on the card"
+    return DeviceLook(kernels, told.pause, told.why_not or none, told.pipe, told.dumps)
