@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diagnostics.cli.console import LACKING, OK, Json, command, page, print_json
+from diagnostics.collector.sources import devices, kernels
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import session, sets
 from diagnostics.report.text import size
@@ -120,6 +121,36 @@ def _symbols(states: Iterable[RuntimeState]) -> Check:
     return Check("symbols to probe", bool(can), "; ".join(filter(None, words)), "" if can else what)
 
 
+def _cards() -> Check:
+    with devices.Cards() as cards:
+        found = cards.once()
+        names = [f"{one['name']}{' (MIG)' if one['divided'] else ''}" for one in found]
+        words = cards.why_not or ", ".join(names) or "none"
+    if found and all(one["divided"] for one in found):
+        return Check("GPUs (NVML)", True, f"{words}; use is not told of a card that is split into instances")
+    what = "For jobs on GPUs: in a container, NVIDIA_DRIVER_CAPABILITIES with `utility`; on the machine, the driver"
+    return Check("GPUs (NVML)", bool(found), words, "" if found else what)
+
+
+def _mps() -> Check:
+    """Whether clients share the cards through one server, whose use is then that of all of them."""
+    pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or "/tmp/nvidia-mps")
+    runs = (pipes / "control").exists()
+    return Check("GPUs shared by MPS", True, f"yes ({pipes}): use is that of all clients" if runs else "no")
+
+
+def _kernel_log() -> Check:
+    _, why_not = devices.kernel_lines(1)
+    what = "Run as root or with CAP_SYSLOG (in Docker: --cap-add SYSLOG), or: sudo sysctl kernel.dmesg_restrict=0"
+    return Check("kernel log", not why_not, why_not or "can be read (Xid lines of GPUs)", what if why_not else "")
+
+
+def _cuda_gdb() -> Check:
+    path = kernels.tool()
+    what = "It comes with the CUDA toolkit (for attach --device: which kernels are on the card)"
+    return Check("cuda-gdb", bool(path), path or "not installed", "" if path else what)
+
+
 def checks(states: Iterable[RuntimeState]) -> tuple[Check, ...]:
     """Everything, in the order in which one would fix it. `states` are the runtimes'."""
     look: tuple[Callable[[], Check], ...] = (
@@ -130,6 +161,10 @@ def checks(states: Iterable[RuntimeState]) -> tuple[Check, ...]:
         lambda: _tool("py-spy", "Python stacks", "pip install py-spy"),
         lambda: _tool("gdb", "native stacks where pystack cannot", "apt-get install gdb"),
         lambda: _tool("bpftrace", "live proof of a race", "apt-get install bpftrace"),
+        _cards,
+        _mps,
+        _kernel_log,
+        _cuda_gdb,
         _uprobes,
         lambda: _symbols(states),
         _docker,

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.analyze.devices import cards_of
 from diagnostics.frameworks.cuda.debugger import failure_of, kernels_of
 from diagnostics.model import Collection, DeviceLook, Process, Role, State
 from diagnostics.stacks.position import classify, main_position
@@ -46,7 +45,7 @@ def _uses_card(process: Process, collection: Collection) -> bool:
     main = main_position(classify(process))
     waits = main is not None and main.has(Role.DEVICE, Role.DEVICE_LAUNCH)
     alive = process.pid > 0 and process.state not in _GONE
-    return alive and (waits or bool(cards_of(process, collection.devices)))
+    return alive and (waits or any(one.host == process.host and process.pid in one.pids for one in collection.devices))
 
 
 def _decoded(answer: Mapping[str, Any] | None, why_not: str) -> DeviceLook:
