@@ -229,7 +229,7 @@ def _members(process: Process) -> dict[str, Member]:
     """Label of a group -> how far the process has come in it."""
     last: dict[str, int] = {}
     for one in process.collectives:
-        if not one.p2p:
+        if not one.p2p and one.group:  # of which group a log's collective is, is not always told
             last[one.group] = max(one.seq, last.get(one.group, 0))
     for group in process.groups:
         if group.enqueued < 0 and process.collectives:

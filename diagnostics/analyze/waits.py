@@ -159,7 +159,8 @@ def _for_members(process: Process, position: Position, group: Group, seen: Conta
 
 def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     """By where the others stand."""
-    absent = [other for other in job.peers if other is not process and not _meets(other, position)]
+    others = (other for other in job.peers if other is not process and _is_placed(other))
+    absent = [other for other in others if not _meets(other, position)]
     same_role = [other for other in absent if parse(other.rank).role == parse(process.rank).role]
     gone = [rank for rank in job.collection.expected if rank not in {one.rank for one in job.processes}]
     operation = position.operation or "a collective"
@@ -172,10 +173,16 @@ def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[
             yield _wait(process, position, rank, said, WaitKind.COLLECTIVE)
 
 
+def _is_placed(other: Process) -> bool:
+    """Whether it is known where it stands, or that it stands nowhere any more."""
+    return bool(other.threads or other.collectives or other.flight or other.state in GONE)
+
+
 def _meets(other: Process, position: Position) -> bool:
     """Whether it stands in the same collective, as far as can be told: another number or operation is another one."""
-    inside = [one for _, one in pairs(other) if one.has(*_MEETS)]
-    if position.number >= 0:
+    stands = [one for _, one in pairs(other)] or [one for one in (main_position(other),) if one]
+    inside = [one for one in stands if one.has(*_MEETS)]
+    if position.number >= 0 and position.group:
         numbered = [one for one in inside if one.number >= 0 and one.group == position.group]
         if numbered:
             return any(one.number >= position.number for one in numbered)

@@ -11,7 +11,7 @@ import msgspec
 from diagnostics.importers.formats import failed_collective
 from diagnostics.importers.ranks import is_child, rank_in, rank_of_command
 from diagnostics.importers.scan import Open, Scanner, Seen
-from diagnostics.importers.stories import collectives_of
+from diagnostics.importers.stories import collectives_of, groups_named
 from diagnostics.importers.vocabulary.base import fact
 from diagnostics.model import BlockingCall, FactKind, Frame, LogFact, Process, Thread
 from diagnostics.model.rank import child, parse
@@ -189,11 +189,12 @@ def _with_said(processes: Sequence[Process], said: dict[str, list[LogFact]], nam
         # The only rank that a log speaks of is its own.
         (rank,), (process,) = said, by_rank.values()
         by_rank = {rank: msgspec.structs.replace(process, rank=rank)}
+    groups = groups_named(fact for facts in said.values() for fact in facts)
     for rank, facts in said.items():
         known = by_rank.get(rank) or Process(rank, 0, "", dump="log")
         frames = next((one.frames for one in known.collectives if one.frames), ())
         by_rank[rank] = msgspec.structs.replace(
-            known, facts=known.facts + tuple(facts), collectives=known.collectives + collectives_of(facts, frames)
+            known, facts=known.facts + tuple(facts), collectives=known.collectives + collectives_of(facts, frames, groups)
         )
     return tuple(by_rank.values())
 

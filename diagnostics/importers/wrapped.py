@@ -23,7 +23,7 @@ _BEGINS = re.compile(
         |(?:INFO|WARN|WARNING|ERROR|DEBUG|CRITICAL|FATAL)\b|[\w.]*(?:Error|Exception|Interrupt)\b|During\ handling
         |The\ above\ exception|Missing\ ranks|Stalled\ |[a-z][\w.-]*-\d+\ +\||Call\ Trace|Root\ Cause|Failures:|[=*-]{4}
         |(?:time|host|rank|exitcode|error_file|traceback)\s*:\s|Rank\ \d+\ --|Ranks?\ \d+\ ha(?:ve|s)\ 
-        |\d+\ ranks\ have
+        |\d+\ ranks\ have|\S+\ +\d+\ +\d+\.\d\ +\d+\.\d\ +\d+\ +\d+\ \S
     )""",
     re.X,
 )
