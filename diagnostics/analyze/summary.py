@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.analyze.coverage import compact
-from diagnostics.model import Collection, Culprit, Position, Process, State, WaitKind
+from diagnostics.analyze.coverage import compact, coverage_words
+from diagnostics.model import Collection, Culprit, FactKind, Position, Process, State, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import main_position
 
@@ -40,7 +40,28 @@ def summary_of(collection: Collection, verdict: str, hung: bool | None, culprits
     if hung is False or verdict in _CALM or not collection.processes:
         return title or "nothing hangs"
     parts = (standing_of(collection, verdict, hung, culprits), _culprit(culprits), title)
-    return "; ".join(filter(None, parts)) or "nothing can be told"
+    return "; ".join(filter(None, parts)) or _told(collection) or "nothing can be told"
+
+
+_TELLING = (
+    FactKind.ABSENT, FactKind.OUT_OF_MEMORY, FactKind.DEVICE, FactKind.ENDED, FactKind.HEARTBEAT_LOST,
+    FactKind.NOT_CONNECTED, FactKind.NOT_JOINED, FactKind.CONNECTION_LOST, FactKind.STORAGE, FactKind.INPUT,
+    FactKind.STUCK, FactKind.TIMED_OUT, FactKind.COUNTS, FactKind.STATUS, FactKind.LOCK, FactKind.ERROR,
+)  # fmt: skip
+"""Kinds of facts, the most telling first."""
+
+
+def _told(collection: Collection) -> str:
+    """Who stands where, or what the logs state, where nothing follows from it."""
+    standing = next(iter(coverage_words(collection)), "")
+    if standing:
+        return standing
+    said = [(p.rank, fact) for p in collection.processes for fact in p.facts if fact.kind in _TELLING]
+    if not said:
+        return ""
+    rank, fact = min(said, key=lambda one: _TELLING.index(one[1].kind))
+    more = len({one.words for _, one in said}) - 1
+    return f"{rank}: {fact.words}" + (f"; {more} more in the logs" if more else "")
 
 
 def _held_up(collection: Collection, culprits: Sequence[Culprit]) -> list[Process]:

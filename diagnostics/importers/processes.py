@@ -193,9 +193,8 @@ def _with_said(processes: Sequence[Process], said: dict[str, list[LogFact]], nam
     for rank, facts in said.items():
         known = by_rank.get(rank) or Process(rank, 0, "", dump="log")
         frames = next((one.frames for one in known.collectives if one.frames), ())
-        by_rank[rank] = msgspec.structs.replace(
-            known, facts=known.facts + tuple(facts), collectives=known.collectives + collectives_of(facts, frames, groups)
-        )
+        collectives = known.collectives + collectives_of(facts, frames, groups)
+        by_rank[rank] = msgspec.structs.replace(known, facts=known.facts + tuple(facts), collectives=collectives)
     return tuple(by_rank.values())
 
 

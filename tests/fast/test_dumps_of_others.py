@@ -68,3 +68,18 @@ def test_the_cases_as_a_whole(outcomes: dict[str, Outcome]) -> None:
     assert len(wrong) <= MOST_WRONG * len(CASES), wrong
     assert len(named) >= CAUSES_NAMED * len(carried), sorted(set(carried) - set(named))
     assert len(said) >= FACTS_SAID * len(asked), sorted(set(asked) - set(said))
+
+
+def test_what_a_file_gives_is_said_first_where_nothing_follows_from_it() -> None:
+    """GIVEN reports of which no cause can be named, THEN the summary is who stands where, or what the log states."""
+    told = {name: json.loads(diagnose(HOME / name).text)["summary"] for name in ("verl-1158", "jax-6896", "pt-1355")}
+    assert "all_to_all 4486" in told["verl-1158"] and "alike" in told["verl-1158"]
+    assert "device 2 has not come" in told["jax-6896"]
+    assert "process 58" in told["pt-1355"]
+
+
+def test_a_rank_of_which_nothing_is_known_is_nobodys_culprit() -> None:
+    """GIVEN a log in which one rank alone says where it stands, THEN no other is said to keep it waiting."""
+    for name in ("nccl-1730", "sgl-1693", "ace-348", "pt-118369"):
+        answer = json.loads(diagnose(HOME / name).text)
+        assert not [culprit for culprit in answer["culprits"] if "waits for it" in culprit["why"]], name
