@@ -11,6 +11,7 @@ from diagnostics.analyze.beside import undecided
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.collector.loops import Source
+from diagnostics.collector.shell_loops import waiting_loop
 from diagnostics.model import Collection, Frame, Loop, Process, Sample, State, Thread, ThreadSample
 from diagnostics.stacks.position import classify_all
 
@@ -207,3 +208,23 @@ def test_what_others_write_to_a_file_that_it_has_open_is_no_progress() -> None:
 
     assert judged(waiting(own=0)).processes[0].state is State.UNKNOWN
     assert judged(waiting(own=20_000)).processes[0].state is State.PROGRESSING
+
+
+SCRIPTS = {
+    'wait_for_data() {\n  while [ ! -f "$1/_SUCCESS" ]; do sleep 0.5; done\n}': ("wait_for_data", 2, "$1/_SUCCESS"),
+    'until (set -o noclobber; echo $$ > "$lock") 2>/dev/null; do\n  sleep 0.2\ndone': ("", 1, "$lock"),
+    "while true; do\n  if [ -e /data/ready ]; then break; fi\n  echo waiting  # sleep well\n  sleep 5\ndone": (
+        "",
+        1,
+        "",
+    ),
+    "while true; do\n  rsync a b\n  sleep 60\ndone": None,
+    "while true; do sleep 60; done": None,
+    "while read line; do echo $line; done < x\nsleep 3": None,
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_a_script_that_only_sleeps_and_asks_is_told_by_its_text(text: str) -> None:
+    found = waiting_loop(text)
+    assert (found and (found.function, found.line, found.about)) == SCRIPTS[text]

@@ -14,9 +14,10 @@ import re
 import time
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from diagnostics.collector import loops, namespaces
+from diagnostics.collector import loops, namespaces, procfs
 from diagnostics.collector.kernel import stat_fields, text_of
 from diagnostics.collector.look import Fields, Look, plain
+from diagnostics.collector.shell_loops import waiting_loop
 from diagnostics.collector.sources import mounts
 from diagnostics.collector.sources.blocking_calls import sleeps_for_a_time
 from diagnostics.collector.stacks import pyspy
@@ -50,6 +51,7 @@ class Loop(NamedTuple):
 
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python\d[\d.]*/|^<frozen|/lib/pypy")
 MOST_TEXT = 200
+MOST_SCRIPT = 256 << 10
 _PATH = re.compile(r"/|\.\w{1,8}$|^[A-Za-z_]{1,40}$")
 
 
@@ -57,7 +59,10 @@ def sample(look: Look) -> Fields:
     found: Dict[int, Dict[str, Any]] = {}
     began = time.monotonic()
     for pid in look.pids:
-        if time.monotonic() - began < MOST_TIME and _may_loop(pid):
+        shell = _shell_loop(pid)
+        if shell:
+            found[pid] = {"loops": plain([shell])}
+        elif time.monotonic() - began < MOST_TIME and _may_loop(pid):
             found[pid] = {"loops": plain(merged(list(_readings(pid, look.may_stop))))}
     return found
 
@@ -68,6 +73,31 @@ def merged(seen: List[Loop]) -> List[Loop]:
     for one in seen:
         found.setdefault((one.tid, one.file, one.function, one.line), []).append(one)
     return [same[-1]._replace(states=tuple(state for one in same for state in one.states)) for same in found.values()]
+
+
+_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+
+
+def _shell_loop(pid: int) -> Optional[Loop]:
+    """Of a shell that waits for `sleep`: the loop of its script that has one."""
+    name = text_of("/proc/%d/comm" % pid).strip()
+    children = procfs.children_of(pid) if name in _SHELLS or name.endswith(".sh") else ()
+    if not any(text_of("/proc/%d/comm" % child).strip() == "sleep" for child in children):
+        return None
+    words = procfs.command_of(pid)[1:]
+    if words[:1] == ("-c",) and len(words) > 1:
+        path, text = "", words[1]
+    else:
+        path = next((word for word in words if not word.startswith("-")), "")
+        path = path if path.startswith("/") or not path else os.path.join(_directory(pid), path)
+        if not path or not mounts.answering(pid, [path]):
+            return None
+        text = text_of(namespaces.path_of(pid, path), MOST_SCRIPT)
+    loop = waiting_loop(text)
+    if loop is None:
+        return None
+    function = loop.function or os.path.basename(path) or name
+    return Loop(pid, function, path, loop.line, True, False, False, False, loop.about[:MOST_TEXT], ("",))
 
 
 def _may_loop(pid: int) -> bool:
