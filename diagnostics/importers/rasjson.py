@@ -37,7 +37,7 @@ def looks_like(data: bytes) -> bool:
 
 def parse(data: bytes) -> tuple[LogFact, ...]:
     """Raises: EvidenceError: it is cut or broken."""
-    value = _decoded(data)
+    value = decoded(data)
     communicators = value.get("communicators") if isinstance(value, dict) else None
     if not isinstance(communicators, list):
         raise EvidenceError("JSON of ncclras without communicators")
@@ -50,7 +50,8 @@ def parse(data: bytes) -> tuple[LogFact, ...]:
     return tuple(made)
 
 
-def _decoded(data: bytes) -> Any:
+def decoded(data: bytes) -> Any:
+    """Raises: EvidenceError: it is cut or broken."""
     for candidate in (data, _NO_COMMA.sub(rb"\1,\2", data)):
         try:
             return msgspec.json.decode(candidate)
@@ -60,7 +61,7 @@ def _decoded(data: bytes) -> Any:
 
 
 def _communicator(name: str, one: dict[str, Any]) -> Iterator[LogFact]:
-    ranks, missing = _records(one.get("ranks")), _records(one.get("missing_ranks"))
+    ranks, missing = records(one.get("ranks")), records(one.get("missing_ranks"))
     size = one.get("size")
     words = f"communicator {name} has {size if isinstance(size, int) else len(ranks)} ranks"
     yield fact(FactKind.COUNTS, words, "", group=name)
@@ -68,11 +69,12 @@ def _communicator(name: str, one: dict[str, Any]) -> Iterator[LogFact]:
         yield from _silent(name, rank)
     for rank in ranks:
         yield from _status(name, rank)
-    for operation in sorted({operation for rank in ranks for operation in _counts(rank)}):
+    for operation in sorted({operation for rank in ranks for operation in counts(rank)}):
         yield from _differences(name, operation, ranks)
 
 
-def _records(listed: Any) -> list[dict[str, Any]]:
+def records(listed: Any) -> list[dict[str, Any]]:
+    """The records of a list of ranks."""
     return [one for one in listed[:MOST_RANKS] if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
@@ -113,13 +115,13 @@ def _of_rank(kind: FactKind, name: str, rank: dict[str, Any], told: str) -> LogF
 
 
 def _differences(name: str, operation: str, ranks: list[dict[str, Any]]) -> Iterator[LogFact]:
-    counts = {rank["rank"]: _counts(rank).get(operation, 0) for rank in ranks if isinstance(rank.get("rank"), int)}
-    often = Counter(counts.values())
+    launched = {rank["rank"]: counts(rank).get(operation, 0) for rank in ranks if isinstance(rank.get("rank"), int)}
+    often = Counter(launched.values())
     if len(often) < 2:
         return
     for count, how_many in often.most_common(8):
-        who = [rank for rank, number in counts.items() if number == count]
-        few = how_many <= len(counts) / 2
+        who = [rank for rank, number in launched.items() if number == count]
+        few = how_many <= len(launched) / 2
         named = f" ({_listed(who)})" if few else ""
         words = f"{how_many} ranks{named} have launched {operation} up to number {count} in communicator {name}"
         about = [f"worker:{rank}" for rank in who] if few else []
@@ -131,8 +133,9 @@ def _listed(ranks: Iterable[int]) -> str:
     return ", ".join(shown[:16]) + (", ..." if shown[16:] else "")
 
 
-def _counts(rank: dict[str, Any]) -> dict[str, int]:
-    counts = rank.get("collective_counts")
-    if not isinstance(counts, dict):
+def counts(rank: dict[str, Any]) -> dict[str, int]:
+    """Operations that a rank has launched, by kind."""
+    told = rank.get("collective_counts")
+    if not isinstance(told, dict):
         return {}
-    return {str(name)[:40]: number for name, number in list(counts.items())[:64] if isinstance(number, int)}
+    return {str(name)[:40]: number for name, number in list(told.items())[:64] if isinstance(number, int)}

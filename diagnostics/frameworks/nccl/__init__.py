@@ -1,0 +1,1 @@
+"""What only NCCL has: the account that its RAS service gives of all communicators of a job."""

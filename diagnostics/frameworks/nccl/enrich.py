@@ -1,0 +1,47 @@
+"""What NCCL's RAS service says of the communicators of a job that is looked at."""
+
+from __future__ import annotations
+
+import msgspec
+
+from diagnostics.frameworks.nccl.ras import facts_of
+from diagnostics.model import Collection, Process
+from diagnostics.transport import Reach, ask
+
+SOURCE = "nccl_ras"
+GAP = 1.0
+_TRACES = ("nccl", "rccl")
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    first: str = ""
+    second: str = ""
+    why_not: str = ""
+
+
+def look(collection: Collection, reach: Reach) -> Collection:
+    """The collection with what the service says, as facts of the process that answered; or why it did not answer."""
+    serving = [process for process in collection.processes if process.listens and _uses_nccl(process)]
+    if not serving:
+        return collection
+    found, failed = ask(reach, SOURCE, serving, {"gap": GAP})
+    told = {place: msgspec.convert(one, _Told) for place, one in found.items()}
+    ranks = {process.pid: process.rank for process in collection.processes if process.pid > 0}
+    processes = tuple(
+        msgspec.structs.replace(one, facts=(*one.facts, *facts_of(said.first, said.second, ranks, GAP)))
+        if (said := told.get((one.host, one.pid))) and said.second
+        else one
+        for one in collection.processes
+    )
+    reasons = tuple(f"{SOURCE}: {one.why_not}" for one in told.values() if one.why_not)
+    left_out = (*collection.left_out, *reasons, *failed)
+    return msgspec.structs.replace(collection, processes=processes, left_out=left_out)
+
+
+def _uses_nccl(process: Process) -> bool:
+    return any(
+        trace in frame.file.rpartition("/")[2] or frame.function.startswith(trace)
+        for thread in process.threads
+        for frame in thread.frames
+        for trace in _TRACES
+    )
