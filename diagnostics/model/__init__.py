@@ -33,6 +33,7 @@ from diagnostics.model.evidence import Interface as Interface
 from diagnostics.model.evidence import Listener as Listener
 from diagnostics.model.evidence import Loop as Loop
 from diagnostics.model.evidence import Memory as Memory
+from diagnostics.model.evidence import Observed as Observed
 from diagnostics.model.evidence import OpenSpan as OpenSpan
 from diagnostics.model.evidence import Partner as Partner
 from diagnostics.model.evidence import Process as Process

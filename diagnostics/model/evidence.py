@@ -357,7 +357,28 @@ class Versions(Record, frozen=True):
     kernel: str = ""
 
 
-class Process(Record, frozen=True):
+class Observed(Record, frozen=True, kw_only=True):
+    """What the collector's sources tell of a process. A field here is all that a new source needs besides its file."""
+
+    samples: tuple[Sample, ...] = ()
+    command: tuple[str, ...] = ()
+    parent: int = 0  # process id
+    age: float = -1.0  # seconds since it started
+    connections: tuple[Connection, ...] = ()
+    listens: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()  # the same, with who waits to be accepted
+    blocking_calls: tuple[BlockingCall, ...] = ()  # of the threads that slept at the second sample
+    flight: Flight | None = None
+    log_tail: tuple[str, ...] = ()
+    versions: Versions = Versions()
+    interfaces: tuple[Interface, ...] = ()
+    locks: tuple[FileLock, ...] = ()
+    collectives: tuple[Collective, ...] = ()
+    groups: tuple[ProcessGroup, ...] = ()
+    framework_why_not: str = ""  # why the framework's own state was not read
+
+
+class Process(Observed, frozen=True):
     """All evidence of one process of the job."""
 
     rank: str
@@ -370,35 +391,19 @@ class Process(Record, frozen=True):
     stacks_from: str = ""  # the stack collectors that answered
     pause: float = 0.0  # seconds that it was stopped for, longest of the attempts
     why_not: str = ""  # why there is no stack
-    command: tuple[str, ...] = ()
     threads: tuple[Thread, ...] = ()
     later: tuple[Thread, ...] = ()  # Python's frames once more at the last sample, where there were more than two
-    samples: tuple[Sample, ...] = ()
-    blocking_calls: tuple[BlockingCall, ...] = ()  # of the threads that slept at the second look
-    connections: tuple[Connection, ...] = ()
-    listens: tuple[str, ...] = ()
-    listeners: tuple[Listener, ...] = ()  # the same, with who waits to be accepted
-    flight: Flight | None = None
-    log_tail: tuple[str, ...] = ()
     facts: tuple[LogFact, ...] = ()  # what its log says of the hang
-    collectives: tuple[Collective, ...] = ()
-    groups: tuple[ProcessGroup, ...] = ()
     tasks: tuple[Task, ...] = ()  # of the cluster that it belongs to
     partners: tuple[Partner, ...] = ()  # of the threads that stand in a send or receive
     coroutines: tuple[Coroutine, ...] = ()  # suspended, of its event loops
-    framework_why_not: str = ""  # why the framework's own state was not read
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
-    versions: Versions = Versions()
     attempts: tuple[Attempt, ...] = ()
     exit_status: int | None = None  # negative: the signal that ended it
     exit_order: int = -1  # of the ranks that ended, from 0
     out_of_memory: bool = False  # ended by the kernel, at its memory limit
     memory: Memory = Memory()
-    interfaces: tuple[Interface, ...] = ()
     device_look: DeviceLook | None = None  # where the user asked for it
-    locks: tuple[FileLock, ...] = ()
-    parent: int = 0  # process id
-    age: float = -1.0  # seconds since it started
     running_after: bool | None = None  # sampled once more after the last stack
 
 

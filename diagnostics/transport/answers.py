@@ -12,6 +12,7 @@ from diagnostics.model import (
     Device,
     Frame,
     KernelLine,
+    Observed,
     Process,
     Thread,
 )
@@ -103,7 +104,7 @@ def process_of(answer: Answer, pid: int, rank: str, host: str, address: str = ""
     """
     if (found := answer.evidence.get(pid)) is None:
         return Process(rank or str(unnamed(pid)), pid, host, why_not="nothing was told of it before the deadline")
-    seen = {name: getattr(found, name) for name in EvidenceThere.__struct_fields__ if name != "pid"}
+    seen = {name: getattr(found, name) for name in Observed.__struct_fields__}
     process = Process(
         rank=rank or (found.flight.rank if found.flight else "") or str(unnamed(pid)),
         pid=pid,

@@ -8,16 +8,8 @@ import msgspec
 
 from diagnostics.model import (
     Attempt,
-    BlockingCall,
-    Collective,
-    Connection,
-    FileLock,
     Flight,
-    Interface,
-    Listener,
-    ProcessGroup,
-    Sample,
-    Versions,
+    Observed,
 )
 
 
@@ -46,26 +38,10 @@ class Told(msgspec.Struct, forbid_unknown_fields=True):
     ended: bool = False
 
 
-class EvidenceThere(msgspec.Struct, forbid_unknown_fields=True):
-    """What sources gave: fields of `Process`."""
+class EvidenceThere(Observed, frozen=True, kw_only=True):
+    """What sources gave of one process."""
 
     pid: int
-    samples: tuple[Sample, ...] = ()
-    command: tuple[str, ...] = ()
-    parent: int = 0
-    age: float = -1.0
-    connections: tuple[Connection, ...] = ()
-    listens: tuple[str, ...] = ()
-    listeners: tuple[Listener, ...] = ()
-    blocking_calls: tuple[BlockingCall, ...] = ()
-    flight: Flight | None = None
-    log_tail: tuple[str, ...] = ()
-    versions: Versions = Versions()
-    interfaces: tuple[Interface, ...] = ()
-    locks: tuple[FileLock, ...] = ()
-    collectives: tuple[Collective, ...] = ()
-    groups: tuple[ProcessGroup, ...] = ()
-    framework_why_not: str = ""
 
 
 class BesideThere(msgspec.Struct, forbid_unknown_fields=True):

@@ -38,8 +38,8 @@ def _process(pid: str, files: dict[str, str]) -> list[Line]:
     said = files.get(f"gdb {pid}", "")
     why_not = "" if said.strip() else "gdb is not installed there, or could not read it"
     evidence = EvidenceThere(
-        int(pid),
-        tuple(_sample(which, pid, files, at) for at, which in ((0.0, "first"), (1.0, "second"))),
+        pid=int(pid),
+        samples=tuple(_sample(which, pid, files, at) for at, which in ((0.0, "first"), (1.0, "second"))),
         command=tuple(files[f"second/{pid}/cmdline"].split("\n")),
     )
     attempt = Attempt("gdb", not why_not, 0.0, why_not=why_not)
