@@ -55,8 +55,27 @@ def processes_of(texts: Sequence[Text], named: str, unnamed: str) -> tuple[tuple
         speaker = rank_in(source)
         for member, facts in scanner.of_members.items():
             said.setdefault(speaker or member, []).extend(_of_speaker(one, speaker or member) for one in facts.values())
-    whole = _with_said([process for process in processes if _says_something(process)], said, named)
+    telling = [process for process in processes if _says_something(process)]
+    if not telling and not said:
+        telling = [alarmed for process in processes if (alarmed := _with_alarms(process))]
+    whole = _with_said(telling, said, named)
     return whole, _expected(whole)
+
+
+_ALARM = re.compile(
+    r"\b(?:errors?|exception|fail(?:ed|s|ure)?|timed?[- ]?out|hangs?|hanging|hung|stuck|stalled|deadlock\w*|killed"
+    r"|abort(?:ed)?|lost|refused|unreachable|unresponsive|evicted|cancelled|out of memory|not respond\w*"
+    r"|no heartbeat)\b",
+    re.I,
+)
+_MOST_ALARMS = 20
+
+
+def _with_alarms(process: Process) -> Process | None:
+    """A log in words that no vocabulary has: the lines in which something goes wrong, as they stand there."""
+    lines = list(dict.fromkeys(line.strip() for line in process.log_tail if _ALARM.search(line)))[-_MOST_ALARMS:]
+    facts = tuple(fact(FactKind.ERROR, line[:300], line) for line in lines)
+    return msgspec.structs.replace(process, facts=facts) if facts else None
 
 
 def _of_speaker(fact: LogFact, rank: str) -> LogFact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from diagnostics import importers
 from diagnostics.errors import EvidenceError, UsageError
 from diagnostics.importers import Imported
 from diagnostics.importers.lines import lines_of
+from diagnostics.importers.vocabulary import load
 from diagnostics.importers.wrapped import unwrapped
 from diagnostics.model import FactKind
 
@@ -140,3 +142,16 @@ def test_a_rank_of_a_group_is_the_rank_of_the_job_that_its_prefix_names() -> Non
 def test_owners_that_gdb_printed_prove_who_waits_for_whom() -> None:
     (process,) = importers.imported((HOME / "gdb-lock-cycle" / "rank0.txt").read_bytes(), "x.txt").processes
     assert {(call.tid, call.holder) for call in process.blocking_calls} == {(4712, 4713), (4713, 4712)}
+
+
+def test_no_sentence_has_brackets_in_brackets() -> None:
+    """An optional part is taken as a whole: one within another would be left half."""
+    assert not [row.words for row in load().rows if re.search(r"\[[^\]]*\[", row.words)]
+
+
+def test_a_log_in_words_that_nobody_wrote_down_is_quoted() -> None:
+    told = importers.imported(b"step 4\n[ERROR] HCCL rank[3] wait for peer rank[7] timeout[120] s\nbye\n", "x.log")
+    ((fact,),) = (process.facts for process in told.processes)
+    assert fact.kind is FactKind.ERROR and "rank[7]" in fact.words
+    with pytest.raises(EvidenceError):
+        importers.imported(b"hello\nit is nice\n", "x.log")

@@ -72,7 +72,12 @@ def words_of(template: str, values: dict[str, str]) -> str:
         return part[1] if all(values.get(name) for name in _QUOTED.findall(part[1])) else ""
 
     text = _OPTIONAL.sub(chosen, template)
-    return _QUOTED.sub(lambda quoted: values.get(quoted[1], "?"), text)
+
+    def told(quoted: re.Match[str]) -> str:
+        attached = text[: quoted.start()][-1:].isalpha()  # what only adds to a sentence may be empty
+        return values.get(quoted[1], "" if attached else "?")
+
+    return _QUOTED.sub(told, text)
 
 
 _TASK = re.compile(r"/job:([\w.-]+)(?:/replica:\d+)?/task:(\d+)")

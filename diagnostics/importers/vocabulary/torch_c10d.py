@@ -105,8 +105,8 @@ ROWS = (
     ),
     row(
         FactKind.CONNECTION_LOST, "connection reset by peer",
-        r"(?:\[(?P<host>[\w.:%-]+)\]:(?P<port>\d+)?.*)?Connection reset by peer",
-        "a connection[ to {host}[:{port}]] was reset by the other end",
+        r"(?:\[(?P<host>[\w.:%-]+)\]:(?P<port>\d+)(?!\d)[^\[\]]*|from (?P<peer>[\w.:%-]+<\d+>).*)?Connection reset by peer",
+        "a connection[ to {host}:{port}][ to {peer}] was reset by the other end",
     ),
     row(
         FactKind.TIMED_OUT, "timed out waiting",
