@@ -149,7 +149,7 @@ class Loop(Record, frozen=True, gc=False):
 
 
 class Sample(Record, frozen=True):
-    """One look at a process from outside. `at` is monotonic."""
+    """What was seen of a process from outside at one time. `at` is monotonic."""
 
     at: float
     threads: tuple[ThreadSample, ...]
