@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Set
 
-from diagnostics.analyze.family import launches
+from diagnostics.analyze.family import launches, listens
 from diagnostics.analyze.movement import stood_still
 from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State
+from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import is_idle, pairs
 
 SOON = 120.0
-"""Seconds: who wakes by himself before that is not asleep for good."""
+"""Seconds: a process that wakes by itself before that is not asleep for good."""
+FAR = 3600.0
+"""The same of a thread beside its main thread, which may be there to wake that one by the clock."""
 
 _FROM_OUTSIDE = (Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH, Role.EVENT_LOOP, Role.DEBUGGER)
 """What comes to these comes past everything that a process has open: who joins, and what a device has done."""
@@ -26,7 +29,7 @@ _DO_NOTHING = (State.IDLE, State.HUNG)
 """Who answers when it is asked, and who was stopped: nothing comes from these."""
 _ASKS_AGAIN = (Role.INPUT_NEXT, Role.POOL_WAIT)
 """Waits that libraries cut into pieces, to see meanwhile whether those that they wait for still run."""
-_HAS_OTHERS = ("pipe", "socket", "several", "child")
+_OWN_EVENTS = ("eventfd", "eventpoll")
 _OUTSIDE_KINDS = re.compile(r"file|terminal|timerfd|inotify|call|io_uring")
 _Ends = Mapping[tuple[str, str, str], list[tuple[Process, Connection]]]
 """Who has a connection open: forked children have their parent's, too."""
@@ -76,7 +79,8 @@ def _sleeps(process: Process, tid: int, call: BlockingCall | None, position: Pos
     if position is not None and position.has(*_ASKS_AGAIN) and call.kind != "time":
         return True
     since = next((one.last_ran for one in process.samples[-1].threads if one.tid == tid), 0.0)
-    return not (call.limited or call.kind == "time") or call.ends_in - max(since, 0.0) > SOON
+    soon = SOON if tid == process.pid else FAR
+    return not (call.limited or call.kind == "time") or call.ends_in - max(since, 0.0) > soon
 
 
 def _is_quiet(position: Position | None) -> bool:
@@ -99,21 +103,24 @@ def _only_among(process: Process, pids: Set[int]) -> bool:
         return pid in pids
 
     def ends_among(call: BlockingCall) -> bool:
-        if call.tid in quiet and call.kind not in _HAS_OTHERS:
-            return True
-        if call.kind in ("mutex", "time"):
+        if listens(call, process) and (call.tid not in quiet or call.tid in serving or not is_rank):
+            return False
+        if call.kind in ("mutex", "time") or (call.tid in quiet and call.what in _OWN_EVENTS):
             return True
         if call.kind == "socket" and " -> " in call.what:
             return call.what in known
-        if call.kind == "several" and (_OUTSIDE_KINDS.search(call.what) or (call.tid not in quiet and process.listens)):
+        if call.kind == "several" and _OUTSIDE_KINDS.search(call.what):
             return False
         if call.kind in ("several", "futex"):
             return all(map(sleeps, call.others))
         named = call.kind in ("pipe", "child") or call.what.startswith("socket:[")
-        listens = call.kind == "socket" and call.tid in quiet
-        return listens or (named and bool(call.others) and all(map(sleeps, call.others)))
+        return (call.kind == "socket" and call.tid in quiet) or (
+            named and bool(call.others) and all(map(sleeps, call.others))
+        )
 
     quiet = {position.tid for _, position in pairs(process) if is_idle(position)}
+    serving = {position.tid for _, position in pairs(process) if position.has(Role.SERVE)}
+    is_rank = parse(process.rank).kind is RankKind.RANK  # its library listens for those that it knows
     known = {f"{one.local} -> {one.remote}" for one in process.connections}
     return all(map(ends_among, process.blocking_calls))
 

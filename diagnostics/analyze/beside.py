@@ -60,7 +60,8 @@ def beside_others(collection: Collection, limits: Limits) -> Collection:
         if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
             return _with(process, State.HUNG, f"{process.state_why}, and {why}")
         rests = _rests(process, waits, graph)
-        if process.rank in for_good and _long(process, limits.proven) and not rests:
+        wakes = _wakes_by_itself(process) and not _waited_for(process, waits)
+        if process.rank in for_good and _long(process, limits.proven) and not rests and not wakes:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing runs any more that could wake it")
         if not votes(process, processes) and not _waited_for(process, waits):
             return process
@@ -120,6 +121,13 @@ def undecided(collection: Collection, limits: Limits) -> float | None:
     return min(left, default=None)
 
 
+def _wakes_by_itself(process: Process) -> bool:
+    """Whether its wait has an end, however far, as that of a program that works by the clock."""
+    main = main_position(process)
+    call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
+    return call is not None and call.limited and main is not None and not main.has(*_TOGETHER)
+
+
 def _sleeps_on(process: Process, seconds: float) -> bool:
     """Whether it is known to sleep for longer than that, so that more samples would be the same."""
     main = main_position(process)
@@ -173,7 +181,7 @@ def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
 def _keeps_servers(process: Process, processes: Iterable[Process]) -> bool:
     main = main_position(process)
     kept = [one for one in processes if is_child_of(one, process) and not has_ended(one)]
-    return main is not None and main.waits is WaitKind.CHILD and bool(kept) and all(map(accepts, kept))
+    return main is not None and not main.has(*_TOGETHER) and bool(kept) and all(map(accepts, kept))
 
 
 def _another_that_moves(process: Process, processes: Sequence[Process]) -> str:

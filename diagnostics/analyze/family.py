@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.model import BlockingCall, Process, Role, State, WaitKind
 from diagnostics.model.rank import RankKind, parse
-from diagnostics.stacks.position import main_position
+from diagnostics.stacks.position import is_idle, main_position, pairs
 
 TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 """What a rank does with others."""
@@ -50,21 +50,25 @@ def serves(process: Process) -> bool:
 def accepts(process: Process) -> bool:
     """Whether it is a server that waits for the next client, and none is there. A rank waits for those it knows."""
     main = main_position(process)
-    call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
-    if main is not None and main.has(Role.EVENT_LOOP) and parse(process.rank).kind is not RankKind.RANK:
-        return _loops_without_clients(process)
-    if (
-        call is None
-        or call.kind != "socket"
-        or call.call.startswith("connect")
-        or parse(process.rank).kind is RankKind.RANK
-    ):
+    if main is None or parse(process.rank).kind is RankKind.RANK or main.has(*TOGETHER):
         return False
-    return call.what in process.listens and not any(one.waiting for one in process.listeners)
+    listening = {one.tid for one in process.blocking_calls if listens(one, process)}
+    by_thread = main.has(Role.QUEUE_GET) or main.operation.startswith(("Event.", "Condition."))
+    serves = main.tid in listening or main.has(Role.EVENT_LOOP) or (by_thread and bool(listening & _at_work(process)))
+    return serves and _is_without_clients(process)
 
 
-def _loops_without_clients(process: Process) -> bool:
-    """Whether an event loop serves an address, and no other process is connected to it."""
+def listens(call: BlockingCall, process: Process) -> bool:
+    """Whether a thread waits for whoever connects, over TCP."""
+    return (call.kind == "socket" and call.what in process.listens) or "listening socket" in call.what
+
+
+def _at_work(process: Process) -> set[int]:
+    return {position.tid for _, position in pairs(process) if not is_idle(position) or position.has(Role.SERVE)}
+
+
+def _is_without_clients(process: Process) -> bool:
+    """Whether it serves an address, and no other process is connected to it."""
     links = [one for one in process.connections if one.state == "ESTABLISHED"]
     own = {(one.local, one.remote) for one in links}
     alone = all((one.remote in process.listens or (one.remote, one.local) in own) and not one.unread for one in links)

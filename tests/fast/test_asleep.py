@@ -117,6 +117,26 @@ def test_a_connection_has_to_lead_to_one_of_them_and_to_be_empty() -> None:
     assert not names(linked(7, a, b)), "its other end was not looked at"
 
 
+def test_a_server_in_a_thread_may_be_asked() -> None:
+    """GIVEN a program that takes jobs from a queue, WHEN a thread of it serves an address, THEN the next may come."""
+    serves = (
+        Frame("BaseServer.serve_forever", "/usr/lib/python3.12/socketserver.py", 235),
+        Frame("_PollLikeSelector.select", "/usr/lib/python3.12/selectors.py", 415),
+        Frame("poll", "libc.so.6", native=True),
+    )
+    takes = (Frame("Queue.get", "/usr/lib/python3.12/queue.py", 171), *LOCK)
+    for call in (
+        BlockingCall(8, "poll", "socket", "127.0.0.1:99"),
+        BlockingCall(8, "poll", "several", "1 listening socket, 1 pipe"),
+    ):
+        server = process(7, futex(7), call, inner=takes, listens=("127.0.0.1:99",))
+        threads = (server.threads[0], Thread(8, frames=serves))
+        server = msgspec.structs.replace(server, rank="pid:7", threads=threads)
+        assert not names(server)
+        limits = Limits(stands=1.0)
+        assert judge_all(classify_all(Collection(0.0, 1.0, (server,))), limits).processes[0].state is State.IDLE
+
+
 def test_a_pool_of_servers_that_nobody_asks_is_idle_and_so_is_who_keeps_them() -> None:
     """GIVEN children that accept on a socket of their parent's, WHEN nobody connects, THEN none of them hangs."""
     given: dict[str, Any] = {"listens": ("127.0.0.1:99",), "listeners": (Listener("127.0.0.1:99", 0, 5),), "parent": 7}

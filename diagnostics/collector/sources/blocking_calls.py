@@ -359,10 +359,15 @@ def _shared_maps(pid: int) -> Iterable[Tuple[int, int, List[str]]]:
 
 
 def _counted(files: List[_File]) -> str:
-    kinds = [file.what if file.kind == "event" else file.kind for file in files]
+    kinds = [_kind_of(file) for file in files]
     return ", ".join(
         "%d %s%s" % (kinds.count(kind), kind, "s" if kinds.count(kind) > 1 else "") for kind in sorted(set(kinds))
     )
+
+
+def _kind_of(file: _File) -> str:
+    listens = file.kind == "socket" and " -> " not in file.what and not file.what.startswith("socket:[")
+    return file.what if file.kind == "event" else "listening socket" if listens else file.kind
 
 
 def mounts_in(text: str) -> List[Mount]:
