@@ -25,6 +25,8 @@ _FROM_OUTSIDE = (Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH, Role.EVENT_LO
 """What comes to these comes past everything that a process has open: who joins, and what a device has done."""
 _OWN_TIMERS = "grpc"
 """A library that connects again by itself, after seconds in which nothing is seen of it."""
+_TUNED_END = (Role.INPUT_END, Role.TUNER)
+"""An input that ends waits for its tuner, which is idle by nature and wakes by itself."""
 _DO_NOTHING = (State.IDLE, State.HUNG)
 """Who answers when it is asked, and who was stopped: nothing comes from these."""
 _ASKS_AGAIN = (Role.INPUT_NEXT, Role.POOL_WAIT)
@@ -65,6 +67,8 @@ def _stands(process: Process) -> bool:
     positions = {position.tid: position for _, position in pairs(process)}
     calls = {call.tid: call for call in process.blocking_calls}
     if any(position.has(*_FROM_OUTSIDE) for position in positions.values()) or _has_timers(process):
+        return False
+    if all(any(position.has(role) for position in positions.values()) for role in _TUNED_END):
         return False
     return all(
         _sleeps(process, thread.tid, calls.get(thread.tid), positions.get(thread.tid))

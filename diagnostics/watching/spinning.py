@@ -6,29 +6,35 @@ import socket
 import time
 from collections.abc import Sequence
 
+from diagnostics.collector import procfs
 from diagnostics.model import Process
 from diagnostics.transport import Here, Options, Target
 from diagnostics.transport.answers import with_stacks
+from diagnostics.watching.quiet import MOVING_CPU
 
 SAMPLES = 4
 _GENTLE = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
 Stack = tuple[tuple[str, str, int], ...]
 
 
-def stands_still(pids: Sequence[int], gap: float) -> bool:
-    """Whether the main threads of all of these are at the same lines in every sample. Nobody is stopped for it.
+def spins(pids: Sequence[int], gap: float) -> bool:
+    """Whether these burn CPU while the main threads of all are at the same lines in every sample. Nobody is stopped.
 
-    False where one of them cannot be read: then nothing is known.
+    False where one of them cannot be read: then nothing is known. False where they sleep: that is no spinning.
     """
-    first: dict[int, Stack] | None = None
-    for number in range(SAMPLES):
-        if number:
-            time.sleep(gap)
-        found = _main_stacks(pids)
-        if not all(found.get(pid) for pid in pids) or (first is not None and found != first):
+    first, used = _main_stacks(pids), _cpu_of(pids)
+    for _ in range(SAMPLES - 1):
+        if not all(first.get(pid) for pid in pids):
             return False
-        first = found
+        time.sleep(gap)
+        before, used = used, _cpu_of(pids)
+        if used - before < MOVING_CPU * gap or _main_stacks(pids) != first:
+            return False
     return bool(pids)
+
+
+def _cpu_of(pids: Sequence[int]) -> float:
+    return sum(map(procfs.cpu_of, pids))
 
 
 def _main_stacks(pids: Sequence[int]) -> dict[int, Stack]:

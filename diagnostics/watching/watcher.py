@@ -12,7 +12,7 @@ import msgspec
 from diagnostics.collector.kernel import stat_fields
 from diagnostics.watching.family import Family, Roster
 from diagnostics.watching.quiet import Quiet, look_at, together
-from diagnostics.watching.spinning import SAMPLES, stands_still
+from diagnostics.watching.spinning import SAMPLES, spins
 
 
 class Stands(NamedTuple):
@@ -121,7 +121,7 @@ class Watcher:
         if self._bytes.seconds(now) <= self._bytes.allowed(self._floor) or self._job.seconds(now) > self._early:
             return None
         ranks = sorted(self.roster.ranks) or self._roots
-        if stands_still(ranks, min(3.0, self._floor / SAMPLES)):
+        if spins(ranks, min(3.0, self._floor / SAMPLES)):
             self._told, self._spun = True, self._bytes.seconds(now)
             return Hang(self._bytes, self._processes, spins=True)
         self._bytes = Quiet(now, self._bytes.seconds(now), self._bytes.last)

@@ -149,3 +149,14 @@ def test_a_pool_of_servers_that_nobody_asks_is_idle_and_so_is_who_keeps_them() -
     for limits in (Limits(), Limits(stands=1.0)):
         found = judge_all(classify_all(Collection(0.0, 1.0, (keeper, *workers))), limits)
         assert {one.state for one in found.processes} == {State.IDLE}
+
+
+@pytest.mark.parametrize(("other", "for_good"), [("tensorflow::data::model::Model::OptimizeLoop", False), ("", True)])
+def test_an_input_that_ends_waits_for_its_tuner_which_wakes_by_itself(other: str, for_good: bool) -> None:
+    ends = "tensorflow::data::RootDataset::Iterator::~Iterator()"
+    one = process(1, futex(1), futex(2))
+    stacks = [(Frame(name, "libtensorflow.so", native=True), *LOCK) if name else LOCK for name in (ends, other)]
+    threads = tuple(
+        Thread(tid, frames=(Frame("train", "/job/train.py", 30), *inner)) for tid, inner in enumerate(stacks, 1)
+    )
+    assert names(msgspec.structs.replace(one, threads=threads)) == ({one.rank} if for_good else set())

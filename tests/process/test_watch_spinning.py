@@ -7,10 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from diagnostics.watching import Hang, Watcher
-from diagnostics.watching.spinning import stands_still
+from conftest import wait_for
+
+from diagnostics.watching import Hang, Stands, Watcher
+from diagnostics.watching.spinning import spins
 
 SPINS = "print('up', flush=True)\nsum(iter(int, 1))  # for ever, within one call"
+SLEEPS = "import threading\nprint('up', flush=True)\nthreading.Event().wait()"
 GETS_ON = """
 print('up', flush=True)
 def one(): return sum(range(300000))
@@ -39,9 +42,13 @@ def test_a_job_that_spins_at_one_line_is_suspected() -> None:
 
 
 def test_a_job_that_computes_is_not() -> None:
+    """One series of samples may find it at the same line by chance; it has to be seen to leave it."""
     with running(GETS_ON) as process:
-        asked = 0
-        # One look may find it at the same line by chance; it has to be seen to leave it.
-        while stands_still([process.pid], 0.05):
-            asked += 1
-            assert asked < 20
+        wait_for(lambda: not spins([process.pid], 0.05), 60)
+
+
+def test_a_job_that_sleeps_is_told_as_one_that_does_not_move() -> None:
+    with running(SLEEPS) as process:
+        assert not spins([process.pid], 0.2)
+        event = Watcher([process.pid], lambda: process.poll() is not None, floor=2.0, early=2.0).next()
+    assert isinstance(event, Stands) or (isinstance(event, Hang) and not event.spins), event
