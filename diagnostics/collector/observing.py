@@ -94,7 +94,9 @@ def observe(look: Look, count: int, gap: float) -> Iterable[Dict[str, Any]]:
             yield {"evidence": dict(last[pid], pid=pid, samples=samples[pid], **once[pid])}
         log, why_no_log = devices.kernel_lines() if count > 1 else ([], "")
         left_out = asking.left_out + ["kernel log: %s" % why for why in [why_no_log] if why]
-        joined = devices.joined(card_list, readings, devices.opened_by(look.pids)) if card_list else []
+        opened = devices.opened_by(look.pids)
+        left_out += ["cards: %s" % cards.why_not] if cards.why_not and any(opened.values()) else []
+        joined = devices.joined(card_list, readings, opened) if card_list else []
         yield {"beside": {"devices": joined, "kernel_log": log, "left_out": left_out}}
 
 

@@ -67,7 +67,7 @@ class FirstScreen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        below = [*self._facts(width), *self._table(width), *self._errors(width)]
+        below = [*self._facts(console, width), *self._table(width), *self._errors(width)]
         if self.whole:
             yield from self._top(console, width, ROOMS[0])
         else:
@@ -137,15 +137,16 @@ class FirstScreen:
             for line in self._cut(console, Text.assemble(name, named_plainly(item)), width, most)
         ]
 
-    def _facts(self, width: int) -> list[Text]:
+    def _facts(self, console: Console, width: int) -> list[Text]:
+        device = device_words(self.collection, self.diagnosis)
+        card = self._cut(console, Text.assemble(("GPU     ", "bold"), device), width, 2) if device else []
         told = (
             ("", proof_words(self.collection.trace)),
-            ("GPU     ", device_words(self.collection, self.diagnosis)),
             ("Last batch: ", last_batch_words(rank_rows(self.collection))),
             ("Next    ", next_command(self.collection, self.diagnosis, self.source)),
         )
         # A command that is cut cannot be run.
-        return [
+        return card + [
             Text.assemble((name, "bold"), said)
             if name == "Next    "
             else _ended(Text.assemble((name, "bold"), said), width)

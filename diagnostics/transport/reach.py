@@ -40,7 +40,7 @@ _FRAMES = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
 def resample(
     collection: Collection, reach: Reach, frames: bool = True
 ) -> tuple[Collection, dict[Place, tuple[Thread, ...]]]:
-    """The collection with one more sample of each process, and Python's frames as they are now.
+    """With one more sample of each process and reading of each card, and Python's frames as they are now.
 
     Nobody is stopped for it. `frames`: whether these are read at all.
     """
@@ -58,7 +58,13 @@ def resample(
         for host, answer in answers.items()
         for pid in answer.stacks
     }
-    return msgspec.structs.replace(collection, processes=tuple(map(newer, collection.processes))), threads
+    told = {(one.host, one.index): one.readings for answer in answers.values() for one in answer.devices}
+    devices = tuple(
+        msgspec.structs.replace(one, readings=one.readings + told.get((one.host, one.index), ()))
+        for one in collection.devices
+    )
+    processes = tuple(map(newer, collection.processes))
+    return msgspec.structs.replace(collection, processes=processes, devices=devices), threads
 
 
 def ask(

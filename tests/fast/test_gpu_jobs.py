@@ -5,10 +5,12 @@ The recordings are those of a release that did not ask the card; use and power a
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from diagnostics import bundle, pipeline
 from diagnostics.analyze.devices import Place, place_of
@@ -16,6 +18,7 @@ from diagnostics.model import Collection, Device, DeviceReading, Diagnosis, Samp
 from diagnostics.report.document import as_json
 from diagnostics.report.html import render_html
 from diagnostics.report.markdown import render_markdown
+from diagnostics.report.screen import FirstScreen
 from diagnostics.report.verdict import device_words
 from diagnostics.stacks.position import main_position
 
@@ -132,6 +135,9 @@ def test_every_report_says_what_the_card_tells() -> None:
     collection, diagnosis = told("spin", later=True)
     said = "card 0 at 100 % use, 124 W of 700 W, 1980 MHz"
     document = as_json(collection, diagnosis, None)
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(FirstScreen(collection, diagnosis))
+    assert said in " ".join(console.export_text().split())
     assert said in device_words(collection, diagnosis)
     assert said in render_markdown(collection, diagnosis) and said in render_html(collection, diagnosis)
     assert document["ranks"][0]["device"]["place"] == "endless" and said in document["ranks"][0]["device"]["words"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from diagnostics.transport import Here, Options, Target, resample
 
 SOURCE = Path(__file__).parents[1] / "data" / "nvml" / "stand_in.c"
 
@@ -73,3 +76,17 @@ def test_a_host_without_a_driver_says_so_and_raises_nothing(library: Path) -> No
         argv = [sys.executable, "-c", ASK, wanted, "2"]
         answer = json.loads(subprocess.run(argv, env={}, capture_output=True, text=True, check=True).stdout)
         assert why in answer["why_not"] and answer["cards"] == []
+
+
+def test_every_further_sample_reads_the_cards_again(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "readings"
+    script.write_text("100 3 124000 1980 4096 0 0\n100 3 125000 1980 4096 0 0\n", "utf-8")
+    monkeypatch.setenv("NVML_STAND_IN", str(script))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(library.parent))
+    reach = Here((Target(os.getpid(), "worker:0"),))
+    before = reach.collect(Options(gap=0.1, collectors=("kernel",)), lambda _: None)
+    after, _ = resample(before, reach, frames=False)
+    assert [len(card.readings) for card in (*before.devices, *after.devices)] == [2, 3]
+    assert {reading.use for reading in after.devices[0].readings} == {100}
