@@ -60,7 +60,11 @@ def _words(group: str, ranks: dict[str, Collective], collection: Collection) -> 
     else:
         said = f"{parts[0]}{of}"
     if absent:
-        return f"{said}; nothing is known of {compact(absent)}: look there"
+        placed = {process.rank for process in collection.processes if process.threads or process.collectives}
+        away, unknown = ([rank for rank in absent if (rank in placed) is known] for known in (True, False))
+        elsewhere = f"; {compact(away)} {'stands' if len(away) == 1 else 'stand'} elsewhere" if away else ""
+        unseen = f"; nothing is known of {compact(unknown)}: look there" if unknown else ""
+        return said + elsewhere + unseen
     alike = len(ways) == 1 and len(ranks) > 1
     return said + (", all in the same place, so none that is known is missing: look at devices and network" * alike)
 

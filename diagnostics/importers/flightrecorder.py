@@ -97,7 +97,7 @@ def _collective(entry: dict[Any, Any]) -> Collective | None:
 
 def _number(value: Any) -> int:
     """-1 where there is none. JSON of some writers has numbers in quotes."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else -1
 

@@ -52,7 +52,7 @@ def rank_of_command(command: str) -> str:
         return identity.rank
     flags = flags_of(words)
     role, index = flags.get("job_name", ""), flags.get("task_index", "0")
-    return f"{role}:{int(index)}" if role.isalpha() and index.isdigit() else ""
+    return f"{role}:{int(index)}" if role.isalpha() and index.isdecimal() else ""
 
 
 _CHILD = re.compile(

@@ -155,3 +155,9 @@ def test_a_log_in_words_that_nobody_wrote_down_is_quoted() -> None:
     assert fact.kind is FactKind.ERROR and "rank[7]" in fact.words
     with pytest.raises(EvidenceError):
         importers.imported(b"hello\nit is nice\n", "x.log")
+
+
+@pytest.mark.parametrize("number", ["1\u00b901", "0xFFFF9C\u00ff\u00ff35B50", "\u0661\u0662", "9" * 400])
+def test_what_only_looks_like_a_number_is_none(number: str) -> None:
+    text = f'Process 7: python x.py\n\nThread {number} (idle): "MainThread"\n    step (x.py:3)\n'
+    importers.imported(text.encode(), "x.txt")

@@ -30,11 +30,11 @@ def prepare(lines: list[str]) -> list[str]:
 
 
 def _process(line: str) -> ProcessHead | None:
-    return ProcessHead(int(line[8:])) if line.startswith("austin P") and line[8:].isdigit() else None
+    return ProcessHead(int(line[8:])) if line.startswith("austin P") and line[8:].isdecimal() else None
 
 
 def _thread(line: str) -> ThreadHead | None:
-    return ThreadHead(int(line[8:])) if line.startswith("austin T") and line[8:].isdigit() else None
+    return ThreadHead(int(line[8:])) if line.startswith("austin T") and line[8:].isdecimal() else None
 
 
 def _frame(line: str) -> Frame | None:

@@ -21,7 +21,7 @@ def _thread(line: str) -> ThreadHead | None:
 
 def _frame(line: str) -> Frame | None:
     match = _FRAME.match(line)
-    return Frame(match[3], match[1], int(match[2]) if match[2].isdigit() else 0) if match else None
+    return Frame(match[3], match[1], int(match[2]) if match[2].isdecimal() else 0) if match else None
 
 
 GRAMMAR = Grammar("faulthandler", _thread, _frame)

@@ -12,6 +12,7 @@ _PROCESS = re.compile(r"\s*Process (\d+): (.*)$")
 _THREAD = re.compile(
     r'\s*Thread (0x[0-9A-Fa-f]+|\d+|<?\w*>?)(?:/(0x[0-9A-Fa-f]+))? \((idle|active)?(\+?gil)?\)(?:: "(.*?)"?)?$'
 )
+_ADDRESS = re.compile(r"0x[0-9A-Fa-f]+")
 _PYTHON = re.compile(r"\s*(\S.*?) +\(((?:[^()]|\(\w*\))*\.pyx?|<[^()]*>):(\d+|[X?N]+)\)$")
 _NATIVE = re.compile(
     r"\s+(\S.*?) +\(([\w./+-]*(?:\.so[\w.]*|\.\w{1,4}|[a-z][\w.+-]*|\[\w+\]))(?::(\d+))?\)(?: \[.*\])?$"
@@ -29,14 +30,14 @@ def _thread(line: str) -> ThreadHead | None:
         return None
     name = match[5] or ""
     number = match[1]
-    tid = int(number) if number.isdigit() else 0
-    address = number if number.startswith("0x") else match[2] or "0"
+    tid = int(number) if number.isdecimal() else 0
+    address = number if _ADDRESS.fullmatch(number) else match[2] or "0"
     return ThreadHead(tid, name, int(address, 16), bool(match[4]), main=name == "MainThread")
 
 
 def _frame(line: str) -> Frame | None:
     if python := _PYTHON.match(line):
-        return Frame(python[1], python[2], int(python[3]) if python[3].isdigit() else 0)
+        return Frame(python[1], python[2], int(python[3]) if python[3].isdecimal() else 0)
     if native := _NATIVE.match(line):
         return native_frame("???" if native[1].startswith("0x") else native[1], native[2], int(native[3] or 0))
     return None

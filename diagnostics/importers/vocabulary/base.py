@@ -108,7 +108,7 @@ def read(row: Row, line: str) -> Iterator[Said]:
         return
     values = {name: value.strip() for name, value in match.groupdict().items() if value and value.strip()}
     speaker = values.get("rank") or values.get("member") or ""
-    rank = f"worker:{int(speaker)}" if speaker.isdigit() else ""
+    rank = f"worker:{int(speaker)}" if speaker.isdecimal() else ""
     about = ranks_in(values.get("ranks") or values.get("tasks") or "") or ((rank,) if rank else ())
     words = words_of(row.words, values)
     yield Said(rank, fact(row.kind, words, line, about, **values), member="member" in values)

@@ -40,7 +40,7 @@ class Ps(Block):
     def _process(self, words: list[str], line: str) -> Iterator[Said]:
         row = dict(zip(self._columns, words, strict=False))
         pid, state = row.get("PID", ""), row.get("STAT", row.get("S", ""))
-        if len(words) < len(self._columns) or not pid.isdigit() or not _STATE.match(state):
+        if len(words) < len(self._columns) or not pid.isdecimal() or not _STATE.match(state):
             self._columns = []
             return
         if state[0] in _STATES and self._said < _MOST:
