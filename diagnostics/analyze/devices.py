@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from diagnostics.model import Collection, Collective, Device, KernelLine, Position, Process, Role
+from diagnostics.model import Collection, Collective, Device, KernelLine, Position, Process, Role, State
 
 BUSY, IDLE = 90, 5
 """Percent of use, in every reading."""
@@ -19,6 +19,9 @@ BUSY, IDLE = 90, 5
 SPINS = 0.35
 """Share of the power limit below which a card that is busy does next to nothing. Measured on an H100 of 700 W: a kernel
 that spins 124 to 138 W, matrix products several hundred, idle with a context 71 to 123."""
+
+MOST_CARDS = 4
+"""Whose readings are told in one line."""
 
 _SLOWED = frozenset({"hardware slowdown", "thermal (hardware)", "thermal (software)", "power brake"})
 _XID = re.compile(r"Xid \(PCI:([0-9a-fA-F:.]+)\): (\d+)(?:, pid='?(\d+))?")
@@ -69,6 +72,8 @@ def place_of(process: Process, position: Position | None, collection: Collection
         return DevicePlace(Place.UNKNOWN, said) if waits else None
     if slowed := {why for card in cards for reading in card.readings[-1:] for why in reading.slowed} & _SLOWED:
         return DevicePlace(Place.SLOW, f"its clocks are held down ({', '.join(sorted(slowed))}), {_readings(cards)}")
+    if process.state is State.PROGRESSING:
+        return DevicePlace(Place.WORKS, f"the host gets on: {_readings(cards)}")
     if waits and min(uses) >= BUSY and _spins(cards) and (launched := _launched(process)):
         said = f"the card spins in {launched.op} {launched.seq} of {launched.group}, which it began and has not ended"
         return DevicePlace(Place.PEER, f"{said}: {_readings(cards)}")
@@ -89,7 +94,7 @@ def _by_use(uses: Sequence[int], cards: Sequence[Device], waits: bool) -> Device
         return DevicePlace(Place.WORKS, f"kernels run: {told}")
     if max(uses) <= IDLE:
         if waits:
-            said = "the host waits for the card, and the card waits for something else (a value, an event, a callback)"
+            said = "host and card wait, for a value, an event or a callback"
             return DevicePlace(Place.WAITS, f"{said}: {told}")
         return DevicePlace(Place.IDLE, f"the card has nothing to do, and the host is elsewhere: {told}")
     return DevicePlace(Place.WORKS, f"kernels come and go: {told}")
@@ -133,4 +138,4 @@ def _readings(cards: Sequence[Device]) -> str:
         words += f", {last.power:.0f} W" if last.power >= 0 else ""
         words += f" of {card.power_limit:.0f} W" if last.power >= 0 and card.power_limit > 0 else ""
         said.append(words + (f", {last.clock} MHz" if last.clock >= 0 else ""))
-    return "; ".join(said)
+    return "; ".join(said[:MOST_CARDS]) + (f"; and {len(said) - MOST_CARDS} more" if len(said) > MOST_CARDS else "")

@@ -69,6 +69,7 @@ def test_a_job_that_moves_is_not_called_hung(name: str) -> None:
     assert not pipeline.explain(recorded(name))[1].hung
     assert not told(name)[1].hung
     assert pipeline.explain(recorded("healthy"))[1].hung is False
+    assert "the host gets on" in device_words(*told("healthy"))
 
 
 @pytest.mark.parametrize("name", ["spin", "occupancy", "slow_kernels"])
