@@ -9,6 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from diagnostics.analyze.family import TOGETHER, has_ended, launches, peers, serves
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
@@ -44,7 +46,7 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
     found += [_in_circle(group, known) for group in cycles(graph) if _touches(group, stuck)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
     if not found:
-        found = [one for one in map(_by_itself, _alone(stuck, processes)) if one]
+        found = list(_odd_first([one for one in map(_by_itself, _alone(stuck, processes)) if one], known))
         found += _not_there(stuck, collection)
     return _best(one for one in found if one)
 
@@ -186,12 +188,26 @@ def _by_itself(process: Process) -> Culprit | None:
     return _culprit(process, process.rank, 0.6, "it stands still, and nobody else is known to hold it up", position)
 
 
+def _odd_first(found: Sequence[Culprit], known: Mapping[str, Process]) -> Iterable[Culprit]:
+    """Where few stand at another place than most, these few are the ones to look at."""
+    places = Counter(_place(known[one.rank]) for one in found)
+    most = max(places.values(), default=0)
+    for one in found:
+        place = _place(known[one.rank])
+        others = [count for other, count in places.items() if other != place and count == most]
+        if others and places[place] < most:
+            why = f"{most} others stand alike, in {next(other[0] for other, n in places.items() if n == most)}"
+            yield msgspec.structs.replace(one, confidence=0.7, why=why if places[place] == 1 else one.why)
+        else:
+            yield msgspec.structs.replace(one, confidence=0.5) if len(places) > 1 and most > 1 else one
+
+
 def _culprit(process: Process, name: str, confidence: float, why: str, position: Position | None = None) -> Culprit:
     return Culprit(process.rank, process.pid, process.host, confidence, why, position or main_position(process))
 
 
 def _best(found: Iterable[Culprit]) -> tuple[Culprit, ...]:
-    once: dict[tuple[str, int], Culprit] = {}
+    once: dict[tuple[str, str], Culprit] = {}
     for one in sorted(found, key=lambda one: (-one.confidence, not parse(one.rank).is_child)):
-        once.setdefault((one.rank, one.position.tid if one.position else 0), one)
+        once.setdefault((one.rank, one.position.place if one.position else ""), one)
     return tuple(once.values())[:MOST]

@@ -22,6 +22,7 @@ from diagnostics.model import (
     ThreadSample,
     Wait,
 )
+from diagnostics.pipeline import explain
 from diagnostics.report.document import as_json
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
@@ -94,3 +95,23 @@ def test_a_secret_in_a_path_is_not_shown() -> None:
     process = Process("worker:0", 1, "a", state=State.HUNG, blocking_calls=(sleep,))
     shown = json.dumps(as_json(Collection(0.0, 0.0, (process,)), Diagnosis("unknown", "", (), ()), None))
     assert "openat on /data/" in shown and "ghp_0123456789" not in shown
+
+
+def _in_operation(rank: int, operation: str) -> Process:
+    library = "/site-packages/torch/distributed/distributed_c10d.py"
+    stack = (Frame("<module>", "train.py", 40), Frame("fit", "train.py", 31), Frame(operation, library, 2900))
+    return Process(f"worker:{rank}", 100 + rank, "a", threads=(Thread(100 + rank, "python", stack),), dump="py-spy")
+
+
+def test_the_one_that_differs_from_most_is_named_first() -> None:
+    job = [_in_operation(rank, "all_reduce") for rank in range(5)] + [_in_operation(5, "all_gather")]
+    _, diagnosis = explain(Collection(0.0, 0.0, tuple(job)))
+    first, *rest = diagnosis.culprits
+    assert (first.rank, "5 others" in first.why) == ("worker:5", True)
+    assert all(one.confidence < first.confidence for one in rest)
+
+
+def test_two_halves_that_differ_are_named_alike() -> None:
+    job = [_in_operation(rank, ("all_reduce", "all_gather")[rank % 2]) for rank in range(4)]
+    _, diagnosis = explain(Collection(0.0, 0.0, tuple(job)))
+    assert len({one.confidence for one in diagnosis.culprits}) == 1
