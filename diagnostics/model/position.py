@@ -33,7 +33,8 @@ class WaitKind(str, enum.Enum):
     @property
     def words(self) -> str:
         """What a person reads after "waits for"."""
-        return "its sleep to end" if self is WaitKind.TIME else str(self.value)
+        plain = {WaitKind.TIME: "its sleep to end", WaitKind.STEP: "the end of a step of its session"}
+        return plain.get(self, str(self.value))
 
 
 class Role(str, enum.Enum):
