@@ -97,6 +97,7 @@ def _job(
     """`gone`: ranks of this machine, unless they are among the members."""
     _add_children(named, by_pid)
     ranks = {rank for rank, _ in named.values()}
+    away, accounted = gone - ranks, ranks | gone
     return Job(
         id=name,
         members=tuple(
@@ -104,8 +105,8 @@ def _job(
             for pid, (rank, why) in sorted(named.items(), key=lambda item: (parse(item[1][0]).is_child, item[0]))
         ),
         expected=expected,
-        elsewhere=tuple((rank, a) for rank, a in addresses.items() if rank not in ranks | gone),
-        absent=tuple(rank for rank in expected if rank in gone - ranks),
+        elsewhere=tuple((rank, a) for rank, a in addresses.items() if rank not in accounted),
+        absent=tuple(rank for rank in expected if rank in away),
         peers=_unnamed_peers(named, by_pid, addresses),
     )
 

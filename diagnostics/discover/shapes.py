@@ -34,6 +34,8 @@ _TASK = re.compile(r"^(?:/job:)?([a-zA-Z_]+)(?:[-:/.]|/task:)(\d+)$")
 _ADDRESS = re.compile(r"^(?:tcp://)?(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})$")
 _PROGRAM = re.compile(r"(?:^|/)(?:python|pypy)[\d.]*$")
 MAX_ALIKE = 4096
+_FIRST_PORT = 1024
+"""What users give their servers; as an index of one process, with nothing to compare it to, it is not believed."""
 
 
 class Shaped(Record, frozen=True):
@@ -147,8 +149,10 @@ def _own_index(cells: list[tuple[str, str]], role_at: int) -> int:
         if _INDEX_NAME.match(flag) and index_of(word) is not None:
             return at
     behind = role_at + 1
-    if 0 < behind < len(cells) and not cells[behind][0] and index_of(cells[behind][1]) is not None:
-        return behind
+    if 0 < behind < len(cells) and not cells[behind][0]:
+        number = index_of(cells[behind][1])
+        if number is not None and number < _FIRST_PORT:
+            return behind
     return -1
 
 

@@ -50,6 +50,7 @@ def joined(*commands: str, framework: str = "torch", port: int = 7000) -> list[S
         (("t.py --port 7001", "t.py --port 7002"), ("", "")),
         (("t.py --lr 0.1", "t.py --lr 0.2"), ("", "")),
         (("t.py 1 7000",), ("",)),
+        (("t.py ps 31016 31017",), ("",)),  # its own port, and another's
         (("t.py 1 5", "t.py 2 6"), ("", "")),
     ],
 )
@@ -66,6 +67,12 @@ def test_lists_of_hosts_of_any_name_are_the_cluster_and_who_does_not_serve_its_o
     assert job.expected == ("ps:0", "ps:1", "worker:0")
     assert "ps:1" in job.absent and "ps:0" not in job.absent and "worker:0" not in job.absent
     assert "ps:1" in choose(["100", "101"], seen, [job]).expected, "a dead rank is missed, also by those named by pid"
+
+
+def test_a_job_of_thousands_is_told_whole() -> None:
+    servers = ",".join(f"127.0.0.1:{port}" for port in range(20_000, 24_000))
+    (job,) = find_jobs(joined(f"t.py ps 0 --servers {servers}", f"t.py ps 1 --servers {servers}"))
+    assert (len(job.expected), len(job.absent)) == (4000, 3998)
 
 
 def test_a_gap_in_the_indices_is_a_rank_that_has_gone() -> None:
