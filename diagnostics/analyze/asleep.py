@@ -83,7 +83,8 @@ def _sleeps(process: Process, tid: int, call: BlockingCall | None, position: Pos
     if position is not None and position.has(*_ASKS_AGAIN) and call.kind != "time":
         return True
     since = next((one.last_ran for one in process.samples[-1].threads if one.tid == tid), 0.0)
-    soon = SOON if tid == process.pid else FAR
+    with_others = position is not None and position.has(Role.COLLECTIVE, Role.BARRIER)
+    soon = SOON if with_others or tid == process.pid else FAR
     return not (call.limited or call.kind == "time") or call.ends_in - max(since, 0.0) > soon
 
 
