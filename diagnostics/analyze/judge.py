@@ -57,6 +57,8 @@ def judge(process: Process, limits: Limits = Limits()) -> Judged:
     if process.exit_status is not None:
         if process.exit_status == 0 and leaving:
             return Judged(State.FINISHED, "it has ended, as its recorder said that it would")
+        if process.exit_status == 0 and not flight:
+            return Judged(State.FINISHED, "it has ended, with status 0")
         return Judged(State.DEAD, _how_it_ended(process))
     if process.dump:
         why = f"known from a dump only ({process.dump}): one sample, which does not tell whether it moves"

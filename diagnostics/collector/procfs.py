@@ -87,6 +87,18 @@ def parent_of(pid: int) -> int:
     return int(found[1]) if len(found) > 1 else 0
 
 
+def exit_status_of(pid: int) -> Optional[int]:
+    """How a process ended that nobody has waited for yet, negative for the signal; None where it runs or is not told.
+
+    It is the last field of its stat, 0 for who may not trace it.
+    """
+    found = stat_fields("/proc/%d/stat" % pid)
+    if found[0] != "Z" or len(found) < 50 or os.geteuid() not in (0, uid_of(pid)) or len(tasks_of(pid)) > 1:
+        return None
+    status = int(found[49])
+    return -(status & 127) if status & 127 else status >> 8
+
+
 def children_of(pid: int) -> Tuple[int, ...]:
     """Processes that it has started and that have not been waited for."""
     lists = (text_of("/proc/%d/task/%d/children" % (pid, tid)) for tid in tasks_of(pid))

@@ -364,6 +364,7 @@ class Observed(Record, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     parent: int = 0  # process id
     age: float = -1.0  # seconds since it started
+    exit_status: int | None = None  # negative: the signal that ended it
     connections: tuple[Connection, ...] = ()
     listens: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()  # the same, with who waits to be accepted
@@ -399,7 +400,6 @@ class Process(Observed, frozen=True):
     coroutines: tuple[Coroutine, ...] = ()  # suspended, of its event loops
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     attempts: tuple[Attempt, ...] = ()
-    exit_status: int | None = None  # negative: the signal that ended it
     exit_order: int = -1  # of the ranks that ended, from 0
     out_of_memory: bool = False  # ended by the kernel, at its memory limit
     memory: Memory = Memory()
