@@ -32,6 +32,10 @@ _FATAL_XIDS = {
     95: "an uncontained memory error", 119: "its system processor does not answer", 120: "its system processor failed",
 }  # fmt: skip
 
+_OF_THE_CARD = frozenset({48, 61, 62, 64, 74, 79, 95, 119, 120})
+"""These concern every process on the card, whichever the log names."""
+_STAMP = re.compile(r"\[\s*(\d+\.\d+)\]")
+
 
 class Place(str, enum.Enum):
     """What holds a job up, as far as card and host tell."""
@@ -120,9 +124,23 @@ def _gone(process: Process, cards: Sequence[Device], lines: Iterable[KernelLine]
             return f"card {card.index}: {last.uncorrected - first.uncorrected} memory errors could not be corrected"
     for line in lines:
         found = _XID.search(line.text) if line.host == process.host else None
-        if found and int(found[2]) in _FATAL_XIDS and found[3] == str(process.pid):
-            return f"the kernel's log has Xid {found[2]} for this process: {_FATAL_XIDS[int(found[2])]}"
+        if not found or int(found[2]) not in _FATAL_XIDS:
+            continue
+        said = f"Xid {found[2]} in the kernel's log: {_FATAL_XIDS[int(found[2])]}"
+        if found[3] == str(process.pid):
+            return f"{said}, of this process"
+        named = next((one for one in cards if one.bus and found[1].lower().startswith(one.bus)), None)
+        if named and int(found[2]) in _OF_THE_CARD and _since_it_began(line, process, named):
+            return f"card {named.index}: {said}"
     return ""
+
+
+def _since_it_began(line: KernelLine, process: Process, card: Device) -> bool:
+    """Whether the line was written while the process was there: both clocks count from the boot."""
+    stamp = _STAMP.match(line.text)
+    if not stamp or process.age < 0 or not card.readings:
+        return False
+    return float(stamp[1]) >= card.readings[-1].at - process.age - 1.0
 
 
 def _readings(cards: Sequence[Device]) -> str:

@@ -39,6 +39,7 @@ class Device(Record, frozen=True):
     name: str = ""
     uuid: str = ""
     minor: int = -1
+    bus: str = ""  # `0000:3b:00`, as the kernel's log writes it
     power_limit: float = -1.0
     max_clock: int = -1
     memory_total: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from diagnostics.analyze.devices import Place, place_of
@@ -58,3 +59,22 @@ def test_a_rank_without_a_card_has_no_place() -> None:
     assert place_of(RANK, ELSEWHERE, job(at(0, 70), pids=(8,))) is None
     found = place_of(RANK, SYNC, job(at(0, 70), pids=(8,)))
     assert found and found.place is Place.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("[900.1] NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', GPU has fallen off.", Place.GONE),
+        ("[900.1] NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.", Place.GONE),
+        ("[100.1] NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.", Place.WAITS),  # before the job began
+        ("[900.1] NVRM: Xid (PCI:0000:5e:00): 79, GPU has fallen off the bus.", Place.WAITS),  # another card
+        ("[900.1] NVRM: Xid (PCI:0000:3b:00): 31, pid=8, Ch 00000010", Place.WAITS),  # another process alone
+    ],
+)
+def test_an_xid_of_the_whole_card_counts_from_the_jobs_start_on(line: str, place: Place) -> None:
+    readings = tuple(msgspec.structs.replace(at(0, 70), at=moment) for moment in (1000.0, 1001.0))
+    collection = job(*readings, lines=(line,))
+    card = msgspec.structs.replace(collection.devices[0], bus="0000:3b:00")
+    rank = msgspec.structs.replace(RANK, age=300.0)
+    found = place_of(rank, SYNC, msgspec.structs.replace(collection, devices=(card,)))
+    assert found and found.place is place

@@ -58,6 +58,7 @@ def test_a_card_tells_use_power_clock_and_who_has_it_open(ask: Ask) -> None:
     assert (card["name"], card["power_limit"], card["max_clock"], card["pids"]) == ("Stand-in H100", 700.0, 1980, [7])
     assert [(one["use"], one["power"], one["lost"]) for one in card["readings"]] == [(100, 124.0, ""), (99, 125.0, "")]
     assert card["readings"][0]["at"] < card["readings"][1]["at"]
+    assert card["bus"] == "0000:3b:00"
 
 
 def test_a_card_that_falls_off_the_bus_between_two_samples_is_told_as_that(ask: Ask) -> None:

@@ -35,6 +35,13 @@ class _Memory(ctypes.Structure):
     _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
 
 
+class _Pci(ctypes.Structure):
+    _fields_ = [
+        ("legacy", ctypes.c_char * 16), ("domain", ctypes.c_uint), ("bus", ctypes.c_uint), ("device", ctypes.c_uint),
+        ("kind", ctypes.c_uint), ("subsystem", ctypes.c_uint), ("id", ctypes.c_char * 32),
+    ]  # fmt: skip
+
+
 class Cards(object):
     """The cards of this host while they are looked at. A context manager: the library is let go after it."""
 
@@ -72,6 +79,7 @@ class Cards(object):
                 "index": index,
                 "name": self._text("nvmlDeviceGetName", card),
                 "uuid": self._text("nvmlDeviceGetUUID", card),
+                "bus": self._bus(card),
                 "minor": -1 if minor is None else minor,
                 "power_limit": self._scaled("nvmlDeviceGetEnforcedPowerLimit", card, 1000.0),
                 "max_clock": self._at_least("nvmlDeviceGetMaxClockInfo", card, _SM),
@@ -144,6 +152,12 @@ class Cards(object):
         memory = _Memory()
         self._call("nvmlDeviceGetMemoryInfo", card, ctypes.byref(memory))
         return memory
+
+    def _bus(self, card: Any) -> str:
+        """Its place on the bus as the kernel's log writes it, `0000:3b:00`; "" where it is not told."""
+        pci = _Pci()
+        told = card and self._call("nvmlDeviceGetPciInfo_v3", card, ctypes.byref(pci))
+        return "%04x:%02x:%02x" % (pci.domain, pci.bus, pci.device) if told else ""
 
     def _is_divided(self, card: Any) -> bool:
         """Whether the card is split into instances (MIG): use is then not told for the whole."""

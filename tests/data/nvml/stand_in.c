@@ -7,6 +7,7 @@
 
 typedef struct { unsigned gpu, memory; } use_t;
 typedef struct { unsigned long long total, free, used; } memory_t;
+typedef struct { char legacy[16]; unsigned domain, bus, device, kind, subsystem; char id[32]; } pci_t;
 static struct { int lost; unsigned use, memory_use, power, clock; unsigned long long used, slowed, uncorrected; } now;
 static long place;
 enum { LOST = 15, NOT_SUPPORTED = 3 };
@@ -36,6 +37,7 @@ int nvmlDeviceGetUUID(void *card, char *to, unsigned n) { snprintf(to, n, "GPU-0
 int nvmlDeviceGetEnforcedPowerLimit(void *card, unsigned *n) { *n = 700000; return 0; }
 int nvmlDeviceGetMaxClockInfo(void *card, unsigned kind, unsigned *n) { *n = 1980; return 0; }
 int nvmlDeviceGetMemoryInfo(void *card, memory_t *m) { m->total = 80ull << 30; m->used = now.used; return 0; }
+int nvmlDeviceGetPciInfo_v3(void *card, pci_t *p) { p->domain = 0, p->bus = 0x3b, p->device = 0; return 0; }
 int nvmlDeviceGetMigMode(void *card, unsigned *a, unsigned *b) { return NOT_SUPPORTED; }
 int nvmlDeviceGetUtilizationRates(void *card, use_t *u) {
   next_reading();
