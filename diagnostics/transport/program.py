@@ -94,10 +94,10 @@ def script(asked: Mapping[str, Any], machine: str = "") -> Script:
 
 def _cargo_for(asked: Mapping[str, Any], machine: str) -> Mapping[str, bytes]:
     """The tools that an order needs."""
-    if not {"observe", "stacks"} & set(asked["do"]) or not asked.get("targets"):
+    if not {"observe", "stacks", "ask"} & set(asked["do"]) or not asked.get("targets"):
         return {}
-    tools = cargo(machine)
-    return {name: tools[name] for name in tools if name == "py-spy"} if asked.get("gently") else tools
+    tools, all_of_them = cargo(machine), "ask" not in asked["do"] and not asked.get("gently")
+    return {name: tools[name] for name in tools if all_of_them or name == "py-spy"}
 
 
 READY = b"@@lastbatch ready\n"

@@ -33,6 +33,16 @@ def trains():
         queue.Queue().get()
 trains()
 """
+RECEIVES = """
+import os, sys, torch, torch.distributed as dist
+rank = int(os.environ["RANK"])
+dist.init_process_group("gloo", rank=rank, world_size=2, init_method="file://" + sys.argv[1])
+dist.barrier()
+print("ready", flush=True)
+def trains():
+    dist.recv(torch.ones(1), src=1 - rank)
+trains()
+"""
 STEP = """
 import tensorflow as tf
 server = tf.train.Server.create_local_server()
@@ -79,8 +89,8 @@ threading.Thread(target=reads).start()
 trains()
 """
 JOBS = {
-    "collective": (COLLECTIVE, "torch", 2), "step": (STEP, "tf1.12", 1), "locks": (LOCKS, "", 1), "pipe": (PIPE, "", 1),
-    "input": (INPUT, "", 1),
+    "collective": (COLLECTIVE, "torch", 2), "receives": (RECEIVES, "torch", 2), "step": (STEP, "tf1.12", 1),
+    "locks": (LOCKS, "", 1), "pipe": (PIPE, "", 1), "input": (INPUT, "", 1),
 }  # fmt: skip
 THERE = Fleet(("here",), "env X={host}")
 STANDS = 4.0
@@ -166,5 +176,5 @@ def _seen(process: Process) -> Any:
         process.pid, process.rank, process.state, process.stacks_from, process.versions, process.listens,
         [(p.tid, p.operation, p.function, p.line, p.waits, p.roles) for p in process.positions],
         [(call.tid, call.kind, call.call) for call in process.blocking_calls if call.tid == process.pid],
-        process.collectives, process.groups, process.framework_why_not,
+        process.collectives, process.groups, process.partners, process.framework_why_not,
     )  # fmt: skip
