@@ -10,6 +10,8 @@ from diagnostics.transport import Reach, ask
 
 SOURCE = "nccl_ras"
 GAP = 1.0
+PORT = 28028
+"""Where the service listens unless it is told otherwise."""
 _TRACES = ("nccl", "rccl")
 
 
@@ -39,7 +41,8 @@ def look(collection: Collection, reach: Reach) -> Collection:
 
 
 def _uses_nccl(process: Process) -> bool:
-    return any(
+    """By its stacks, or where these could not be read, by the address that it serves."""
+    return any(address.endswith(f":{PORT}") for address in process.listens) or any(
         trace in frame.file.rpartition("/")[2] or frame.function.startswith(trace)
         for thread in process.threads
         for frame in thread.frames
