@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from test_dumps_of_others import CASES, HOME, expected_of, kind_of
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-from bench.dumps import MUTATIONS, family_of, files_of, mutated  # type: ignore[import-untyped]
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+from dumps import MUTATIONS, family_of, files_of, mutated
 
 MOST_LOST = 0.1
 
