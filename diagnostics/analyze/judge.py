@@ -66,7 +66,8 @@ def judge(process: Process, limits: Limits = Limits()) -> Judged:
     if process.pid <= 0:
         return Judged(State.UNREACHABLE, process.why_not or "nothing is known of it")
     letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
-    gone = not letters or letters <= {"Z", "X"}
+    unseen = not process.threads or process.running_after is False
+    gone = letters <= {"Z", "X"} if letters else unseen
     if leaving and (gone or leaving.value >= 0):
         why = "its recorder says that it has exited" if gone else "its recorder says that it is done"
         return Judged(State.FINISHED, why)
@@ -75,6 +76,8 @@ def judge(process: Process, limits: Limits = Limits()) -> Judged:
         return Judged(State.FINISHED, why)
     if gone:
         return Judged(State.DEAD, process.why_not or "its process is gone")
+    if not letters:
+        return Judged(State.UNKNOWN, "its stacks were read, and no sample was taken of it")
     since, at_least = still_since(process, [position for _, position in pairs(process) if not is_idle(position)])
     if is_stopped(process):
         return Judged(State.HUNG, "stopped by a signal or a debugger: every thread is in state T", since, at_least)

@@ -9,7 +9,7 @@ import pytest
 
 from diagnostics.analyze.judge import judge as judge_one
 from diagnostics.analyze.progress import Limits, is_overdue, silence_allowed
-from diagnostics.model import Event, Flight, OpenSpan, Process, Sample, State, ThreadSample
+from diagnostics.model import Event, Flight, Frame, OpenSpan, Process, Sample, State, Thread, ThreadSample
 from diagnostics.transport.answers import Answer, with_stacks
 from diagnostics.transport.lines import LaterThere
 
@@ -166,3 +166,10 @@ def test_who_goes_on_while_its_stacks_are_taken_does_not_hang() -> None:
     newer = msgspec.structs.replace(silent.flight, count=silent.flight.count + 1)
     assert with_stacks(silent, Answer(later={silent.pid: LaterThere(silent.pid, newer)})).flight == newer
     assert with_stacks(silent, Answer(later={silent.pid: LaterThere(silent.pid, silent.flight)})) == silent
+
+
+def test_a_process_whose_stacks_were_read_is_not_gone_only_because_no_sample_was_taken() -> None:
+    stacks = (Thread(1, "python", (Frame("fit", "train.py", 3),)),)
+    assert judge(Process("worker:0", 1, "a", threads=stacks))[0] is State.UNKNOWN
+    assert judge(Process("worker:0", 1, "a", threads=stacks, running_after=False))[0] is State.DEAD
+    assert judge(Process("worker:0", 1, "a"))[0] is State.DEAD
