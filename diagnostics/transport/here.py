@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from diagnostics.errors import EvidenceError
+from diagnostics.errors import EvidenceError, MissingError
 from diagnostics.model import Collection, Process, Record
 from diagnostics.transport import program
 from diagnostics.transport.answers import Answer, decode, process_of, with_stacks
@@ -149,10 +149,7 @@ def _run(
     asked = float(more.get("wanted", {}).get("seconds", 0.0))
     deadline = options.gap * options.samples + options.budget * 3 * rounds + asked + SLACK
     order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
-    collector = subprocess.Popen(
-        program.argv_here(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
+    collector = _started(program.argv_here())
     try:
         output, errors = _talk(collector, json.dumps(order).encode(), deadline, progress)
     finally:
@@ -163,6 +160,17 @@ def _run(
         words = errors.decode("utf-8", "replace").strip().splitlines()
         why = words[-1] if words else f"it ended with {collector.returncode}"
         raise EvidenceError(f"the collector failed: {why}", "Run lastbatch doctor") from None
+
+
+def _started(argv: list[str]) -> subprocess.Popen[bytes]:
+    """Raises: MissingError: this user may not start it, or there is no room for another process."""
+    try:
+        return subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:
+        why = f"the collector cannot be started: {error.strerror}: {argv[0]}"
+        raise MissingError(why, "Let this user run that interpreter, or look as root") from None
 
 
 def _talk(collector: subprocess.Popen[bytes], order: bytes, deadline: float, progress: Progress) -> tuple[bytes, bytes]:
