@@ -26,6 +26,8 @@ from diagnostics.collector.stacks.base import CollectorError
 BUDGET = 2.0
 ROUNDS = 4
 """Readings of a thread that runs; one that sleeps is read once."""
+MOST_ROUNDS = 12
+"""The same where a loop's readings have mostly met it within its own calls, which tell nothing."""
 APART = 0.02
 MOST_TIME = 6.0
 """Seconds for all processes together."""
@@ -111,21 +113,35 @@ def _runs(pid: int) -> bool:
 
 def _readings(pid: int, may_stop: bool) -> Iterable[Loop]:
     how: Tuple[str, ...] = ("--nonblocking",)
-    for number in range(ROUNDS):
+    told, more = 0, False
+    for number in range(MOST_ROUNDS):
         running = _runs(pid)
-        if number and not running:
+        if (number and not running) or (number >= ROUNDS and (told >= ROUNDS or not more)):
             return
         try:
             threads = json.loads(pyspy.ask(pid, BUDGET, "--locals", *how))
             main = [one["frames"] for one in threads if one["os_thread_id"] == pid]
-            found = loop_in(pid, main[0] if main else [], running)
+            frames = main[0] if main else []
+            found = loop_in(pid, frames, running)
+            more = more or found is not None or _is_within_round(pid, frames)
         except (CollectorError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError):
             continue  # what runs may look torn, and not all is source that can be read
         if found and not found.asks and how and may_stop:
             how = ()  # what it has in its variables is read once more, not torn
         elif found:
+            told += 1
             yield found
         time.sleep(APART)
+
+
+def _is_within_round(pid: int, frames: List[Dict[str, Any]]) -> bool:
+    """Whether it is in a call of a loop whose variables would tell whether it repeats itself."""
+    for frame in frames[:NEAR]:
+        source = _source(pid, frame["filename"])
+        loop = source.loop_at(frame["name"], frame["line"]) if source else None
+        if source and loop and not loop.asks:
+            return _tells(loop, source, frame)
+    return False
 
 
 def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[Loop]:
@@ -154,10 +170,15 @@ def _goes_round(
         within = [one for one in inside if not source.is_pure(one["name"])]
         return all(map(_is_library, within)) and not (within and running and loop.calls)
     # A round that takes long has not ended; one that is seen outside of all its calls has, again and again.
+    return not inside and _tells(loop, source, frame)
+
+
+def _tells(loop: loops.Loop, source: loops.Source, frame: Dict[str, Any]) -> bool:
+    """Whether the variables that are seen are all that a round depends on."""
     values = _values(frame)
     asked = [values.get(name, "") for name in loop.calls]
     known = all(values.get(name, "").startswith("<function") or source.has(name) for name in loop.called)
-    return not inside and known and all(map(_is_plain, asked)) and all(_is_plain(values.get(n, "")) for n in loop.keeps)
+    return known and all(map(_is_plain, asked)) and all(_is_plain(values.get(name, "")) for name in loop.keeps)
 
 
 def _is_library(frame: Dict[str, Any]) -> bool:
