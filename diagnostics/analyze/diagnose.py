@@ -9,7 +9,7 @@ import msgspec
 from diagnostics.analyze.coverage import coverage_words
 from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.family import votes
+from diagnostics.analyze.family import GONE, votes
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.summary import standing_of, summary_of
@@ -69,8 +69,12 @@ def _as_the_cause_says(collection: Collection, title: str) -> Collection:
 
 def is_hung(facts: Facts) -> bool | None:
     """Whether the job hangs; None where it cannot be told. Launchers, idle servers and idle children do not vote."""
-    if facts.hung or any(process.state is State.DEAD for process in facts.processes):
+    if facts.hung:
         return True
+    if dead := [process for process in facts.processes if process.state is State.DEAD]:
+        # Where nobody is left, and nobody is known to have failed, the job has ended while it was looked at.
+        left = any(process.state not in GONE for process in facts.processes)
+        return left or any(process.exit_status is not None for process in dead)
     voters = [process for process in facts.processes if votes(process, facts.processes)]
     if not voters and not any(process.state is State.IDLE for process in facts.processes):
         return None
@@ -89,6 +93,8 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...], hung: bool | None) -> 
     slow = [process for process in facts.processes if process.state is State.SLOW]
     if slow and not facts.hung:
         return "slow", f"{_listed(slow)} is slower than its own history, but it moves"
+    if hung is False and all(process.state in GONE for process in facts.processes):
+        return "none", "the job has ended while it was looked at"
     if hung is False and not facts.missing_ranks:
         return "none", "every rank progresses, serves, waits for one that moves, or has finished"
     if facts.missing_ranks:

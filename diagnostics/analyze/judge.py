@@ -66,7 +66,7 @@ def judge(process: Process, limits: Limits = Limits()) -> Judged:
     if process.pid <= 0:
         return Judged(State.UNREACHABLE, process.why_not or "nothing is known of it")
     letters = {thread.state for sample in process.samples[-1:] for thread in sample.threads}
-    unseen = not process.threads or process.running_after is False
+    unseen = bool(process.samples) or not process.threads or process.running_after is False
     gone = letters <= {"Z", "X"} if letters else unseen
     if leaving and (gone or leaving.value >= 0):
         why = "its recorder says that it has exited" if gone else "its recorder says that it is done"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import GONE
 from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import may_be_stuck
@@ -24,6 +25,8 @@ def examine(facts: Facts) -> Case | None:
     first = first_to_end(facts)
     if first is None:
         return _known_from_others(facts)
+    if first.exit_status is None and all(process.state in GONE for process in facts.processes):
+        return None  # the job has ended while it was looked at: nobody needs it any more
     case = Case("peer-dead")
     case.title = f"{first.rank} is gone while the others still need it: {first.state_why}"
     status = first.exit_status

@@ -9,7 +9,8 @@ import pytest
 
 from diagnostics.analyze.judge import judge as judge_one
 from diagnostics.analyze.progress import Limits, is_overdue, silence_allowed
-from diagnostics.model import Event, Flight, Frame, OpenSpan, Process, Sample, State, Thread, ThreadSample
+from diagnostics.model import Collection, Event, Flight, Frame, OpenSpan, Process, Sample, State, Thread, ThreadSample
+from diagnostics.pipeline import explain
 from diagnostics.transport.answers import Answer, with_stacks
 from diagnostics.transport.lines import LaterThere
 
@@ -172,4 +173,18 @@ def test_a_process_whose_stacks_were_read_is_not_gone_only_because_no_sample_was
     stacks = (Thread(1, "python", (Frame("fit", "train.py", 3),)),)
     assert judge(Process("worker:0", 1, "a", threads=stacks))[0] is State.UNKNOWN
     assert judge(Process("worker:0", 1, "a", threads=stacks, running_after=False))[0] is State.DEAD
+    gone = (look(1.0), Sample(2.0, ()))
+    assert judge(Process("worker:0", 1, "a", threads=stacks, samples=gone))[0] is State.DEAD
     assert judge(Process("worker:0", 1, "a"))[0] is State.DEAD
+
+
+def test_a_job_that_ends_while_it_is_looked_at_does_not_hang() -> None:
+    """Its processes were there at the first sample, and are no more at the second; nobody is left who waits."""
+    samples = (look(1.0), Sample(2.0, ()))
+    stacks = (Thread(1, "python", (Frame("fit", "train.py", 3),)),)
+    parent = Process("pid:1", 1, "a", threads=stacks, samples=samples)
+    child = Process("child/pid:1/2", 2, "a", threads=stacks, samples=samples, parent=1)
+    _, diagnosis = explain(Collection(0.0, 0.0, (parent, child)))
+    assert (diagnosis.hung, diagnosis.verdict) == (False, "none")
+    waits = msgspec.structs.replace(parent, rank="worker:1", pid=3, samples=(look(1.0), look(2.0)))
+    assert explain(Collection(0.0, 0.0, (parent, child, waits)))[1].hung, "somebody is left"
