@@ -89,7 +89,7 @@ def test_with_json_the_mistake_is_json_too(lastbatch: Call) -> None:
 @pytest.fixture
 def whole(tmp_path: Path) -> str:
     """A bundle, beside where `lastbatch` is called."""
-    evidence = Collection(1.0, 1.0, (Process("worker:0", 1, "h"),), expected=("worker:0",))
+    evidence = Collection(1.0, 1.0, (Process("worker:0", 1, "h", exit_status=-9),), expected=("worker:0",))
     return str(bundle.write(tmp_path / "whole.tar.zst", evidence, {}))
 
 
