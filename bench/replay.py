@@ -1,6 +1,6 @@
 """Stuck jobs as small programs: how often the program that `lastbatch replay` writes hangs as the job did.
 
-python bench/strangers.py --keep /tmp/answers     # bundles of stuck jobs
+    python bench/strangers.py --keep /tmp/answers     # bundles of stuck jobs
     python bench/replay.py /tmp/answers/*.tar.zst     # each played again, as small as it can be
 
 What holds no collectives is left out.

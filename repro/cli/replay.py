@@ -90,7 +90,7 @@ def _replayed(written: Written, runtime: str) -> Hang:
 
     ready = ensure(runtime)
     with words.status("the program starts") as status:
-        answer = attach_to(written.program.absolute(), written.plan.world, ready, status.update)
+        answer = attach_to(written.program.absolute(), written.plan, ready, status.update)
     return hang_of(answer.collection, answer.diagnosis, written.origin)
 
 

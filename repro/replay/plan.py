@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from diagnostics.analyze.process_groups import numbered
 from diagnostics.errors import MissingError
 from diagnostics.model import Collection, Collective, Process, State, WaitKind
 from diagnostics.model.rank import RankKind, parse
@@ -83,8 +84,35 @@ class Plan(NamedTuple):
     def world(self) -> int:
         return len(self.ranks)
 
+    @property
+    def forms(self) -> bool:
+        """Whether it hangs while the group of all is formed."""
+        return any(one.stand is Stand.JOIN for one in self.ranks)
+
+    @property
+    def started(self) -> tuple[int, ...]:
+        """The ranks that are started: who has not come to the group of all is no process."""
+        return tuple(one.rank for one in self.ranks if not (self.forms and one.stand is Stand.EXIT))
+
 
 _P2P = {"send": "send", "isend": "send", "recv": "recv", "irecv": "recv", "recv_anysource": "recv"}
+
+
+class _Job(NamedTuple):
+    """What the evidence tells of all ranks together.
+
+    `passed`: number of a group's newest collective that all have behind them of whom that is known; 0: none. `known`:
+    what was called under a number of a group, by anybody: for ranks of which only the number is known.
+    """
+
+    processes: Mapping[int, Process]
+    groups: Mapping[str, tuple[int, ...]]
+    passed: Mapping[str, int]
+    known: Mapping[tuple[str, int], Collective]
+
+    def first(self, group: str) -> int:
+        """Number of the group's collective from which on it is played."""
+        return max(1, self.passed.get(group, 0) - HISTORY + 1)
 
 
 def plan_of(collection: Collection) -> Plan:
@@ -93,7 +121,8 @@ def plan_of(collection: Collection) -> Plan:
     Raises:
         MissingError: no rank's collectives are in it.
     """
-    processes = _by_rank(collection.processes)
+    by_name = {process.rank: process for process in collection.processes}
+    processes = {number: by_name[name] for number, name in numbered(collection.processes).items()}
     if not any(process.collectives or _joins(process) for process in processes.values()):
         raise MissingError(
             "no rank's collectives are in this evidence, so there is nothing to play again",
@@ -101,15 +130,16 @@ def plan_of(collection: Collection) -> Plan:
             "watchdog logs",
         )
     groups, guessed = _groups(processes)
-    known = _operations(processes.values())
-    first = {group: _first(group, members, processes, known) for group, members in groups.items()}
-    ranks = []
-    for rank in range(_world(processes, groups)):
-        process = processes.get(rank)
-        calls = _calls(process, rank, groups, first, known) if process else _until_missing(rank, groups, first, known)
-        ranks.append(_rank_plan(rank, process, calls))
+    known = {
+        (call.group, call.seq): call for process in processes.values() for call in process.collectives if not call.p2p
+    }
+    job = _Job(processes, groups, {name: _passed(name, groups[name], processes, known) for name in groups}, known)
+    ranks = [
+        _rank_plan(rank, processes.get(rank), _calls(rank, job))
+        for rank in range(_world(processes, groups, collection.expected))
+    ]
     if absent := [one.rank for one in ranks if one.rank not in processes]:
-        guessed.append(f"Nothing is known of ranks {_listed(absent)}: they are played as ranks that have ended.")
+        guessed.append(f"Nothing is known of {_listed(absent)}: played as ended, or as never come.")
     called = {call.group for one in ranks for call in one.calls}
     return Plan(tuple(ranks), {name: groups[name] for name in groups if name in called}, tuple(guessed))
 
@@ -119,66 +149,41 @@ def _joins(process: Process) -> bool:
     return main is not None and main.waits is WaitKind.RENDEZVOUS
 
 
-def _by_rank(processes: Iterable[Process]) -> dict[int, Process]:
-    found: dict[int, Process] = {}
-    for process in processes:
-        identity = parse(process.rank)
-        if identity.kind is RankKind.RANK and identity.index not in found:
-            found[identity.index] = process
-    return found
-
-
-def _world(processes: Mapping[int, Process], groups: Mapping[str, tuple[int, ...]]) -> int:
+def _world(processes: Mapping[int, Process], groups: Mapping[str, tuple[int, ...]], expected: Sequence[str]) -> int:
     told = [group.size - 1 for process in processes.values() for group in process.groups]
-    return 1 + max([*processes, *told, *(rank for members in groups.values() for rank in members)])
+    named = [identity.index for one in expected if (identity := parse(one)).kind is RankKind.RANK]
+    return 1 + max([*processes, *told, *named, *(rank for members in groups.values() for rank in members)])
 
 
 def _groups(processes: Mapping[int, Process]) -> tuple[dict[str, tuple[int, ...]], list[str]]:
     """The members of each group: as the ranks know them, else those that were seen to call it."""
-    told = {group.group: group.ranks for p in processes.values() for group in p.groups if group.ranks}
+    groups = {group.group: group.ranks for p in processes.values() for group in p.groups if group.ranks}
+    sizes = {group.group: group.size for p in processes.values() for group in p.groups}
     called: dict[str, set[int]] = {}
-    sizes: dict[str, int] = {}
     for rank, process in processes.items():
         for call in process.collectives:
             called.setdefault(call.group, set()).add(rank)
-        for group in process.groups:
-            sizes[group.group] = max(sizes.get(group.group, 0), group.size)
     guessed = []
-    groups = dict(told)
-    for name, members in called.items():
-        if name in groups:
-            continue
+    for name in [name for name in called if name not in groups]:
+        members = called[name]
         if len(called) == 1 or name == "default_pg" or len(members) < 2:
             members = members | set(range(max(sizes.get(name, 0), 1 + max(processes))))
         groups[name] = tuple(sorted(members))
-        guessed.append(f"The members of group {name} are taken to be {_listed(groups[name])}.")
+        guessed.append(f"The members of group {name or 'without a name'} are taken to be {_listed(groups[name])}.")
     return groups, guessed
 
 
 def _listed(ranks: Sequence[int]) -> str:
-    return ", ".join(map(str, ranks[:8])) + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
+    shown = ", ".join(map(str, ranks[:8])) + (f" and {len(ranks) - 8} more" if len(ranks) > 8 else "")
+    return f"rank{'s' if len(ranks) > 1 else ''} {shown}"
 
 
-def _operations(processes: Iterable[Process]) -> dict[tuple[str, int], Collective]:
-    """What was called under a number of a group, by anybody: for ranks of which only the number is known."""
-    known: dict[tuple[str, int], Collective] = {}
-    for process in processes:
-        for call in process.collectives:
-            if not call.p2p:
-                known.setdefault((call.group, call.seq), call)
-    return known
-
-
-def _first(
+def _passed(
     group: str, members: Sequence[int], processes: Mapping[int, Process], known: Mapping[tuple[str, int], Collective]
 ) -> int:
-    """The number of the group from which on it is played: just before the first that somebody lacks."""
     done = [reached for rank in members if (reached := _reached(processes.get(rank), group)) >= 0]
     numbers = [number for name, number in known if name == group]
-    if not numbers:
-        return 1
-    behind = min(done, default=min(numbers) - 1)
-    return max(1, behind - HISTORY + 1)
+    return min(done, default=min(numbers, default=1) - 1)
 
 
 def _reached(process: Process | None, group: str) -> int:
@@ -192,53 +197,41 @@ def _reached(process: Process | None, group: str) -> int:
     return max([*told, *ended], default=min(before, default=-1))
 
 
-def _calls(
-    process: Process, rank: int, groups: Mapping[str, tuple[int, ...]], first: Mapping[str, int],
-    known: Mapping[tuple[str, int], Collective],
-) -> list[Call]:  # fmt: skip
-    own = [call for call in process.collectives if not call.p2p and call.seq >= first.get(call.group, 1)]
-    since = min([call.called_at for call in own if call.called_at >= 0], default=-1.0)
-    pairs = [call for call in process.collectives if call.p2p and call.called_at >= since]
-    own = [call for call in process.collectives if call in own or call in pairs[-MOST_PAIRS:]]
-    calls = [_call(call, rank, groups) for call in own]
-    return _before(process, rank, calls, groups, first, known) + calls
-
-
-def _before(
-    process: Process, rank: int, calls: Sequence[Call], groups: Mapping[str, tuple[int, ...]],
-    first: Mapping[str, int], known: Mapping[tuple[str, int], Collective],
-) -> list[Call]:  # fmt: skip
-    """What lies before the first call that the rank itself has told of: a watchdog's log has the last alone."""
-    found = []
-    for group, members in groups.items():
-        if rank in members:
-            own = [call.number for call in calls if call.group == group]
-            enqueued = [one.enqueued for one in process.groups if one.group == group]
-            until = min(own, default=max([_reached(process, group), *enqueued]) + 1)
-            numbers = [number for number in range(first[group], until) if (group, number) in known]
-            found += [_call(known[group, number], rank, groups)._replace(returns=True) for number in numbers]
-    return found
-
-
-def _until_missing(
-    rank: int, groups: Mapping[str, tuple[int, ...]], first: Mapping[str, int],
-    known: Mapping[tuple[str, int], Collective],
-) -> list[Call]:  # fmt: skip
-    """Of a rank that was not seen: what all had behind them."""
-    return [
-        _call(known[group, number], rank, groups)._replace(returns=True)
-        for group, members in groups.items()
+def _calls(rank: int, job: _Job) -> list[Call]:
+    """All that the rank called: its own record, and before that what others recorded under the numbers it passed."""
+    process = job.processes.get(rank)
+    own = _own_calls(process, job) if process else []
+    passed = [
+        _call(job.known[group, number], rank, job)._replace(returns=True)
+        for group, members in job.groups.items()
         if rank in members
-        for number in range(first[group], first[group] + HISTORY)
-        if (group, number) in known and known[group, number].state == "completed"
+        for number in range(job.first(group), _own_begin(process, group, own, job))
+        if (group, number) in job.known
     ]
+    return passed + [_call(call, rank, job) for call in own]
 
 
-def _call(call: Collective, rank: int, groups: Mapping[str, tuple[int, ...]]) -> Call:
+def _own_calls(process: Process, job: _Job) -> list[Collective]:
+    own = [call for call in process.collectives if not call.p2p and call.seq >= job.first(call.group)]
+    since = min([call.called_at for call in own if call.called_at >= 0], default=-1.0)
+    pairs = [call for call in process.collectives if call.p2p and call.called_at >= since][-MOST_PAIRS:]
+    return [call for call in process.collectives if call in own or call in pairs]  # in the order of the record
+
+
+def _own_begin(process: Process | None, group: str, own: Sequence[Collective], job: _Job) -> int:
+    """Number of the group's first collective that the rank itself recorded, or of the first that it did not call."""
+    if process is None:  # it is taken to have behind it what all have
+        return job.passed[group] + 1
+    enqueued = [one.enqueued for one in process.groups if one.group == group]
+    numbers = [call.seq for call in own if call.group == group and not call.p2p]
+    return min(numbers, default=max([_reached(process, group), *enqueued]) + 1)
+
+
+def _call(call: Collective, rank: int, job: _Job) -> Call:
     op = _P2P.get(call.op.partition(" ")[0].lower(), call.op.lower()) if call.p2p else call.op.lower()
     peer = -1
     if op in ("send", "recv"):
-        others = [member for member in groups.get(call.group, ()) if member != rank]
+        others = [member for member in job.groups.get(call.group, ()) if member != rank]
         peer = _peer_of(call, others)
     return Call(call.group, call.seq, op, scaled(call.sizes), peer, call.state == "completed")
 
@@ -253,7 +246,7 @@ def _peer_of(call: Collective, others: Sequence[int]) -> int:
 
 
 def scaled(sizes: str) -> int:
-    """Elements of the first shape (`8x1024`), at most `LARGEST`; different numbers below that stay different."""
+    """Elements of the first shape (`8x1024`), at most `LARGEST`; of two larger ones that differ, most still do."""
     elements = 1
     for part in sizes.partition(" ")[0].split("x"):
         if not part.isascii() or not part.isdigit() or len(part) > 12:

@@ -61,19 +61,18 @@ import torch
 import torch.distributed as dist
 
 WORLD = {world}
-GROUPS = {{
-{groups}
-}}
+GROUPS = {groups}
 '''
 _TAIL = """
 
 def main(rank):
+    play = {choose}
 {early}    dist.init_process_group("gloo", timeout=datetime.timedelta(days=1))
     group = {{
         name: dist.group.WORLD if name == "default_pg" else dist.new_group(ranks, group_desc=name)
         for name, ranks in GROUPS.items()
     }}
-    {choose}
+    play(group)
 
 
 if "RANK" in os.environ:
@@ -82,7 +81,7 @@ else:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     world = {{**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(WORLD)}}
-    ranks = [subprocess.Popen([sys.executable, __file__], env={{**world, "RANK": str(r)}}) for r in range(WORLD)]
+    ranks = [subprocess.Popen([sys.executable, __file__], env={{**world, "RANK": str(r)}}) for r in {ranks}]
     try:
         sys.exit(max(rank.wait() for rank in ranks))
     finally:
@@ -98,8 +97,7 @@ def quoted(text: str) -> str:
 
 def canonical(op: str) -> str:
     """The operation that plays this one: `_allgather_base` is an `all_gather`; what is not known, an `all_reduce`."""
-    name = op.lower().removeprefix("nccl:").removeprefix("gloo:")
-    name = _ALSO.get(name, name)
+    name = _ALSO.get(op.lower(), op.lower())
     return name if name in _OPS else "all_reduce"
 
 
@@ -107,12 +105,13 @@ def program_of(plan: Plan, title: str, name: str = "replay.py", origin: Sequence
     """The text of the program. `origin`: which rank of the job each rank plays, where ranks were left out."""
     kinds = _kinds(plan)
     used = sorted({canonical(call.op) for one in plan.ranks for call in one.calls})
-    stands = {one.stand for one in plan.ranks}
+    stands = {plan.ranks[rank].stand for rank in plan.started}
     imports = ", threading" * (Stand.LOCK in stands)
-    imports += ", time" * (bool(stands & {Stand.SLEEP, Stand.EXIT}) or _somebody_stays_out(plan))
+    imports += ", time" * bool(stands & {Stand.SLEEP, Stand.EXIT})
     helpers = [_ALL_OF] * bool({"all_gather", "all_to_all", "reduce_scatter", "gather", "scatter"} & {*used})
     helpers += [_FIRST] * bool({"gather", "scatter"} & {*used})
-    groups = "\n".join(f"    {quoted(group)}: {list(members)!r}," for group, members in plan.groups.items())
+    members = "".join(f"    {quoted(group)}: {list(members)!r},\n" for group, members in plan.groups.items())
+    groups = f"{{\n{members}}}" if members else "{}"
     blocks = [
         _HEAD.format(
             title=title, name=name, world=plan.world, imports=imports, groups=groups, notes=_notes(plan, origin)
@@ -135,7 +134,7 @@ def _notes(plan: Plan, origin: Sequence[int]) -> str:
 def _kinds(plan: Plan) -> list[list[int]]:
     """Ranks that do the same, together."""
     kinds: dict[object, list[int]] = {}
-    for one in plan.ranks:
+    for one in (plan.ranks[rank] for rank in plan.started):
         kinds.setdefault((one.calls, one.stand, one.function), []).append(one.rank)
     return list(kinds.values())
 
@@ -147,7 +146,7 @@ def _operation(op: str) -> str:
 
 def _stubs(plan: Plan) -> list[str]:
     stubs = {}
-    for one in plan.ranks:
+    for one in (plan.ranks[rank] for rank in plan.started):
         if one.stand in _STUBS:
             stubs[stub_name(one)] = f"def {stub_name(one)}():  # {one.stand.value}\n    {_STUBS[one.stand]}"
     return list(stubs.values())
@@ -214,18 +213,17 @@ def _function(ranks: Sequence[int]) -> str:
     return "ranks_" + "_".join(map(str, ranks[:4])) + (f"_and_{len(ranks) - 4}_more" if len(ranks) > 4 else "")
 
 
-def _somebody_stays_out(plan: Plan) -> bool:
-    return any(one.stand is Stand.JOIN for one in plan.ranks)
-
-
-_EARLY = """    print(rank, "{ready}", "before init_process_group", flush=True)
-    if rank in {out}:
-        time.sleep(1e9)  # it never comes
+_JOINS = """    print(rank, "{ready}", "before init_process_group", flush=True)
+"""
+_ELSEWHERE = """    if rank in {ranks}:
+        return play({{}})
 """
 
 
 def _tail(plan: Plan, kinds: Sequence[Sequence[int]]) -> str:
-    out = [one.rank for one in plan.ranks if one.stand is not Stand.JOIN]
-    early = _EARLY.format(ready=READY, out=out) if _somebody_stays_out(plan) else ""
-    choose = ", ".join(f"{rank}: {_function(ranks)}" for ranks in kinds for rank in ranks)
-    return _TAIL.format(early=early, choose=f"{{{choose}}}[rank](group)")
+    elsewhere = [rank for rank in plan.started if plan.ranks[rank].stand is not Stand.JOIN]
+    early = _JOINS.format(ready=READY) * plan.forms
+    early += _ELSEWHERE.format(ranks=elsewhere) * (plan.forms and bool(elsewhere))
+    choose = ", ".join(f"{rank}: {_function(ranks)}" for ranks in kinds for rank in ranks if rank in plan.started)
+    ranks = list(plan.started) if len(plan.started) < plan.world else "range(WORLD)"
+    return _TAIL.format(early=early, choose=f"{{{choose}}}[rank]", ranks=ranks)

@@ -16,6 +16,7 @@ from typing import IO
 from diagnostics import pipeline
 from diagnostics.errors import LastbatchError
 from diagnostics.pipeline import Answer
+from repro.replay.plan import Plan
 from repro.replay.program import READY
 from repro.runtimes import Runtime, clean_environment
 from repro.runtimes.parent import ENDS_WITH_PARENT
@@ -24,25 +25,25 @@ PATIENCE = 120.0
 """Seconds until every rank must have said that it stands: PyTorch's import takes most of it."""
 
 
-def attach_to(program: Path, world: int, runtime: Runtime, progress: Callable[[str], None]) -> Answer:
+def attach_to(program: Path, plan: Plan, runtime: Runtime, progress: Callable[[str], None]) -> Answer:
     """Start the program's ranks, wait until all stand, attach, end them.
 
     Raises:
         LastbatchError: a rank ended, or did not get to where it is to stand.
     """
-    with _running(program, world, runtime) as ranks:
+    with _running(program, plan, runtime) as ranks:
         _wait_until_all_stand(ranks, progress)
         return pipeline.attach([str(one.pid) for one in ranks], progress=progress)
 
 
 @contextmanager
-def _running(program: Path, world: int, runtime: Runtime) -> Iterator[list[subprocess.Popen[str]]]:
+def _running(program: Path, plan: Plan, runtime: Runtime) -> Iterator[list[subprocess.Popen[str]]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     ranks: list[subprocess.Popen[str]] = []
     try:
-        for rank in range(world):
-            ranks.append(_start(program, runtime, _environment(rank, world, port)))
+        for rank in plan.started:
+            ranks.append(_start(program, runtime, _environment(rank, plan.world, port)))
         yield ranks
     finally:
         for one in ranks:

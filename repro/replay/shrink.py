@@ -32,7 +32,7 @@ def way_of(plan: Plan) -> Way:
     at = {
         (call.group, call.op)
         for rank, index in outcome.stopped.items()
-        if rank in outcome.waits
+        if index < len(plan.ranks[rank].calls)
         for call in [plan.ranks[rank].calls[index]]
     }
     return Way(
@@ -45,13 +45,18 @@ def way_of(plan: Plan) -> Way:
 
 def fold(plan: Plan, most: int) -> tuple[Plan, tuple[int, ...]]:
     """The plan with at most so many ranks, if it then hangs the same way; and which ranks of the job these are."""
-    return _fewer_ranks(plan, most)
+    way = way_of(plan)
+    everybody = tuple(range(plan.world))
+    if plan.world <= most:
+        return plan, everybody
+    kept = _fewest(everybody, lambda left: len(left) > 1 and way_of(with_ranks(plan, left)) == way, most)
+    return with_ranks(plan, kept), tuple(kept)
 
 
 def shrink(plan: Plan) -> tuple[Plan, tuple[int, ...]]:
     """The fewest ranks, groups and calls that still hang the same way; and which ranks of the job these are."""
     way = way_of(plan)
-    plan, kept = _fewer_ranks(plan, 2)
+    plan, kept = fold(plan, 2)
     groups = _fewest(
         sorted({call.group for one in plan.ranks for call in one.calls}),
         lambda left: way_of(with_groups(plan, left)) == way,
@@ -60,15 +65,6 @@ def shrink(plan: Plan) -> tuple[Plan, tuple[int, ...]]:
     turns = sorted({(call.group, call.number) for one in plan.ranks for call in one.calls})
     plan = with_turns(plan, _fewest(turns, lambda left: way_of(with_turns(plan, left)) == way))
     return plan, kept
-
-
-def _fewer_ranks(plan: Plan, most: int) -> tuple[Plan, tuple[int, ...]]:
-    way = way_of(plan)
-    everybody = tuple(range(plan.world))
-    if plan.world <= most:
-        return plan, everybody
-    kept = _fewest(everybody, lambda left: len(left) > 1 and way_of(with_ranks(plan, left)) == way, most)
-    return with_ranks(plan, kept), tuple(kept)
 
 
 def _fewest(items: Sequence[T], good: Callable[[Sequence[T]], bool], enough: int = 1) -> list[T]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+from diagnostics.analyze.wait_graph import cycles
 from repro.replay.plan import Call, Plan, Stand
 
 _PAIRS = ("send", "recv")
@@ -25,11 +26,8 @@ class Outcome(NamedTuple):
 
     def cycle(self) -> bool:
         """Whether ranks that stop in calls wait for each other, round."""
-        left = {rank: {on for on in whom if on in self.waits} for rank, whom in self.waits.items()}
-        while done := [rank for rank, whom in left.items() if not whom & left.keys()]:
-            for rank in done:
-                del left[rank]
-        return bool(left)
+        graph = {str(rank): frozenset(str(on) for on in whom if on in self.waits) for rank, whom in self.waits.items()}
+        return bool(cycles(graph))
 
 
 def simulate(plan: Plan) -> Outcome:
@@ -57,7 +55,13 @@ def simulate(plan: Plan) -> Outcome:
         for rank, index in place.items()
         if index < len(calls[rank])
     }
-    return Outcome(place, waits)
+    return Outcome(place, waits | _joining(plan))
+
+
+def _joining(plan: Plan) -> dict[int, frozenset[int]]:
+    """Who waits for all to join waits for those that do not."""
+    away = frozenset(one.rank for one in plan.ranks if one.stand is not Stand.JOIN)
+    return {one.rank: away for one in plan.ranks if one.stand is Stand.JOIN and away}
 
 
 def _stays(plan: Plan, rank: int) -> bool:

@@ -128,6 +128,30 @@ def test_a_watchdogs_log_is_enough() -> None:
     assert plan.guessed
 
 
+def test_a_rank_of_which_nothing_is_known_has_called_what_all_have_behind_them_and_no_more() -> None:
+    """Of three ranks one was not collected; the others have called number 1, and wait in number 2."""
+    groups = (ProcessGroup("default_pg", ranks=(0, 1, 2), size=3),)
+    calls = (Collective("default_pg", 1, "barrier", "", "completed"), Collective("default_pg", 2, "barrier"))
+    collection = Collection(0.0, 0.0, tuple(process(rank, REDUCE, *calls, groups=groups) for rank in (0, 1)))
+    plan = plan_of(classify_all(collection))
+    assert [[call.number for call in one.calls] for one in plan.ranks] == [[1, 2], [1, 2], [1]]
+    assert plan.ranks[2].stand is Stand.EXIT and any("2" in guess for guess in plan.guessed)
+
+
+JOINS = (*BODY, Frame("init_process_group", "/site-packages/torch/distributed/distributed_c10d.py", 1700))
+
+
+def test_ranks_that_wait_for_one_to_join_are_played_without_it() -> None:
+    """Two of three were started; which is known from what they expect."""
+    given = Collection(
+        0.0, 0.0, (process(0, JOINS), process(1, JOINS)), expected=tuple(f"worker:{n}" for n in range(3))
+    )
+    plan = plan_of(classify_all(given))
+    assert [one.stand for one in plan.ranks] == [Stand.JOIN, Stand.JOIN, Stand.EXIT]
+    assert simulate(plan).waits == {0: frozenset({2}), 1: frozenset({2})} and way_of(plan).somebody
+    assert plan.started == (0, 1) and "for r in [0, 1]" in program_of(plan, "Hangs.")
+
+
 def test_without_collectives_it_says_what_to_bring() -> None:
     with pytest.raises(MissingError, match="nothing to play") as raised:
         plan_of(classify_all(Collection(0.0, 0.0, (process(0, SLEEPS),))))
