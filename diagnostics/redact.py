@@ -13,7 +13,7 @@ The text may be hostile: every repetition in a pattern is bounded, or nothing th
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,10 +29,6 @@ from diagnostics.redaction.text import redact_value
 T = TypeVar("T")
 
 _COMMANDS = {"command", "argv", "args", "cmdline"}
-
-
-def redact_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    return {redact_text(name): redact_value(name, value) for name, value in environ.items()}
 
 
 def redact_collection(collection: Collection) -> Collection:

@@ -154,20 +154,6 @@ def _plain_name(match: re.Match[str]) -> str:
     return f"{match[1]} {match[3]}" + (f" of {match[2]}" if match[2] else "")
 
 
-def expand_ranks(text: str) -> list[str]:
-    """The ranks that `compact_ranks` named, for roles made of letters, digits, `_`, `.` and `/`."""
-    ranks: list[str] = []
-    role = ""
-    for part in re.split(r",\s*", text) if text else []:
-        match = re.fullmatch(r"(?:([\w./]+):)?(\d+)(?:-(\d+))?", part)
-        if match is None:
-            ranks.append(part)
-            continue
-        role = match[1] or role
-        ranks += [f"{role}:{index}" for index in range(int(match[2]), int(match[3] or match[2]) + 1)]
-    return ranks
-
-
 def duration(seconds: float) -> str:
     """`180 µs`, `2 ms`, `14.2 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`; a dash where it is not known."""
     if seconds < 0 or seconds != seconds or seconds == float("inf"):

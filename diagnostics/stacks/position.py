@@ -3,10 +3,9 @@
     process = classify(process, names)          # fills Process.positions, one a thread in the same order
     position = main_position(process)           # where the process stands, None where nothing is known
     for thread, position in threads_with(process, Role.COLLECTIVE): ...
-    for thread, position in threads_waiting(process, WaitKind.GIL): ...
     position_of(process, tid)
 
-`threads_with` and `threads_waiting` leave out threads that are idle by nature (`Role.IDLE`, `Role.PROXY`) unless one
+`threads_with` leaves out threads that are idle by nature (`Role.IDLE`, `Role.PROXY`) unless one
 of these is asked for or `idle=True`. All of them read `Process.positions`, and classify where it is empty.
 
 Stacks are read by `diagnostics.stacks.symbols`, the only place that knows what functions of libraries are called. What
@@ -265,11 +264,6 @@ def threads_with(process: Process, *roles: Role, idle: bool = False) -> tuple[tu
     """The threads that have one of these roles."""
     idle = idle or bool(QUIET.intersection(roles))
     return tuple(pair for pair in pairs(process) if pair[1].has(*roles) and (idle or not is_idle(pair[1])))
-
-
-def threads_waiting(process: Process, *kinds: WaitKind, idle: bool = False) -> tuple[tuple[Thread, Position], ...]:
-    """The threads that wait for one of these."""
-    return tuple(pair for pair in pairs(process) if pair[1].waits in kinds and (idle or not is_idle(pair[1])))
 
 
 def is_idle(position: Position) -> bool:

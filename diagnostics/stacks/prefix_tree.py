@@ -43,11 +43,6 @@ def shortened(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
     return (*frames[: _DEEPEST // 2], Frame(f"({left_out} frames left out)"), *frames[-_DEEPEST // 2 :])
 
 
-def tree_of(rank: str, thread: Thread) -> Forest:
-    """The tree of a single stack: a chain."""
-    return _tree_of_stacks([(shortened(significant_frames(thread)), (rank,), 1)], Unions())
-
-
 class Unions:
     """Sets of ranks joined, each combination once: along a stack the same sets meet again and again."""
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.model import Frame, Process, Thread
-from diagnostics.stacks.prefix_tree import EMPTY, Forest, classes_of, merge, merge_processes, tree_of, waits_in
+from diagnostics.stacks.prefix_tree import EMPTY, Forest, classes_of, merge, merge_processes, waits_in
 
 frames = st.builds(Frame, function=st.sampled_from("abcd"), file=st.sampled_from(["x", "y"]), native=st.booleans())
 threads = st.builds(Thread, tid=st.integers(1, 9), frames=st.lists(frames, max_size=5).map(tuple))
@@ -64,7 +64,7 @@ def test_ranks_with_equal_main_threads_are_one_class() -> None:
 def test_a_deep_recursion_does_not_break_the_merge() -> None:
     """GIVEN a stack as deep as Python allows, THEN it merges, with the middle left out and said so."""
     deep = Thread(1, frames=tuple(Frame(f"f{index}") for index in range(5000)))
-    (root,) = tree_of("worker:0", deep)
+    (root,) = merge_processes([Process("worker:0", 1, "h", threads=(deep,))])
     count, node = 1, root
     while node.children:
         (node,) = node.children

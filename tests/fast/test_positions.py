@@ -22,7 +22,7 @@ from diagnostics.model import (
 )
 from diagnostics.pipeline import explain
 from diagnostics.stacks import stand, symbols
-from diagnostics.stacks.position import classify, main_position, threads_waiting, threads_with
+from diagnostics.stacks.position import classify, main_position, threads_with
 from diagnostics.stacks.symbol import Owner
 
 
@@ -246,7 +246,6 @@ def test_helper_threads_without_work_are_idle_and_support_nothing(stack: str) ->
     seen = process(stack, stuck)
     assert [position.has(Role.IDLE, Role.PROXY) for position in seen.positions] == [True, False]
     assert main_position(seen) == seen.positions[1]
-    assert [thread.tid for thread, _ in threads_waiting(seen, *WaitKind)] == [2]
 
 
 @pytest.mark.parametrize(
