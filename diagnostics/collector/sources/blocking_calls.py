@@ -9,51 +9,24 @@ import os
 import re
 import socket
 import struct
-import time
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from diagnostics.collector import namespaces
 from diagnostics.collector.kernel import sock_diag, stat_fields, text_of
 from diagnostics.collector.look import Fields, Look, plain
+from diagnostics.collector.mountinfo import Mount, is_below, mounts_in
+from diagnostics.collector.syscalls import (
+    BY_PATH,
+    FUTEX_PRIVATE,
+    ON_FILE,
+    SIMPLE,
+    WRITES,
+    ends_in,
+    has_limit,
+    mutex_owner,
+    names,
+)
 
-# Numbers from asm/unistd_64.h and asm-generic/unistd.h.
-_CALLS = {
-    "x86_64": {
-        0: "read", 1: "write", 2: "open", 3: "close", 4: "stat", 5: "fstat", 6: "lstat", 7: "poll", 16: "ioctl",
-        17: "pread64", 18: "pwrite64", 19: "readv", 20: "writev", 21: "access", 23: "select", 34: "pause",
-        35: "nanosleep", 42: "connect", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg", 47: "recvmsg",
-        61: "wait4", 72: "fcntl", 73: "flock", 74: "fsync", 75: "fdatasync", 77: "ftruncate", 82: "rename",
-        83: "mkdir", 87: "unlink", 128: "rt_sigtimedwait", 130: "rt_sigsuspend", 202: "futex", 217: "getdents64",
-        230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid", 257: "openat", 262: "newfstatat", 263: "unlinkat",
-        270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 288: "accept4", 299: "recvmmsg", 316: "renameat2",
-        332: "statx", 441: "epoll_pwait2",
-    },
-    "aarch64": {
-        22: "epoll_pwait", 25: "fcntl", 29: "ioctl", 32: "flock", 35: "unlinkat", 46: "ftruncate", 56: "openat",
-        57: "close", 61: "getdents64", 63: "read", 64: "write", 65: "readv", 66: "writev", 67: "pread64",
-        68: "pwrite64", 72: "pselect6", 73: "ppoll", 79: "newfstatat", 80: "fstat", 82: "fsync", 83: "fdatasync",
-        95: "waitid", 98: "futex", 101: "nanosleep", 115: "clock_nanosleep", 133: "rt_sigsuspend",
-        137: "rt_sigtimedwait", 202: "accept", 203: "connect", 206: "sendto", 207: "recvfrom", 211: "sendmsg",
-        212: "recvmsg", 242: "accept4", 243: "recvmmsg", 260: "wait4", 276: "renameat2", 291: "statx",
-        441: "epoll_pwait2",
-    },
-}  # fmt: skip
-_WRITES = frozenset({"write", "writev", "pwrite64", "sendto", "sendmsg"})
-_ON_FILE = _WRITES | {
-    "read", "readv", "pread64", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4", "connect", "flock", "fcntl",
-    "fsync", "fdatasync", "fstat", "ftruncate", "getdents64", "ioctl",
-}  # fmt: skip
-_BY_PATH = {
-    **dict.fromkeys(("open", "stat", "lstat", "access", "mkdir", "unlink", "rename"), 0),
-    **dict.fromkeys(("openat", "newfstatat", "statx", "unlinkat", "renameat2"), 1),
-}
-_SIMPLE = {
-    "nanosleep": "time", "clock_nanosleep": "time", "pause": "signal", "rt_sigsuspend": "signal",
-    "rt_sigtimedwait": "signal",
-}  # fmt: skip
-
-_FUTEX_PRIVATE = 128
-_FUTEX_WAIT, _FUTEX_LOCK_PI, _FUTEX_WAIT_BITSET, _FUTEX_LOCK_PI2 = 0, 6, 9, 13
 _POLLOUT = 4
 _MOST_FILES = 256
 _MOST_PATH = 1024
@@ -82,15 +55,6 @@ def once(look: Look) -> Fields:
     return {pid: {"blocking_calls": plain(rows)} for pid, rows in look_at(look.pids, ends).items()}
 
 
-class Mount(NamedTuple):
-    """A mounted file system. `number` is the same wherever this mount is seen."""
-
-    number: str
-    point: str
-    kind: str
-    source: str
-
-
 class _File(NamedTuple):
     """A file of the process that a thread waits for. `pipe`, `unix`: inode whose other end is to be looked for."""
 
@@ -103,7 +67,7 @@ class _File(NamedTuple):
 
 def look_at(pids: Iterable[int], sockets: Ends) -> Dict[int, List[BlockingCall]]:
     """pid -> the threads of it that sleep and whose system call may be read."""
-    calls = _CALLS.get(os.uname().machine, {})
+    calls = names()
     seen = {pid: _Process(pid, calls, sockets).threads() for pid in pids}
     wanted = [file for rows in seen.values() for _, files in rows for file in files]
     ends = _other_ends(wanted) if any(file.pipe or file.unix for file in wanted) else {}
@@ -141,33 +105,19 @@ class _Process(object):
         call = self._calls.get(int(words[0]), "call %s" % words[0])
         arguments = [int(word, 16) for word in words[1:7]]
         row, files = self._explained(tid, call, arguments)
-        row = row._replace(limited=has_limit(call, arguments), ends_in=self._ends_in(call, arguments))
+        row = row._replace(limited=has_limit(call, arguments), ends_in=ends_in(call, arguments, self._memory))
         if row.kind == "file" and _IN_PIPE.match(text_of(home + "wchan")):
             row = row._replace(what="%s (a named pipe)" % row.what.rpartition(" (")[0] or row.what)
         # What the arguments point to counts only if the thread was in the call all the time.
         return (row, files) if text_of(home + "syscall") == said else None
-
-    def _ends_in(self, call: str, arguments: List[int]) -> float:
-        """Seconds after which it comes back by itself, counted from now or from when it began; -1 for never."""
-        if call in _MILLISECONDS:
-            limit = arguments[_MILLISECONDS[call]] & 0xFFFFFFFF
-            return limit / 1e3 if limit < 1 << 31 else -1.0
-        place = _POINTERS.get(call, {"nanosleep": 0, "clock_nanosleep": 2}.get(call, -1))
-        raw = self._memory(arguments[place], 16) if place >= 0 and arguments[place] else b""
-        if len(raw) < 16:
-            return -1.0
-        whole, part = map(int, struct.unpack("<qq", raw))
-        seconds = whole + part / (1e6 if call == "select" else 1e9)
-        clock = _clock_of(call, arguments)
-        return max(0.0, round(seconds - time.clock_gettime(clock) if clock is not None else seconds, 3))
 
     def _explained(self, tid: int, call: str, arguments: List[int]) -> Tuple[BlockingCall, List[_File]]:
         if call == "futex":
             return self._futex(tid, arguments), []
         if call in ("wait4", "waitid"):
             return self._child(tid, call, arguments), []
-        if call in _BY_PATH:
-            raw = self._memory(arguments[_BY_PATH[call]], _MOST_PATH).split(b"\0")[0]
+        if call in BY_PATH:
+            raw = self._memory(arguments[BY_PATH[call]], _MOST_PATH).split(b"\0")[0]
             path = raw.decode("utf-8", "replace")
             return BlockingCall(tid, call, "file", path + self._file_system(path)), []
         files = self._files(call, arguments)
@@ -175,7 +125,7 @@ class _Process(object):
             return BlockingCall(tid, call, files[0].kind, files[0].what), files
         if files:
             return BlockingCall(tid, call, "several", _counted(files)), files
-        return BlockingCall(tid, call, _SIMPLE.get(call, "call")), []
+        return BlockingCall(tid, call, SIMPLE.get(call, "call")), []
 
     def _futex(self, tid: int, arguments: List[int]) -> BlockingCall:
         address, operation, value = arguments[0], arguments[1] & 127, arguments[2] & 0xFFFFFFFF
@@ -184,7 +134,7 @@ class _Process(object):
         holder = self._inside_ids().get(owner, 0)
         if holder:
             return BlockingCall(tid, "futex", "mutex", hex(address), holder, owner=owner)
-        if arguments[1] & _FUTEX_PRIVATE:
+        if arguments[1] & FUTEX_PRIVATE:
             # The thread that took the lock is gone; or it was not taken along by a fork, and runs in the parent.
             others = _process_of(owner) if owner and not namespaces.is_elsewhere(self._pid, "pid") else ()
             return BlockingCall(tid, "futex", "futex", hex(address), 0, others, owner=owner)
@@ -211,8 +161,8 @@ class _Process(object):
 
     def _files(self, call: str, arguments: List[int]) -> List[_File]:
         """What it waits for, one of them where there are several."""
-        if call in _ON_FILE:
-            return [self._file(arguments[0] & 0xFFFFFFFF, call in _WRITES)]
+        if call in ON_FILE:
+            return [self._file(arguments[0] & 0xFFFFFFFF, call in WRITES)]
         if call in ("poll", "ppoll"):
             count = min(arguments[1], _MOST_FILES)
             data = self._memory(arguments[0], 8 * count)
@@ -274,62 +224,8 @@ class _Process(object):
             return b""
 
 
-def mutex_owner(data: bytes, operation: int, value: int) -> int:
-    """Which thread holds the mutex whose 20 first bytes these are, as the process numbers its threads; 0 for none.
-
-    glibc's pthread_mutex_t on 64-bit little-endian machines (nptl/sysdeps): lock, count, owner, users, kind. A plain
-    one that is waited for is 2; that of a robust or priority-inheriting one holds the owner's id (man 2 futex). Other
-    locks look alike, so the caller has to check that there is such a thread.
-    """
-    lock, _, owner, users, kind = struct.unpack("<IIiII", data)
-    if operation in (_FUTEX_LOCK_PI, _FUTEX_LOCK_PI2):
-        return int(lock & 0x3FFFFFFF)
-    if operation not in (_FUTEX_WAIT, _FUTEX_WAIT_BITSET) or kind & ~0x3FF or not users:
-        return 0
-    if kind & 16:  # robust
-        return int(lock & 0x3FFFFFFF)
-    return int(owner) if value == 2 and lock == 2 and owner > 0 else 0
-
-
 _IN_PIPE = re.compile(r"(?:anon_)?pipe_|fifo_open|wait_for_partner")
 """Kernel functions in which a thread waits for the other end of a pipe."""
-_MILLISECONDS = {"poll": 2, "epoll_wait": 3, "epoll_pwait": 3}
-_POINTERS = {"futex": 3, "ppoll": 2, "select": 4, "pselect6": 4, "epoll_pwait2": 3}
-"""Argument that has the limit: a number of which -1 is none, or an address, 0 for none."""
-
-
-def has_limit(call: str, arguments: Sequence[int]) -> bool:
-    """Whether the call comes back by itself after a time."""
-    if call in _MILLISECONDS:
-        return arguments[_MILLISECONDS[call]] & 0xFFFFFFFF < 1 << 31
-    return call in _POINTERS and arguments[_POINTERS[call]] != 0
-
-
-_FUTEX_CLOCK_REALTIME = 256
-_TIMER_ABSTIME = 1
-_REALTIME, _MONOTONIC = 0, 1
-
-
-def _clock_of(call: str, arguments: Sequence[int]) -> Optional[int]:
-    """The clock by which a time in the arguments is meant, None where it is a duration."""
-    if call == "clock_nanosleep" and arguments[1] & _TIMER_ABSTIME:
-        return arguments[0] & 0xFFFFFFFF if arguments[0] & 0xFFFFFFFF in (_REALTIME, _MONOTONIC) else None
-    if call == "futex" and arguments[1] & 127 == _FUTEX_WAIT_BITSET:
-        return _REALTIME if arguments[1] & _FUTEX_CLOCK_REALTIME else _MONOTONIC
-    if call == "futex" and arguments[1] & 127 in (_FUTEX_LOCK_PI, _FUTEX_LOCK_PI2):
-        return _REALTIME if arguments[1] & 127 == _FUTEX_LOCK_PI else _MONOTONIC
-    return None
-
-
-def sleeps_for_a_time(pid: int, tid: int) -> bool:
-    """Whether the thread is in a call that comes back by itself after a time."""
-    words = text_of("/proc/%d/task/%d/syscall" % (pid, tid)).split()
-    if len(words) < 7 or not words[0].isdigit():
-        return False
-    call = _CALLS.get(os.uname().machine, {}).get(int(words[0]), "")
-    return call in ("nanosleep", "clock_nanosleep") or has_limit(call, [int(word, 16) for word in words[1:7]])
-
-
 def _process_of(tid: int) -> Tuple[int, ...]:
     """The process that has this thread now, if any."""
     match = re.search(r"^Tgid:\s*(\d+)", text_of("/proc/%d/status" % tid), re.M)
@@ -368,25 +264,6 @@ def _counted(files: List[_File]) -> str:
 def _kind_of(file: _File) -> str:
     listens = file.kind == "socket" and " -> " not in file.what and not file.what.startswith("socket:[")
     return file.what if file.kind == "event" else "listening socket" if listens else file.kind
-
-
-def mounts_in(text: str) -> List[Mount]:
-    """The lines of mountinfo."""
-    found = []
-    for line in text.splitlines():
-        left, _, right = line.partition(" - ")
-        head, tail = left.split(), right.split()
-        if len(head) > 4 and len(tail) > 1:
-            found.append(Mount(head[0], _unescaped(head[4]), tail[0], _unescaped(tail[1])))
-    return found
-
-
-def _unescaped(word: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), word)
-
-
-def is_below(path: str, point: str) -> bool:
-    return path == point or path.startswith(point.rstrip("/") + "/")
 
 
 # Who has the other end

@@ -19,9 +19,9 @@ from diagnostics.collector.kernel import stat_fields, text_of
 from diagnostics.collector.look import Fields, Look, plain
 from diagnostics.collector.shell_loops import waiting_loop
 from diagnostics.collector.sources import mounts
-from diagnostics.collector.sources.blocking_calls import sleeps_for_a_time
 from diagnostics.collector.stacks import pyspy
 from diagnostics.collector.stacks.base import CollectorError
+from diagnostics.collector.syscalls import sleeps_for_a_time
 
 BUDGET = 2.0
 ROUNDS = 4

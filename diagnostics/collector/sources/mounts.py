@@ -8,7 +8,7 @@ from typing import Dict, Iterable, Tuple
 
 from diagnostics.collector import forked, namespaces
 from diagnostics.collector.kernel import text_of
-from diagnostics.collector.sources.blocking_calls import Mount, is_below, mounts_in
+from diagnostics.collector.mountinfo import Mount, is_below, mounts_in
 
 REMOTE = (
     "nfs", "cifs", "smb3", "fuse", "lustre", "ceph", "gpfs", "beegfs", "9p", "afs", "glusterfs", "wekafs", "orangefs",
