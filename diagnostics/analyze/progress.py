@@ -1,4 +1,4 @@
-"""Is a rank progressing, slow, hung, idle or gone? Judged from its own history and from two samples at it.
+"""Is a rank progressing, slow, hung, idle or gone? Judged from its own history and from two samples of it.
 
 A long step alone says little: it may be slow input, a compile, a checkpoint. So `hung` needs both: longer without
 an event than the rank's own history allows, *and* nothing that moved between two samples a known time apart.

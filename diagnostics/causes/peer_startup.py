@@ -108,8 +108,8 @@ CAUSE = Cause(
     title="A rank never came up, and the others wait for it",
     examine=examine,
     not_to_be_confused_with=(
-        "A rank that is missing from the ranks that were seen may run where nobody looked. Once a step has been done "
-        "it is not the start that is stuck."
+        "A rank that was not seen may run where nobody looked. Once a step has been done it is not the start that is "
+        "stuck."
     ),
     versions="any; TensorFlow 1 names who it waits for in its log",
     remedies=(

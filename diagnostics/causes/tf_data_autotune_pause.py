@@ -1,6 +1,6 @@
 """The end of a tf.data iterator waits for the autotuner, which missed that it shall end. It wakes within a minute.
 
-`Model::OptimizeLoop` sleeps between two samples at the pipeline: 10 ms first, twice as long each time, up to a
+`Model::OptimizeLoop` sleeps between two looks at the pipeline: 10 ms first, twice as long each time, up to a
 minute. What wakes it early is a callback of the cancellation, and callbacks run *before* the cancellation counts.
 If the autotuner looks in between, it is not cancelled yet, and sleeps for the rest of its time, and whoever ends
 the iterator waits for it. So the pause is at most as long as the epoch was, and a minute at most.

@@ -87,7 +87,7 @@ def _look_at_servers(case: Case, facts: Facts, clients: tuple[Process, ...]) -> 
     elif hung := [process for process in facts.servers if process in facts.hung]:
         case.saw("server-hangs", "a server hangs itself, or is stopped", "two samples", names(hung))
     elif unknown := [process for process in facts.servers if process.state is State.UNKNOWN]:
-        case.needs(f"two samples at {', '.join(names(unknown)[:6])}, to see whether they are idle")
+        case.needs(f"two samples of {', '.join(names(unknown)[:6])}, to see whether they are idle")
     elif all(process.state is State.IDLE for process in facts.servers):
         said = "every server is alive and idle: none works on the step"
         case.saw("servers-idle", said, "two samples", names(facts.servers))

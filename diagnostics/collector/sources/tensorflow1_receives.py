@@ -34,7 +34,7 @@ def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
     until = time.monotonic() + wanted.get("seconds", 30.0)
     most = wanted.get("most", MOST)
     libraries = _Libraries()
-    # The wait for the second look at the clients passes while the servers are looked through.
+    # The wait for the second scan of the clients passes while the servers are looked through.
     first = [pid for pid in wanted.get("first", ()) if pid in look.targets]
     found = {pid: _seen(pid, libraries, most, until) for pid in first}
     looked = time.monotonic()

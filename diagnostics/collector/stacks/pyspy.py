@@ -43,7 +43,7 @@ def read(pid: int, budget: float) -> Reading:
     except CollectorError:
         if first is None:
             raise
-        return Reading(first.text)  # rather a look that may be torn than a job that stands; it may have stood by now
+        return Reading(first.text)  # rather a sample that may be torn than a job that stands; it may have stood by now
 
 
 def _runs(pid: int) -> Tuple[Tuple[int, int, int], ...]:

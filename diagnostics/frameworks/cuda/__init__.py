@@ -1,1 +1,1 @@
-"""What only NVIDIA's own tools can tell: kernels on the card, NCCL's view of its communicators."""
+"""What only NVIDIA's own debugger can tell: the kernels on the card."""
