@@ -23,12 +23,11 @@ _WAITS = (Role.STEP, Role.RENDEZVOUS, Role.COLLECTIVE, Role.TEARDOWN)
 
 
 class Absent(NamedTuple):
-    """`was_there`: it had come once. `fact`: by what its absence is known. `witness`: the rank that tells it."""
+    """`was_there`: it had come once. `fact`: by what its absence is known."""
 
     rank: str
     was_there: bool
     fact: str
-    witness: str
 
 
 def absent_ranks(collection: Collection) -> tuple[Absent, ...]:
@@ -58,12 +57,12 @@ def _of_clusters(collection: Collection) -> Iterator[Absent]:
         for task in far:
             if task.answered:
                 said = f"it had answered {process.rank}, which has no connection to {task.address} any more"
-                yield Absent(task.rank, True, said, process.rank)
+                yield Absent(task.rank, True, said)
         if threads_with(process, Role.RENDEZVOUS) and not any(task.answered for task in far):
             servers = [task for task in far if parse(task.rank).role in SERVER_ROLES]
             for task in servers or far:
                 said = f"{process.rank} waits for it, and has no connection to {task.address}"
-                yield Absent(task.rank, False, said, process.rank)
+                yield Absent(task.rank, False, said)
 
 
 def _reached(task: Task, collection: Collection) -> bool:
@@ -91,7 +90,7 @@ def _of_groups(collection: Collection) -> Iterator[Absent]:
     missing = [number for number in range(min(sizes.pop(), MOST + len(come))) if number not in come]
     for number in missing[:MOST]:
         said = f"{first.rank} waits for {len(come) + len(missing)} ranks, of which {len(come)} have come"
-        yield Absent(str(rank(role_of([first]), number)), False, said, first.rank)
+        yield Absent(str(rank(role_of([first]), number)), False, said)
 
 
 def _are_alone(processes: list[Process]) -> bool:

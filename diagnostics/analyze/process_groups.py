@@ -55,10 +55,6 @@ class Group(NamedTuple):
         """Members that have not called this collective."""
         return tuple(member.rank for member in self.members.values() if member.last < number)
 
-    def ahead(self, number: int) -> tuple[str, ...]:
-        """Members that have called a later one."""
-        return tuple(member.rank for member in self.members.values() if member.last > number)
-
 
 class Hop(NamedTuple):
     """`rank` waits in a collective of a group, to which `behind` has not come: its newest there is `last`."""

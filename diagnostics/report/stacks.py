@@ -25,7 +25,6 @@ class Block(NamedTuple):
 
     frames: tuple[FrameLine, ...]
     ranks: str
-    rank_count: int
     threads: int
     children: tuple[Block, ...]
 
@@ -144,7 +143,6 @@ def _block(part: _Part, budget: _Budget, depth: int = 0) -> Block:
     return Block(
         tuple(frames),
         compact_ranks(sanitize_text(rank) for rank in ranks),
-        len(ranks),
         threads,
         tuple(
             _block(child, budget, depth + 1)
