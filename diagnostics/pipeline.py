@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +32,7 @@ from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.stacks import symbols
 from diagnostics.stacks.position import classify_all
 from diagnostics.transport import Fleet, Here, Options, Reach, Target, resample
-
-Progress = Callable[[str], None]
+from diagnostics.transport.reach import Progress, silent
 
 
 class Answer(NamedTuple):
@@ -48,10 +47,6 @@ class Answer(NamedTuple):
     not_written: LastbatchError | None = None
 
 
-def _silent(stage: str) -> None:
-    pass
-
-
 def attach(
     targets: Sequence[int | str] = (),
     options: Options = Options(),
@@ -60,7 +55,7 @@ def attach(
     peers: bool = False,
     fleet: Fleet | None = None,
     out: Path | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     device: bool = False,
 ) -> Answer:
     """Look at a job that is stuck now.
@@ -105,7 +100,7 @@ _OFTEN = 4.0
 
 
 def sample_until_decided(
-    collection: Collection, reach: Reach, limits: Limits, longest: float, progress: Progress = _silent
+    collection: Collection, reach: Reach, limits: Limits, longest: float, progress: Progress = silent
 ) -> Collection:
     """With more samples, while ranks stand still and it is not told whether they hang, for `longest` seconds at most.
 
@@ -144,7 +139,7 @@ def answer(
     out: Path | None = None,
     attachments: Mapping[str, str | bytes | bundle.Attachment] = {},
     reach: Reach | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     device: bool = False,
 ) -> Answer:
     """From what was collected to what it means, by way of the disk.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from diagnostics.analyze.asleep import asleep_for_good
-from diagnostics.analyze.family import accepts, has_ended, is_child_of, launches, votes
+from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, votes
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import Limits
@@ -26,7 +26,6 @@ _FOR_GOOD = frozenset(
 )
 """Waits that, in a circle, nobody outside of it ends."""
 _AT_REST = (WaitKind.TIME, WaitKind.TERMINAL)
-_TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 
 
 def beside_others(collection: Collection, limits: Limits) -> Collection:
@@ -125,7 +124,7 @@ def _wakes_by_itself(process: Process) -> bool:
     """Whether its wait has an end, however far, as that of a program that works by the clock."""
     main = main_position(process)
     call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
-    return call is not None and call.limited and main is not None and not main.has(*_TOGETHER)
+    return call is not None and call.limited and main is not None and not main.has(*TOGETHER)
 
 
 def _sleeps_on(process: Process, seconds: float) -> bool:
@@ -181,7 +180,7 @@ def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
 def _keeps_servers(process: Process, processes: Iterable[Process]) -> bool:
     main = main_position(process)
     kept = [one for one in processes if is_child_of(one, process) and not has_ended(one)]
-    return main is not None and not main.has(*_TOGETHER) and bool(kept) and all(map(accepts, kept))
+    return main is not None and not main.has(*TOGETHER) and bool(kept) and all(map(accepts, kept))
 
 
 def _another_that_moves(process: Process, processes: Sequence[Process]) -> str:
@@ -230,7 +229,7 @@ def _rests(process: Process, waits: Sequence[Wait], graph: Graph) -> bool:
         return (standing.loop.until_ended or standing.loop.serves) and not _waited_for(process, waits)
     until_ended = main.operation.startswith("Event.") and not main.roles  # how programs wait that a signal ends
     at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP) or until_ended
-    return at_rest and not main.has(*_TOGETHER, Role.FILE_LOCK) and not _waited_for(process, waits)
+    return at_rest and not main.has(*TOGETHER, Role.FILE_LOCK) and not _waited_for(process, waits)
 
 
 def since_of(process: Process, tid: int, otherwise: float) -> float:

@@ -9,13 +9,13 @@ import msgspec
 from diagnostics.analyze.coverage import coverage_words
 from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.family import GONE, votes
+from diagnostics.analyze.family import votes
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.analyze.waits import find_waits
-from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
+from diagnostics.model import GONE, Collection, Diagnosis, Finding, Process, StageError, State, Wait
 from diagnostics.stacks import symbols
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 

@@ -9,10 +9,8 @@ from functools import cached_property
 from diagnostics.analyze.absent import Absent, absent_ranks
 from diagnostics.analyze.process_groups import Group, groups_of
 from diagnostics.analyze.progress import is_server
-from diagnostics.model import Collection, Evidence, Flight, Process, State
+from diagnostics.model import GONE, Collection, Evidence, Flight, Process, State
 from diagnostics.model.rank import parse
-
-_GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
 
 
 class Facts:
@@ -32,7 +30,7 @@ class Facts:
 
     @cached_property
     def gone(self) -> tuple[Process, ...]:
-        return tuple(process for process in self.processes if process.state in _GONE)
+        return tuple(process for process in self.processes if process.state in GONE)
 
     @cached_property
     def missing_ranks(self) -> tuple[str, ...]:

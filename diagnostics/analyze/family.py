@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from diagnostics.model import BlockingCall, Process, Role, State, WaitKind
+from diagnostics.model import GONE, BlockingCall, Process, Role, WaitKind
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import is_idle, main_position, pairs
 
 TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 """What a rank does with others."""
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "fish"})
-GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
 
 
 def is_child_of(other: Process, process: Process) -> bool:

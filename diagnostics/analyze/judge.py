@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diagnostics.analyze.family import accepts, serves
+from diagnostics.analyze.family import TOGETHER, accepts, serves
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import movement, still_since
 from diagnostics.analyze.progress import (
@@ -29,7 +29,6 @@ from diagnostics.redact import redact_text
 from diagnostics.stacks.position import is_idle, main_position, pairs
 
 _AT_REST = (Role.DEBUGGER, Role.SERVE)
-_ASKS_OTHERS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 
 
 class Judged(NamedTuple):
@@ -95,7 +94,7 @@ def judge(process: Process, limits: Limits = Limits()) -> Judged:
 def _from_outside(process: Process, limits: Limits, since: float, at_least: bool) -> Judged:
     moved = movement(process, limits)
     main = main_position(process)
-    if (is_server(process.rank) and serves(process)) or (main and main.has(*_AT_REST) and not main.has(*_ASKS_OTHERS)):
+    if (is_server(process.rank) and serves(process)) or (main and main.has(*_AT_REST) and not main.has(*TOGETHER)):
         if moved.words:
             return Judged(State.PROGRESSING, moved.words)
         rests = "a debugger has it" if main and main.has(Role.DEBUGGER) else "serves others, and nobody asks"

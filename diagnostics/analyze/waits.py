@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from diagnostics.analyze.absent import absent_ranks
-from diagnostics.analyze.family import GONE, children_of, has_ended, launches, peers
+from diagnostics.analyze.family import children_of, has_ended, launches, peers
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.process_groups import Group, groups_of, numbered, unmet
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
-from diagnostics.model import BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
+from diagnostics.model import GONE, BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.blocked import Names, names_of, words
 from diagnostics.stacks.position import classify_all, is_idle, main_position, pairs

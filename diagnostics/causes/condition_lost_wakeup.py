@@ -8,10 +8,10 @@ without a timeout, and none for anything outside of the process. Then only a sig
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.family import TOGETHER
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
     INSIDE,
-    TOGETHER,
     At,
     is_forked,
     is_python,

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import children_of, has_ended, main_at, may_be_stuck, threads_at
+from diagnostics.causes.observe import children_of, main_at, may_be_stuck, threads_at
 from diagnostics.model import Process, Role, State
 from diagnostics.stacks.position import is_idle, pairs
 

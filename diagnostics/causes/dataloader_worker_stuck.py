@@ -7,9 +7,10 @@ for something outside (a file, a pipe, a server, a lock on a file) or sleeps.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.input_stall import look_at_source, waits_for_others
-from diagnostics.causes.observe import At, children_of, has_ended, look_at_stillness, may_be_stuck, threads_at
+from diagnostics.causes.observe import At, children_of, look_at_stillness, may_be_stuck, threads_at
 from diagnostics.model import Process, Role, WaitKind
 
 

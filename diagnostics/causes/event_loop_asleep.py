@@ -7,11 +7,11 @@ process has no connection, no listening socket and no child that could send it a
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
     INSIDE,
     children_of,
-    has_ended,
     look_at_stillness,
     main_at,
     may_be_stuck,

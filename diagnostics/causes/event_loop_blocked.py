@@ -7,8 +7,9 @@ thread without a limit, and no other thread is at work that could end the wait.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import INSIDE, At, children_of, has_ended, is_python, look_at_stillness, may_be_stuck
+from diagnostics.causes.observe import INSIDE, At, children_of, is_python, look_at_stillness, may_be_stuck
 from diagnostics.causes.observe import threads_at as at_work
 from diagnostics.model import Process, Role, WaitKind
 

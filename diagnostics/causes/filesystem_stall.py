@@ -9,11 +9,11 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import At, call_of
-from diagnostics.model import Frame, Process, Role, State, ThreadSample, WaitKind
+from diagnostics.model import GONE, Frame, Process, Role, State, ThreadSample, WaitKind
 from diagnostics.stacks.position import KERNEL, pairs
 from diagnostics.stacks.stand import stand_of
 
-_GONE = (State.PROGRESSING, State.FINISHED, State.DEAD, State.UNREACHABLE)
+_LEFT_OUT = (State.PROGRESSING, *GONE)
 
 
 def _waits_for_file(name: str) -> bool:
@@ -53,7 +53,7 @@ def _in_dump(process: Process) -> list[At]:
 
 def examine(facts: Facts) -> Case | None:
     stuck = [(process, found) for process in facts.processes if (found := waiting(process))]
-    dumped = [(p, ats) for p in facts.processes if p.state not in _GONE and (ats := _in_dump(p))]
+    dumped = [(p, ats) for p in facts.processes if p.state not in _LEFT_OUT and (ats := _in_dump(p))]
     if not stuck and not dumped:
         return None
     case = Case("filesystem-stall")
@@ -84,7 +84,7 @@ CAUSE = Cause(
     family="filesystem-stall",
     title="A rank waits for a file system that does not answer",
     examine=examine,
-    not_to_be_confused_with="A slow disk answers in the end: then the call is another one at the second look.",
+    not_to_be_confused_with="A slow disk answers in the end: then the call is another one in the second sample.",
     versions="any",
     remedies=(
         Remedy(

@@ -12,16 +12,12 @@ from diagnostics.analyze.movement import movement
 from diagnostics.analyze.progress import Limits
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import At, is_called_by_driver, is_python, threads_at
-from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.model import GONE, Process, Role, State, WaitKind
 from diagnostics.stacks.position import pairs
-
-_LETS_GO = (WaitKind.LOCK, WaitKind.CONDITION, WaitKind.JOIN, WaitKind.TIME, WaitKind.CHILD, WaitKind.SIGNAL)
-"""Python's own waits of these kinds let go of the lock before they wait."""
 
 
 def examine(facts: Facts) -> Case | None:
-    ended = (State.FINISHED, State.DEAD, State.UNREACHABLE)
-    return likeliest(_examine_process(process) for process in facts.processes if process.state not in ended)
+    return likeliest(_examine_process(process) for process in facts.processes if process.state not in GONE)
 
 
 def _examine_process(process: Process) -> Case | None:

@@ -8,8 +8,9 @@ other end.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import At, call_of, children_of, has_ended, look_at_stillness, may_be_stuck, threads_at
+from diagnostics.causes.observe import At, call_of, children_of, look_at_stillness, may_be_stuck, threads_at
 from diagnostics.model import Process, Role, State, WaitKind
 
 _AT_A_PIPE = (WaitKind.PIPE, WaitKind.SOCKET, WaitKind.WORLD)

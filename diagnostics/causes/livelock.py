@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import TOGETHER
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import TOGETHER, main_at, named_for_a_lock
+from diagnostics.causes.observe import main_at, named_for_a_lock
 from diagnostics.model import Process, Role, State, Wait, WaitKind
 
 _OTHER = (

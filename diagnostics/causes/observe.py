@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import TOGETHER
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case
-from diagnostics.model import BlockingCall, Position, Process, Role, State, Thread, WaitKind
+from diagnostics.model import GONE, BlockingCall, Position, Process, Role, State, Thread, WaitKind
 from diagnostics.model import rank as identity
 from diagnostics.stacks.position import is_idle, main_position, pairs
 from diagnostics.stacks.symbols import library_of
@@ -21,10 +22,7 @@ OUTSIDE = (
     WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE, WaitKind.CHILD, WaitKind.TERMINAL, WaitKind.WORLD, WaitKind.SIGNAL,
 )  # fmt: skip
 """Waits that something outside of the process ends."""
-TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
-"""What a rank does with others."""
-_ENDED = (State.FINISHED, State.DEAD, State.UNREACHABLE)
-_LEAVES = (State.PROGRESSING, State.IDLE, *_ENDED)
+_LEAVES = (State.PROGRESSING, State.IDLE, *GONE)
 
 
 _BEGINS = ("<module>", "_run_module_as_main", "_run_code", "_bootstrap", "<frozen>")
@@ -151,12 +149,6 @@ def children_of(process: Process, facts: Facts) -> tuple[Process, ...]:
 
 def parent_of(process: Process, facts: Facts) -> Process | None:
     return next((other for other in facts.processes if process in children_of(other, facts)), None)
-
-
-def has_ended(process: Process) -> bool:
-    """Whether it is no more, or only its entry is left."""
-    letters = {thread.state for thread in process.samples[-1].threads} if process.samples else set()
-    return process.exit_status is not None or process.state in _ENDED or (bool(letters) and letters <= {"Z", "X"})
 
 
 def is_forked(process: Process, facts: Facts) -> bool:

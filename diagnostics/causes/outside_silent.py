@@ -7,10 +7,10 @@ cause: the thread that gets the work on stands in a read without a limit, not in
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import TOGETHER
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.input_stall import opens
 from diagnostics.causes.observe import (
-    TOGETHER,
     At,
     call_of,
     children_of,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.family import GONE
 from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import may_be_stuck
-from diagnostics.model import Process, Role, State
+from diagnostics.model import GONE, Process, Role, State
 from diagnostics.stacks.position import threads_with
 
 _LOST_A_PEER = ("UNAVAILABLE", "Unavailable", "heartbeat", "Socket closed", "Connection reset", "failed to connect")

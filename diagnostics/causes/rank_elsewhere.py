@@ -12,13 +12,12 @@ from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.process_groups import Group
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import OUTSIDE, At, main_at, peers, rests
-from diagnostics.model import Process, Role, State, WaitKind
+from diagnostics.model import GONE, Process, Role, State, WaitKind
 from diagnostics.stacks.position import recorded_position
 
 _TOGETHER = (Role.COLLECTIVE, Role.BARRIER)
 _JOIN = (Role.RENDEZVOUS,)
 _OF_ITS_OWN = (*OUTSIDE, WaitKind.TIME, WaitKind.LOCK, WaitKind.RENDEZVOUS)
-_GONE = (State.DEAD, State.UNREACHABLE, State.FINISHED)
 
 
 def examine(facts: Facts) -> Case | None:
@@ -30,7 +29,7 @@ def _by_stacks(facts: Facts, standing: Sequence[tuple[Process, At]]) -> Case | N
     # Who looks for others, while these are in a collective, is not with them.
     meets = next((roles for roles in (_TOGETHER, _JOIN) if any(main.position.has(*roles) for _, main in standing)), ())
     inside = [(process, main) for process, main in standing if main.position.has(*meets)]
-    absent = [(p, main) for p, main in standing if not main.position.has(*meets) and p.state not in _GONE]
+    absent = [(p, main) for p, main in standing if not main.position.has(*meets) and p.state not in GONE]
     if not inside or not absent:
         return None
     case = Case("rank-elsewhere")

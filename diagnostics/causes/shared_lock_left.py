@@ -7,12 +7,12 @@ it. What carries the cause: the wait at such a lock, and that of the processes t
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
     At,
     call_of,
     children_of,
-    has_ended,
     is_shared_lock,
     look_at_stillness,
     may_be_stuck,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.family import has_ended
 from diagnostics.analyze.job import waits_for_autotuner
 from diagnostics.analyze.movement import stood_still
 from diagnostics.causes.absent import look_at_absent
@@ -17,7 +18,6 @@ from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
     At,
     children_of,
-    has_ended,
     is_python,
     leaves_interpreter,
     look_at_stillness,

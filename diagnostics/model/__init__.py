@@ -49,4 +49,5 @@ from diagnostics.model.position import Position as Position
 from diagnostics.model.position import Role as Role
 from diagnostics.model.position import WaitKind as WaitKind
 from diagnostics.model.record import Record as Record
+from diagnostics.model.state import GONE as GONE
 from diagnostics.model.state import State as State

@@ -16,3 +16,7 @@ class State(str, enum.Enum):
     FINISHED = "finished"  # said that it had done its work
     UNREACHABLE = "unreachable"  # should be there, cannot be looked at
     UNKNOWN = "unknown"
+
+
+GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
+"""States of what does not run any more, or cannot be seen to."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from diagnostics.frameworks.cuda.debugger import failure_of, kernels_of
-from diagnostics.model import Collection, DeviceLook, Process, Role, State
+from diagnostics.model import GONE, Collection, DeviceLook, Process, Role
 from diagnostics.stacks.position import classify, main_position
 from diagnostics.transport import Reach, ask
 
@@ -16,7 +16,6 @@ SOURCE = "kernels"
 SECONDS = 60.0
 """For each process; reading the symbols of large libraries alone may take half of it."""
 MOST = 4
-_GONE = (State.DEAD, State.FINISHED, State.UNREACHABLE)
 
 
 class _Told(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,7 +43,7 @@ def look(collection: Collection, reach: Reach) -> Collection:
 def _uses_card(process: Process, collection: Collection) -> bool:
     main = main_position(classify(process))
     waits = main is not None and main.has(Role.DEVICE, Role.DEVICE_LAUNCH)
-    alive = process.pid > 0 and process.state not in _GONE
+    alive = process.pid > 0 and process.state not in GONE
     return alive and (waits or any(one.host == process.host and process.pid in one.pids for one in collection.devices))
 
 
