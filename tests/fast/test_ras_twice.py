@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from diagnostics.frameworks.nccl.ras import facts_of
-from diagnostics.model import FactKind
+import pytest
 
-RANKS = {401: "worker:4", 402: "worker:5", 403: "worker:6"}
+from diagnostics.frameworks.nccl.enrich import look
+from diagnostics.frameworks.nccl.ras import facts_of
+from diagnostics.model import Collection, FactKind, Process
+from diagnostics.transport import Options
+from diagnostics.transport.answers import Answer
+from diagnostics.transport.lines import AskedThere
+from diagnostics.transport.reach import Progress
+
+RANKS = {("a", 401): "worker:4", ("a", 402): "worker:5", ("a", 403): "worker:6"}
 """The communicator is a group of the job: its rank 0 is the job's rank 4."""
 
 
@@ -57,3 +64,24 @@ def test_an_older_release_answers_in_text_and_a_cut_report_says_nothing() -> Non
     assert any(one.about == ("worker:5",) for one in facts_of(text, text, RANKS, 1.0))
     whole = report(member(0, 41))
     assert facts_of(whole, whole[:-20], RANKS, 1.0) == ()
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_processes_of_two_hosts_that_share_an_id_keep_their_own_names(text: bool) -> None:
+    """RAS calls a host by an address; loopback and a bridge that both hosts have tell none."""
+    ports = ("127.0.0.1:28028", "172.17.0.1:4")
+    ranks = tuple(Process(f"worker:{rank}", 41, f"gpu{rank}", listens=(*ports, f"10.0.0.{rank}:9")) for rank in (0, 1))
+    told = "".join(f"  Process 41 on node {node} managing GPU 1\n" for node in ("10.0.0.1", "127.0.0.1", "10.0.0.7"))
+    members = (member(0, 7, host="10.0.0.0", pid=41), member(1, 6, host="10.0.0.1", pid=41))
+    said = f"  3 job processes are considered dead\n{told}" if text else report(*members)
+
+    class Served:
+        def collect(self, options: Options, progress: Progress) -> Collection:
+            raise NotImplementedError
+
+        def visit(self, do: object, processes: object, options: Options, **more: Any) -> dict[str, Answer]:
+            return {"gpu0": Answer(asked=(AskedThere(41, {"first": said, "second": said}),))}
+
+    facts = look(Collection(0.0, 0.0, ranks), Served()).processes[0].facts
+    assert [one.about for one in facts if "number 6" in one.words or "node 10.0.0.1 " in one.words] == [("worker:1",)]
+    assert not text or [one.about for one in facts if one.about] == [("worker:1",)], "other nodes are nobody's"

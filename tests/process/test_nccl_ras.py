@@ -36,12 +36,12 @@ while True:
             elif not line.strip().endswith("STATUS"):
                 lines.write("OK\\n")
             elif speaks == "text":
-                said = "  1 job process is considered dead\\n  Process %d on node a managing GPU 0\\n"
-                lines.write(said % os.getpid())
+                said = "  1 job process is considered dead\\n  Process %d on node %s managing GPU 0\\n"
+                lines.write(said % (os.getpid(), socket.gethostname()))
                 break
             else:
-                ranks = [{"rank": r, "pid": os.getpid() + r, "host": "a", "collective_counts": {"AllReduce": 7 - r}}
-                         for r in (0, 1)]
+                ranks = [{"rank": r, "pid": os.getpid() + r, "host": host, "collective_counts": {"AllReduce": 7 - r}}
+                         for r, host in enumerate((socket.gethostname(), "elsewhere"))]
                 one = {"hash": "0x1", "size": 2, "ranks": ranks, "heard": heard}
                 lines.write(json.dumps({"nccl_version": "2.29.1", "communicators": [one]}))
                 break

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from diagnostics.collector.sources.nccl_ras import PORT
+from diagnostics.discover.addresses import host_of
 from diagnostics.frameworks.nccl.ras import facts_of
 from diagnostics.model import Collection, Process
 from diagnostics.transport import Reach, ask
+from diagnostics.transport.reach import Place
 
 SOURCE = "nccl_ras"
 GAP = 1.0
-PORT = 28028
-"""Where the service listens unless it is told otherwise."""
 _TRACES = ("nccl", "rccl")
 
 
@@ -28,7 +31,7 @@ def look(collection: Collection, reach: Reach) -> Collection:
         return collection
     found, failed = ask(reach, SOURCE, serving, {"gap": GAP})
     told = {place: msgspec.convert(one, _Told) for place, one in found.items()}
-    ranks = {process.pid: process.rank for process in collection.processes if process.pid > 0}
+    ranks = _ranks(collection.processes)
     processes = tuple(
         msgspec.structs.replace(one, facts=(*one.facts, *facts_of(said.first, said.second, ranks, GAP)))
         if (said := told.get((one.host, one.pid))) and said.second
@@ -38,6 +41,23 @@ def look(collection: Collection, reach: Reach) -> Collection:
     reasons = tuple(f"{SOURCE}: {one.why_not}" for one in told.values() if one.why_not)
     left_out = (*collection.left_out, *reasons, *failed)
     return msgspec.structs.replace(collection, processes=processes, left_out=left_out)
+
+
+def _ranks(processes: Iterable[Process]) -> dict[Place, str]:
+    """Names of ranks by process id and by each name of their host: RAS calls a host by an address of its network.
+
+    An address that several hosts have, as those of loopback and bridges, says nothing.
+    """
+    hosts: dict[str, set[str]] = {}
+    for one in processes:
+        ends = (*one.listens, *(connection.local for connection in one.connections))
+        for name in (one.host, *map(host_of, ends)):
+            hosts.setdefault(name, set()).add(one.host)
+    names: dict[str, list[str]] = {}
+    for name, having in hosts.items():
+        if len(having) == 1:
+            names.setdefault(min(having), []).append(name)
+    return {(name, one.pid): one.rank for one in processes if one.pid > 0 for name in names.get(one.host, ())}
 
 
 def _uses_nccl(process: Process) -> bool:

@@ -17,16 +17,18 @@ from diagnostics.importers import rasjson
 from diagnostics.importers.vocabulary.base import fact
 from diagnostics.importers.vocabulary.ncclras import Ras
 from diagnostics.model import FactKind, LogFact
+from diagnostics.transport.reach import Place
 
-Place = tuple[str, int]
+Member = tuple[str, int]
 """A communicator's name and a rank in it."""
 
 
-def facts_of(first: str, second: str, ranks: Mapping[int, str], gap: float) -> tuple[LogFact, ...]:
+def facts_of(first: str, second: str, ranks: Mapping[Place, str], gap: float) -> tuple[LogFact, ...]:
     """What the second report says, read beside the first.
 
     Args:
-        ranks: names of the job's ranks by process id. A rank of a communicator has another number than one of the job.
+        ranks: names of the job's ranks by host, as RAS calls it, and process id. One of a communicator has another
+            number than one of the job.
         gap: seconds between the two.
     """
     if not rasjson.looks_like(second.encode()):
@@ -53,15 +55,15 @@ def facts_of(first: str, second: str, ranks: Mapping[int, str], gap: float) -> t
     return tuple(found)
 
 
-def _of_text(report: str, ranks: Mapping[int, str]) -> Iterator[LogFact]:
+def _of_text(report: str, ranks: Mapping[Place, str]) -> Iterator[LogFact]:
     """Of a release that has no JSON: only what names a process can be told of a rank."""
     block = Ras()
     for line in report.splitlines():
         for said in block.feed(line):
             pid = said.fact.values.get("pid", "") if said.fact else ""
             if said.fact and pid.isdigit():
-                about = (ranks[int(pid)],) if int(pid) in ranks else ()
-                yield msgspec.structs.replace(said.fact, about=about)
+                named = ranks.get((said.fact.values.get("host", ""), int(pid)))
+                yield msgspec.structs.replace(said.fact, about=(named,) if named else ())
 
 
 def _communicators(report: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -80,17 +82,18 @@ def _launched(report: Any) -> dict[str, int]:
     }
 
 
-def _who(report: Any, ranks: Mapping[int, str]) -> dict[Place, str]:
+def _who(report: Any, ranks: Mapping[Place, str]) -> dict[Member, str]:
     found = {}
     for name, members in _communicators(report):
         for member in members:
-            rank, pid = member.get("rank"), member.get("pid")
-            if isinstance(rank, int) and isinstance(pid, int) and pid in ranks:
-                found[(name, rank)] = ranks[pid]
+            rank, host, pid = member.get("rank"), member.get("host"), member.get("pid")
+            named = ranks.get((host, pid)) if isinstance(host, str) and isinstance(pid, int) else None
+            if named and isinstance(rank, int):
+                found[(name, rank)] = named
     return found
 
 
-def _about(said: LogFact, who: Mapping[Place, str]) -> LogFact:
+def _about(said: LogFact, who: Mapping[Member, str]) -> LogFact:
     """With the job's names for whom it is about; those that are not known are left out."""
     group = said.values.get("group", "")
     numbers = [int(one.rpartition(":")[2]) for one in said.about]
