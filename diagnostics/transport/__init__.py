@@ -15,3 +15,4 @@ from diagnostics.transport.options import Target as Target
 from diagnostics.transport.reach import Reach as Reach
 from diagnostics.transport.reach import ask as ask
 from diagnostics.transport.reach import resample as resample
+from diagnostics.transport.reach import with_told as with_told

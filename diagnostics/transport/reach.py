@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -11,6 +12,7 @@ from diagnostics.model import Collection, Process, Sample, Thread
 from diagnostics.transport.answers import Answer, with_stacks
 from diagnostics.transport.options import Options
 
+T = TypeVar("T")
 Progress = Callable[[str], None]
 Place = tuple[str, int]
 """A host, and the id of a process there."""
@@ -67,13 +69,39 @@ def resample(
     return msgspec.structs.replace(collection, processes=processes, devices=devices), threads
 
 
-def ask(
-    reach: Reach, source: str, processes: Sequence[Process], wanted: Mapping[str, Any]
-) -> tuple[dict[Place, dict[str, Any]], tuple[str, ...]]:
-    """What one source that answers only when asked gives of each process; and why hosts gave nothing.
+@dataclass(frozen=True)
+class Told(Generic[T]):
+    """What a source gave, by process. `unusable`: why an answer is not; `left_out`: that, and why hosts gave none."""
+
+    of: Mapping[Place, T]
+    unusable: Mapping[Place, str]
+    left_out: tuple[str, ...]
+
+
+def ask(reach: Reach, source: str, processes: Sequence[Process], wanted: Mapping[str, Any], form: type[T]) -> Told[T]:
+    """What one source that answers only when asked gives of each process, as a value of `form`.
 
     `wanted`: what the source has to know; see its own text in `diagnostics.collector.sources`.
     """
     answers = reach.visit(["ask"], processes, Options(gap=0.0, samples=1), source=source, wanted=dict(wanted))
-    found = {(host, one.pid): one.found for host, answer in answers.items() for one in answer.asked}
-    return found, tuple(f"{why} (on {host})" for host, answer in answers.items() for why in answer.left_out)
+    of, unusable = dict[Place, T](), dict[Place, str]()
+    for host, answer in answers.items():
+        for one in answer.asked:
+            try:
+                of[host, one.pid] = msgspec.convert(one.found, form)
+            except msgspec.ValidationError as error:
+                unusable[host, one.pid] = f"the answer is no evidence: {error}"
+    silent_hosts = [f"{why} (on {host})" for host, answer in answers.items() for why in answer.left_out]
+    bad = [f"{source}: process {pid}: {why} (on {host})" for (host, pid), why in unusable.items()]
+    return Told(of, unusable, (*silent_hosts, *bad))
+
+
+def with_told(collection: Collection, told: Told[T], put: Callable[[Process, T], Process]) -> Collection:
+    """The collection with what `put` makes of each process that was told of, and with the reasons for what was not."""
+    if not told.of and not told.left_out:
+        return collection
+    processes = tuple(
+        put(process, told.of[place]) if (place := (process.host, process.pid)) in told.of else process
+        for process in collection.processes
+    )
+    return msgspec.structs.replace(collection, processes=processes, left_out=(*collection.left_out, *told.left_out))

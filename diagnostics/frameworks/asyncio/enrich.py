@@ -6,9 +6,13 @@ import msgspec
 
 from diagnostics.model import Collection, Coroutine, Process, Role
 from diagnostics.stacks.position import threads_with
-from diagnostics.transport import Reach, ask
+from diagnostics.transport import Reach, ask, with_told
 
 SOURCE = "asyncio_tasks"
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    coroutines: tuple[Coroutine, ...]
 
 
 def look(collection: Collection, reach: Reach) -> Collection:
@@ -16,13 +20,11 @@ def look(collection: Collection, reach: Reach) -> Collection:
     loops = [process for process in collection.processes if not process.coroutines and _sleeps(process)]
     if not loops:
         return collection
-    found, _ = ask(reach, SOURCE, loops, {})
-    told = {place: msgspec.convert(one["coroutines"], tuple[Coroutine, ...]) for place, one in found.items()}
-    processes = tuple(
-        msgspec.structs.replace(process, coroutines=told.get((process.host, process.pid), process.coroutines))
-        for process in collection.processes
-    )
-    return msgspec.structs.replace(collection, processes=processes)
+    return with_told(collection, ask(reach, SOURCE, loops, {}, _Told), _with)
+
+
+def _with(process: Process, told: _Told) -> Process:
+    return msgspec.structs.replace(process, coroutines=told.coroutines)
 
 
 def _sleeps(process: Process) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 
 from diagnostics.frameworks.cuda.debugger import failure_of, kernels_of
 from diagnostics.model import GONE, Collection, DeviceLook, Process, Role
 from diagnostics.stacks.position import classify, main_position
-from diagnostics.transport import Reach, ask
+from diagnostics.transport import Reach, ask, with_told
 
 SOURCE = "kernels"
 SECONDS = 60.0
@@ -31,13 +30,21 @@ def look(collection: Collection, reach: Reach) -> Collection:
     on_cards = [process for process in collection.processes if _uses_card(process, collection)][:MOST]
     if not on_cards:
         return collection
-    found, failed = ask(reach, SOURCE, on_cards, {"each": SECONDS, "seconds": SECONDS * len(on_cards)})
-    why_not = failed[0] if failed else "the collector did not answer"
-    looks = {(one.host, one.pid): _decoded(found.get((one.host, one.pid)), why_not) for one in on_cards}
-    processes = tuple(
-        msgspec.structs.replace(one, device_look=looks.get((one.host, one.pid))) for one in collection.processes
-    )
-    return msgspec.structs.replace(collection, processes=processes)
+    told = ask(reach, SOURCE, on_cards, {"each": SECONDS, "seconds": SECONDS * len(on_cards)}, _Told)
+    silent = told.left_out[0] if told.left_out else "the collector did not answer"
+    failed = {
+        place: _Told(why_not=told.unusable.get(place, silent))
+        for one in on_cards
+        if (place := (one.host, one.pid)) not in told.of
+    }
+    return with_told(collection, replace(told, of={**told.of, **failed}), _with)
+
+
+def _with(process: Process, told: _Told) -> Process:
+    kernels = kernels_of(told.text)
+    none = "" if kernels else failure_of(told.text) or "it told of no kernel on the card"
+    look = DeviceLook(kernels, told.pause, told.why_not or none, told.pipe, told.dumps)
+    return msgspec.structs.replace(process, device_look=look)
 
 
 def _uses_card(process: Process, collection: Collection) -> bool:
@@ -45,12 +52,3 @@ def _uses_card(process: Process, collection: Collection) -> bool:
     waits = main is not None and main.has(Role.DEVICE, Role.DEVICE_LAUNCH)
     alive = process.pid > 0 and process.state not in GONE
     return alive and (waits or any(one.host == process.host and process.pid in one.pids for one in collection.devices))
-
-
-def _decoded(answer: Mapping[str, Any] | None, why_not: str) -> DeviceLook:
-    if answer is None:
-        return DeviceLook(why_not=why_not)
-    told = msgspec.convert(answer, _Told)
-    kernels = kernels_of(told.text)
-    none = "" if kernels else failure_of(told.text) or "it told of no kernel on the card"
-    return DeviceLook(kernels, told.pause, told.why_not or none, told.pipe, told.dumps)

@@ -6,7 +6,7 @@ import msgspec
 
 from diagnostics.collector.sources.joining import is_join
 from diagnostics.model import Collection, Process, ProcessGroup
-from diagnostics.transport import Reach, ask
+from diagnostics.transport import Reach, ask, with_told
 
 SOURCE = "joining"
 
@@ -16,14 +16,11 @@ def look(collection: Collection, reach: Reach) -> Collection:
     joining = [process for process in collection.processes if not _is_member(process) and _is_joining(process)]
     if not joining:
         return collection
-    found, _ = ask(reach, SOURCE, joining, {})
-    told = {place: msgspec.convert(one, ProcessGroup) for place, one in found.items()}
-    processes = tuple(_with(process, told.get((process.host, process.pid))) for process in collection.processes)
-    return msgspec.structs.replace(collection, processes=processes)
+    return with_told(collection, ask(reach, SOURCE, joining, {}, ProcessGroup), _with)
 
 
-def _with(process: Process, group: ProcessGroup | None) -> Process:
-    return msgspec.structs.replace(process, groups=(group,)) if group and not _is_member(process) else process
+def _with(process: Process, group: ProcessGroup) -> Process:
+    return msgspec.structs.replace(process, groups=(group,))
 
 
 def _is_member(process: Process) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import msgspec
 
@@ -10,7 +11,7 @@ from diagnostics.collector.sources.nccl_ras import PORT
 from diagnostics.discover.addresses import host_of
 from diagnostics.frameworks.nccl.ras import facts_of
 from diagnostics.model import Collection, Process
-from diagnostics.transport import Reach, ask
+from diagnostics.transport import Reach, ask, with_told
 from diagnostics.transport.reach import Place
 
 SOURCE = "nccl_ras"
@@ -29,18 +30,15 @@ def look(collection: Collection, reach: Reach) -> Collection:
     serving = [process for process in collection.processes if process.listens and _uses_nccl(process)]
     if not serving:
         return collection
-    found, failed = ask(reach, SOURCE, serving, {"gap": GAP})
-    told = {place: msgspec.convert(one, _Told) for place, one in found.items()}
+    told = ask(reach, SOURCE, serving, {"gap": GAP}, _Told)
     ranks = _ranks(collection.processes)
-    processes = tuple(
-        msgspec.structs.replace(one, facts=(*one.facts, *facts_of(said.first, said.second, ranks, GAP)))
-        if (said := told.get((one.host, one.pid))) and said.second
-        else one
-        for one in collection.processes
-    )
-    reasons = tuple(f"{SOURCE}: {one.why_not}" for one in told.values() if one.why_not)
-    left_out = (*collection.left_out, *reasons, *failed)
-    return msgspec.structs.replace(collection, processes=processes, left_out=left_out)
+
+    def with_facts(process: Process, said: _Told) -> Process:
+        found = facts_of(said.first, said.second, ranks, GAP) if said.second else ()
+        return msgspec.structs.replace(process, facts=(*process.facts, *found))
+
+    reasons = tuple(f"{SOURCE}: {one.why_not}" for one in told.of.values() if one.why_not)
+    return with_told(collection, replace(told, left_out=(*reasons, *told.left_out)), with_facts)
 
 
 def _ranks(processes: Iterable[Process]) -> dict[Place, str]:

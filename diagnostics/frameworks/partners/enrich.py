@@ -6,9 +6,13 @@ import msgspec
 
 from diagnostics.collector.sources.partners import is_partnered
 from diagnostics.model import Collection, Partner, Process
-from diagnostics.transport import Reach, ask
+from diagnostics.transport import Reach, ask, with_told
 
 SOURCE = "partners"
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    partners: tuple[Partner, ...]
 
 
 def look(collection: Collection, reach: Reach) -> Collection:
@@ -16,15 +20,11 @@ def look(collection: Collection, reach: Reach) -> Collection:
     inside = [process for process in collection.processes if _is_inside(process)]
     if not inside:
         return collection
-    found, _ = ask(reach, SOURCE, inside, {})
-    told = {place: msgspec.convert(one["partners"], tuple[Partner, ...]) for place, one in found.items()}
-    processes = tuple(
-        msgspec.structs.replace(process, partners=told[process.host, process.pid])
-        if (process.host, process.pid) in told
-        else process
-        for process in collection.processes
-    )
-    return msgspec.structs.replace(collection, processes=processes)
+    return with_told(collection, ask(reach, SOURCE, inside, {}, _Told), _with)
+
+
+def _with(process: Process, told: _Told) -> Process:
+    return msgspec.structs.replace(process, partners=told.partners)
 
 
 def _is_inside(process: Process) -> bool:

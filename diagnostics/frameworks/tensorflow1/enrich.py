@@ -13,7 +13,7 @@ from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import memory
 from diagnostics.model import Collection, Process, Role, Task, WaitKind
 from diagnostics.stacks.position import threads_with
-from diagnostics.transport import Reach, ask
+from diagnostics.transport import Reach, ask, with_told
 
 TASKS = "tensorflow1_tasks"
 MOST_ASKING = 4
@@ -21,6 +21,10 @@ MOST_ASKING = 4
 _ASKS = (Role.STEP, Role.RENDEZVOUS, Role.COLLECTIVE, Role.TEARDOWN)
 STILL = 0.05
 """Processor seconds a second below which a process stands still: threads that only wait take a tenth of this."""
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    tasks: tuple[Task, ...]
 
 
 def look(collection: Collection, reach: Reach) -> Collection:
@@ -49,17 +53,8 @@ def _with_tasks(collection: Collection, reach: Reach) -> Collection:
     if not servers:
         return collection
     asking = [process.pid for process in servers if threads_with(process, *_ASKS)]
-    found, _ = ask(reach, TASKS, servers, {"asking": asking[:MOST_ASKING]})
-    told = {place: msgspec.convert(one["tasks"], tuple[Task, ...]) for place, one in found.items()}
-    if not told:
-        return collection
-    return msgspec.structs.replace(
-        collection,
-        processes=tuple(
-            msgspec.structs.replace(process, tasks=told.get((process.host, process.pid), ()))
-            for process in collection.processes
-        ),
-    )
+    told = ask(reach, TASKS, servers, {"asking": asking[:MOST_ASKING]}, _Told)
+    return with_told(collection, told, lambda process, said: msgspec.structs.replace(process, tasks=said.tasks))
 
 
 def _is_stuck_client(process: Process) -> bool:

@@ -62,15 +62,14 @@ def read(reach: Reach, processes: Sequence[Process], clients: Container[str], li
 
     Raises:
         MissingError: no host gave anything.
-        msgspec.ValidationError: a host gave something else.
     """
     first = [process.pid for process in processes if process.rank in clients]
     wanted = {"first": first, "most": MOST if limit else 0, "seconds": SECONDS if limit else 10 * SECONDS}
-    found, why = ask(reach, SOURCE, processes, wanted)
-    ranks = {(process.host, process.pid): process.rank for process in processes}
-    held = {ranks[place]: msgspec.convert(one, Held) for place, one in found.items() if place in ranks}
+    told = ask(reach, SOURCE, processes, wanted, Held)
+    of = {**told.of, **{place: Held(why_not=why) for place, why in told.unusable.items()}}
+    held = {one.rank: of[place] for one in processes if (place := (one.host, one.pid)) in of}
     if not held:
-        raise MissingError(f"the memory of the job was not read: {'; '.join(why) or 'no host answered'}")
+        raise MissingError(f"the memory of the job was not read: {'; '.join(told.left_out) or 'no host answered'}")
     return held
 
 
