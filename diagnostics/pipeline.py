@@ -27,7 +27,6 @@ from diagnostics.discover.by_framework import named_by_framework
 from diagnostics.discover.hosts import look_for
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
-from diagnostics.frameworks.cuda import kernels
 from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.stacks import symbols
 from diagnostics.stacks.position import classify_all
@@ -178,8 +177,7 @@ def enrich(
 ) -> tuple[Collection, tuple[StageError, ...]]:
     """With what the processes' own frameworks have in memory, and with what is on their cards where that is asked."""
     errors = []
-    debuggers = [("the card", kernels.look)] if device else []
-    for name, look in [*frameworks.enrichers(), *debuggers]:
+    for name, look in frameworks.enrichers({"device"} if device else ()):
         try:
             collection = look(collection, reach)
         except Exception as error:

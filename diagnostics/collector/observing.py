@@ -15,6 +15,8 @@ from diagnostics.collector.sources import devices, mounts, recorder
 
 DEADLINE = 10.0
 """Seconds for a source that does not say otherwise."""
+LAST = 10.0
+"""Seconds for what a source that was asked has under way when its time is over."""
 
 
 def found() -> List[ModuleType]:
@@ -25,10 +27,14 @@ def found() -> List[ModuleType]:
 
 
 class Round(object):
-    """Asks sources, each within its deadline, and keeps what they gave, and why others gave nothing."""
+    """Asks sources, each within its deadline, and keeps what they gave, and why others gave nothing.
 
-    def __init__(self, look: Look) -> None:
+    `deadline`: in seconds, in place of the sources' own.
+    """
+
+    def __init__(self, look: Look, deadline: float = 0.0) -> None:
         self._look = look
+        self._deadline = deadline
         self._failed: Set[str] = set()
         self.left_out: List[str] = []
 
@@ -45,7 +51,7 @@ class Round(object):
         name = module.__name__.rpartition(".")[2]
         if not hasattr(module, what) or name in self._failed:
             return {}
-        deadline = getattr(module, "DEADLINE", DEADLINE)
+        deadline = self._deadline or getattr(module, "DEADLINE", DEADLINE)
         answer: List[Fields] = []
         why: List[str] = []
 
@@ -100,10 +106,13 @@ def observe(look: Look, count: int, gap: float) -> Iterable[Dict[str, Any]]:
         yield {"beside": {"devices": joined, "kernel_log": log, "left_out": left_out}}
 
 
-def ask(look: Look, name: str, wanted: Dict[str, Any]) -> Iterable[Dict[str, Any]]:
-    """Of each process `{"asked": {"pid", "found"}}`, from a source that answers only when asked; then `{"beside"}`."""
-    module, asking = importlib.import_module("%s.%s" % (sources.__name__, name)), Round(look)
-    for pid, found in asking.ask([module], "asked", wanted).items():
+def ask(look: Look, name: str, wanted: Dict[str, Any], seconds: float) -> Iterable[Dict[str, Any]]:
+    """Of each process `{"asked": {"pid", "found"}}`, from a source that answers only when asked; then `{"beside"}`.
+
+    It begins nothing that is to end later than `seconds` from now.
+    """
+    module, asking = importlib.import_module("%s.%s" % (sources.__name__, name)), Round(look, seconds + LAST)
+    for pid, found in asking.ask([module], "asked", wanted, time.monotonic() + seconds).items():
         if found:
             yield {"asked": {"pid": pid, "found": found}}
     yield {"beside": {"left_out": asking.left_out}}

@@ -3,8 +3,8 @@
 An order: `do` (any of `scan`, `observe`, `stacks`, `ask`), `targets` (`{"pid", "recorder", "log"}`), `samples` and the
 `gap` between them (with a single one nothing else is looked at), `budget` for each stack collector on each process,
 `collectors` to try (none for all), `gently` (nobody is stopped), `redact` (no secret is told), `deadline`; all times
-in seconds. `ask` is for the one `source`, which is told what is `wanted`. `libraries`, `cache`, `site` and `py_spy` say
-where this machine has libdw, symbol tables, Python packages and py-spy.
+in seconds. `ask` is for the one `source`, which is told what is `wanted` and may take `seconds`. `libraries`,
+`cache`, `site` and `py_spy` say where this machine has libdw, symbol tables, Python packages and py-spy.
 
 A line has one of: `about`, `seen`, `evidence`, `beside`, `stacks`, `later`, `asked`, `done`;
 `diagnostics.transport.answers` has their form.
@@ -44,7 +44,8 @@ def run(order: Order, say: Say) -> None:
     if "observe" in do or "stacks" in do:
         _collect(order, say)
     if "ask" in do:
-        for line in ask(Look(Target(**one) for one in order["targets"]), order["source"], order["wanted"]):
+        look = Look(Target(**one) for one in order["targets"])
+        for line in ask(look, order["source"], order["wanted"], order["seconds"]):
             say(**line)
     say(done=True)
 

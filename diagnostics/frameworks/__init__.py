@@ -1,11 +1,14 @@
-"""What only one framework needs, a package each. One that adds to a collection has a module `enrich`."""
+"""What only one framework needs, a package each. One that adds to a collection has a module `enrich`.
+
+A package with `ASKED_BY` does so only where the user asks for that, since it costs the job something.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 
 from diagnostics.model import Collection
@@ -15,11 +18,13 @@ Enricher = Callable[[Collection, Reach], Collection]
 """From a collection, and the way to its processes, to the collection with what a framework has in memory there."""
 
 
-def enrichers() -> Iterator[tuple[str, Enricher]]:
-    """(framework, function) of each package here that can add its framework's state."""
-    for info in pkgutil.iter_modules(__path__):
-        if info.ispkg and importlib.util.find_spec(f"{__name__}.{info.name}.enrich"):
-            yield info.name, partial(_look, f"{__name__}.{info.name}.enrich")
+def enrichers(asked: Container[str] = ()) -> Iterator[tuple[str, Enricher]]:
+    """(framework, function) of each package here that can add its framework's state; those that were asked for last."""
+    names = [f"{__name__}.{info.name}" for info in pkgutil.iter_modules(__path__) if info.ispkg]
+    asked_by = {name: getattr(importlib.import_module(name), "ASKED_BY", "") for name in names}
+    for name in sorted(names, key=lambda one: bool(asked_by[one])):
+        if (not asked_by[name] or asked_by[name] in asked) and importlib.util.find_spec(f"{name}.enrich"):
+            yield name.rpartition(".")[2], partial(_look, f"{name}.enrich")
 
 
 def _look(module: str, collection: Collection, reach: Reach) -> Collection:

@@ -146,8 +146,7 @@ def _run(
         return Answer()
     cores = os.cpu_count() or 1
     rounds = -(-len(targets) // cores) if "stacks" in do else 0
-    asked = float(more.get("wanted", {}).get("seconds", 0.0))
-    deadline = options.gap * options.samples + options.budget * 3 * rounds + asked + SLACK
+    deadline = options.gap * options.samples + options.budget * 3 * rounds + more.get("seconds", 0.0) + SLACK
     order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
     collector = _started(program.argv_here())
     try:

@@ -18,6 +18,9 @@ from diagnostics.transport.peers import name_peers
 from diagnostics.transport.reach import Progress, silent
 from diagnostics.version import __version__
 
+SHARE = 0.6
+"""Of a visit, for the source that is asked; the rest is for the way there."""
+
 
 class Fleet(Record, frozen=True):
     """Hosts and how to get there. `deadline` is in seconds, for each visit to a host.
@@ -86,8 +89,8 @@ class There(Record, frozen=True):
         # Where there is only a shell, the first answer was all that it can give.
         able = [one for one in self.hosts if one.machine and pids[one.host]]
         deadline = self.fleet.deadline
-        if "wanted" in more:
-            more["wanted"] = {**more["wanted"], "seconds": min(more["wanted"].get("seconds", deadline), 0.6 * deadline)}
+        if "seconds" in more:
+            more["seconds"] = min(more["seconds"], SHARE * deadline)
         said = self._run({one: {**_order(do, pids[one.host], options, deadline), **more} for one in able})
         answers = {host: answer_of(one)[0] for host, one in said.items()}
         return {host: answer for host, answer in answers.items() if answer}

@@ -78,12 +78,22 @@ class Told(Generic[T]):
     left_out: tuple[str, ...]
 
 
-def ask(reach: Reach, source: str, processes: Sequence[Process], wanted: Mapping[str, Any], form: type[T]) -> Told[T]:
+def ask(
+    reach: Reach,
+    source: str,
+    processes: Sequence[Process],
+    wanted: Mapping[str, Any],
+    form: type[T],
+    seconds: float = 15.0,
+) -> Told[T]:
     """What one source that answers only when asked gives of each process, as a value of `form`.
 
-    `wanted`: what the source has to know; see its own text in `diagnostics.collector.sources`.
+    Args:
+        wanted: what the source has to know; see its own text in `diagnostics.collector.sources`.
+        seconds: that it may take, on each host; less where the visit there has less.
     """
-    answers = reach.visit(["ask"], processes, Options(gap=0.0, samples=1), source=source, wanted=dict(wanted))
+    options = Options(gap=0.0, samples=1)
+    answers = reach.visit(["ask"], processes, options, source=source, wanted=dict(wanted), seconds=seconds)
     of, unusable = dict[Place, T](), dict[Place, str]()
     for host, answer in answers.items():
         for one in answer.asked:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from diagnostics.collector import procfs
-from diagnostics.frameworks.cuda import kernels
+from diagnostics.frameworks.cuda import enrich
 from diagnostics.model import Collection, Device, DeviceLook, Process
 from diagnostics.transport import Here, Target
 
@@ -46,7 +46,7 @@ def asked(process: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.Mo
     collection = Collection(
         0.0, 0.0, (Process("worker:0", process.pid, host),), devices=(Device(host, 0, pids=(process.pid,)),)
     )
-    (found,) = kernels.look(collection, Here((Target(process.pid),))).processes
+    (found,) = enrich.look(collection, Here((Target(process.pid),))).processes
     assert found.device_look
     return found.device_look
 
@@ -83,7 +83,7 @@ def test_one_that_does_not_end_is_told_to_let_go_and_the_target_runs_on(
     while True:
         time.sleep(60)
     """
-    monkeypatch.setattr(kernels, "SECONDS", 3.0)
+    monkeypatch.setattr(enrich, "SECONDS", 3.0)
     told = asked(target, tmp_path, monkeypatch, script)
     assert not told.kernels and "did not end within 3 s" in told.why_not
     assert (tmp_path / "detached").exists() and procfs.state_of(target.pid) in ("S", "R")

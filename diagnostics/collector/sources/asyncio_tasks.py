@@ -9,8 +9,6 @@ from diagnostics.collector.memory import asyncio_tasks
 from diagnostics.collector.memory.process import Memory, Unreadable
 from diagnostics.collector.sources.collectives import Frame
 
-DEADLINE = 20.0
-
 
 class Coroutine(NamedTuple):
     """As `diagnostics.model.Coroutine`."""
@@ -20,8 +18,7 @@ class Coroutine(NamedTuple):
     awaits: str
 
 
-def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
-    until = time.monotonic() + 0.6 * DEADLINE
+def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
     found = {pid: coroutines_of(pid) for pid in look.pids if time.monotonic() < until}
     return {pid: {"coroutines": plain(coroutines)} for pid, coroutines in found.items() if coroutines}
 

@@ -14,7 +14,6 @@ from diagnostics.collector.sources.collectives import ProcessGroup, label
 from diagnostics.collector.stacks import pyspy
 from diagnostics.collector.stacks.base import CollectorError
 
-DEADLINE = 15.0
 BUDGET = 3.0
 MOST_RANKS = 1 << 20
 
@@ -38,9 +37,8 @@ def is_join(function: str, file: str) -> bool:
     return any(function.rpartition(".")[2] == join.function and join.home in file for join in JOINS)
 
 
-def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
+def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
     """A `ProcessGroup` of each process that waits for one."""
-    until = time.monotonic() + 0.8 * DEADLINE
     found = {pid: group_of(pid) for pid in look.pids if time.monotonic() < until}
     return {pid: plain(group) for pid, group in found.items() if group}
 

@@ -18,7 +18,6 @@ from diagnostics.collector.environment import environ_of
 from diagnostics.collector.look import Fields, Look
 from diagnostics.collector.stacks.base import CollectorError, Reading, attempt, run_tool
 
-DEADLINE = 300.0
 PLACES = ("/usr/local/cuda/bin/cuda-gdb", "/opt/cuda/bin/cuda-gdb")
 MOST = 1 << 20
 """Characters of what cuda-gdb says that are kept."""
@@ -37,9 +36,8 @@ def tool() -> str:
     return found or next((place for place in PLACES if os.access(place, os.X_OK)), "")
 
 
-def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
+def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
     """Of each process `{"text", "pause", "why_not", "pipe", "dumps"}`. `wanted`: seconds for `each`."""
-    until = time.monotonic() + 0.9 * DEADLINE
     return {pid: _of(pid, min(float(wanted["each"]), until - time.monotonic())) for pid in look.pids}
 
 

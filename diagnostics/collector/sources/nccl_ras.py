@@ -14,7 +14,6 @@ from diagnostics.collector import namespaces, procfs
 from diagnostics.collector.environment import environ_of
 from diagnostics.collector.look import Fields, Look
 
-DEADLINE = 25.0
 PORT = 28028
 MOST = 8 << 20
 """Bytes of an answer. A thousand ranks take one in JSON."""
@@ -25,9 +24,8 @@ _PATIENCE = 3
 """Seconds that the service waits for the other processes of the job."""
 
 
-def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
+def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
     """Of a process whose service answered `{"first", "second", "why_not"}`. `wanted`: seconds of the `gap` between."""
-    until = time.monotonic() + 0.9 * DEADLINE
     found, seen = {}, set()
     for pid in look.pids:
         address = _service_of(pid, look)

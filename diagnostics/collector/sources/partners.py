@@ -12,7 +12,6 @@ from diagnostics.collector.look import Fields, Look, plain
 from diagnostics.collector.stacks import pyspy
 from diagnostics.collector.stacks.base import CollectorError
 
-DEADLINE = 15.0
 BUDGET = 3.0
 OPERATIONS = {"send": "dst", "recv": "src", "send_object_list": "dst", "recv_object_list": "src"}
 """Functions, and the variable that has the other's rank in the job (torch.distributed, 1.0 and later)."""
@@ -27,9 +26,8 @@ class Partner(NamedTuple):
     rank: int
 
 
-def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
+def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
     """`partners` of each process that has some."""
-    until = time.monotonic() + 0.8 * DEADLINE
     found = {pid: partners_of(pid) for pid in look.pids if time.monotonic() < until}
     return {pid: {"partners": plain(partners)} for pid, partners in found.items() if partners}
 

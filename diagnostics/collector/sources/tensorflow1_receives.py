@@ -13,7 +13,6 @@ from diagnostics.collector.memory.elf import Library
 from diagnostics.collector.memory.process import Memory, Unreadable
 from diagnostics.collector.sources import mounts
 
-DEADLINE = 300.0
 GAP = 1.0
 """Seconds between two scans of a receive, at least."""
 MOST = 8 << 30
@@ -29,9 +28,8 @@ class Found(NamedTuple):
     why_not: str = ""
 
 
-def asked(look: Look, wanted: Dict[str, Any]) -> Fields:
-    """`wanted`: `first` (processes whose receives matter most), `most` (bytes of a process; 0: no limit), `seconds`."""
-    until = time.monotonic() + wanted.get("seconds", 30.0)
+def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
+    """`wanted`: `first` (processes whose receives matter most), `most` (bytes of a process; 0: no limit)."""
     most = wanted.get("most", MOST)
     libraries = _Libraries()
     # The wait for the second scan of the clients passes while the servers are looked through.

@@ -16,6 +16,7 @@ from diagnostics.transport.reach import Place
 
 SOURCE = "nccl_ras"
 GAP = 1.0
+SECONDS = 22.0
 _TRACES = ("nccl", "rccl")
 
 
@@ -30,7 +31,7 @@ def look(collection: Collection, reach: Reach) -> Collection:
     serving = [process for process in collection.processes if process.listens and _uses_nccl(process)]
     if not serving:
         return collection
-    told = ask(reach, SOURCE, serving, {"gap": GAP}, _Told)
+    told = ask(reach, SOURCE, serving, {"gap": GAP}, _Told, SECONDS)
     ranks = _ranks(collection.processes)
 
     def with_facts(process: Process, said: _Told) -> Process:

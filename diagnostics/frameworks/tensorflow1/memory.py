@@ -64,8 +64,8 @@ def read(reach: Reach, processes: Sequence[Process], clients: Container[str], li
         MissingError: no host gave anything.
     """
     first = [process.pid for process in processes if process.rank in clients]
-    wanted = {"first": first, "most": MOST if limit else 0, "seconds": SECONDS if limit else 10 * SECONDS}
-    told = ask(reach, SOURCE, processes, wanted, Held)
+    wanted = {"first": first, "most": MOST if limit else 0}
+    told = ask(reach, SOURCE, processes, wanted, Held, SECONDS if limit else 10 * SECONDS)
     of = {**told.of, **{place: Held(why_not=why) for place, why in told.unusable.items()}}
     held = {one.rank: of[place] for one in processes if (place := (one.host, one.pid)) in of}
     if not held:

@@ -30,7 +30,7 @@ def look(collection: Collection, reach: Reach) -> Collection:
     on_cards = [process for process in collection.processes if _uses_card(process, collection)][:MOST]
     if not on_cards:
         return collection
-    told = ask(reach, SOURCE, on_cards, {"each": SECONDS, "seconds": SECONDS * len(on_cards)}, _Told)
+    told = ask(reach, SOURCE, on_cards, {"each": SECONDS}, _Told, SECONDS * len(on_cards))
     silent = told.left_out[0] if told.left_out else "the collector did not answer"
     failed = {
         place: _Told(why_not=told.unusable.get(place, silent))
