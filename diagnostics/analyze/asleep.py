@@ -15,6 +15,7 @@ from diagnostics.analyze.movement import stood_still
 from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import is_idle, pairs
+from diagnostics.stacks.symbols import uses
 
 SOON = 120.0
 """Seconds: a process that wakes by itself before that is not asleep for good."""
@@ -66,7 +67,7 @@ def _stands(process: Process) -> bool:
         return False
     positions = {position.tid: position for _, position in pairs(process)}
     calls = {call.tid: call for call in process.blocking_calls}
-    if any(position.has(*_FROM_OUTSIDE) for position in positions.values()) or _has_timers(process):
+    if any(position.has(*_FROM_OUTSIDE) for position in positions.values()) or uses(process, _OWN_TIMERS):
         return False
     if all(any(position.has(role) for position in positions.values()) for role in _TUNED_END):
         return False
@@ -90,11 +91,6 @@ def _sleeps(process: Process, tid: int, call: BlockingCall | None, position: Pos
 
 def _is_quiet(position: Position | None) -> bool:
     return position is not None and is_idle(position)
-
-
-def _has_timers(process: Process) -> bool:
-    frames = (frame for thread in process.threads for frame in thread.frames)
-    return any(_OWN_TIMERS in frame.file or frame.function.startswith(_OWN_TIMERS) for frame in frames)
 
 
 def _has_nothing_to_do(process: Process) -> bool:

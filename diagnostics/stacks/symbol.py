@@ -5,6 +5,7 @@ A table is a module in `diagnostics.stacks.symbols` with
 - `SYMBOLS`: its rows;
 - `PACKAGES`: top-level Python packages whose code is the library's, not the user's (optional);
 - `LIBRARIES`: a pattern of the shared libraries' base names (optional);
+- `NAMESPACE`: a pattern of its native functions' names, where others have it linked in (optional);
 - `OWNER`: whose code its frames are (optional, `Owner.LIBRARY`).
 """
 

@@ -160,3 +160,21 @@ def test_an_input_that_ends_waits_for_its_tuner_which_wakes_by_itself(other: str
         Thread(tid, frames=(Frame("train", "/job/train.py", 30), *inner)) for tid, inner in enumerate(stacks, 1)
     )
     assert names(msgspec.structs.replace(one, threads=threads)) == ({one.rank} if for_good else set())
+
+
+OF_GRPC = [
+    Frame("_poll_connectivity", "/opt/venv/lib/python3.12/site-packages/grpc/_channel.py"),
+    Frame("grpc_completion_queue_next", "_pywrap_tensorflow_internal.so", native=True),
+    Frame("grpc_core::ExecCtx::Flush", "/opt/venv/lib/python3.12/site-packages/grpc/_cython/cygrpc.so", native=True),
+]
+CALLED_LIKE_IT = [
+    Frame("ask", "/data/grpc_job/grpc_client.py"),
+    Frame("grpc_client_ask", "/data/grpc_job/train.py"),
+    Frame("grpc_client_ask", "/data/grpc_job/libclient.so", native=True),
+]
+
+
+@pytest.mark.parametrize("frame", [*OF_GRPC, *CALLED_LIKE_IT], ids=lambda frame: frame.file.rpartition("/")[2])
+def test_grpc_connects_again_by_itself_and_what_is_called_like_it_does_not(frame: Frame) -> None:
+    one = process(1, futex(1), futex(2), inner=(frame, *LOCK))
+    assert names(one) == (frozenset() if frame in OF_GRPC else {"worker:1"})

@@ -11,13 +11,13 @@ from diagnostics.collector.sources.nccl_ras import PORT
 from diagnostics.discover.addresses import host_of
 from diagnostics.frameworks.nccl.ras import facts_of
 from diagnostics.model import Collection, Process
+from diagnostics.stacks.symbols import uses
 from diagnostics.transport import Reach, ask, with_told
 from diagnostics.transport.reach import Place
 
 SOURCE = "nccl_ras"
 GAP = 1.0
 SECONDS = 22.0
-_TRACES = ("nccl", "rccl")
 
 
 class _Told(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,9 +61,4 @@ def _ranks(processes: Iterable[Process]) -> dict[Place, str]:
 
 def _uses_nccl(process: Process) -> bool:
     """By its stacks, or where these could not be read, by the address that it serves."""
-    return any(address.endswith(f":{PORT}") for address in process.listens) or any(
-        trace in frame.file.rpartition("/")[2] or frame.function.startswith(trace)
-        for thread in process.threads
-        for frame in thread.frames
-        for trace in _TRACES
-    )
+    return any(address.endswith(f":{PORT}") for address in process.listens) or uses(process, "nccl")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from diagnostics.model import Process
+from diagnostics.stacks.symbols import uses
 
 # TensorFlow says so every 10 s: "CreateSession still waiting for response from worker: /job:ps/replica:0/task:1".
 _WAITING = re.compile(r"still waiting for response from worker: /job:(\w+)/replica:\d+/task:(\d+)")
@@ -29,8 +30,8 @@ def trained_before(process: Process) -> str:
         return f"{process.flight.steps} steps done"
     if any(_MADE.search(line) for line in process.log_tail):
         return "its log tells of an earlier session"
-    frames = (frame for thread in process.threads for frame in thread.frames)
-    if not any(_OF_US in frame.function or _OF_US in frame.file for frame in frames):
+    known = uses(process, _OF_US) if process.threads else process.versions.framework == _OF_US
+    if not known:
         return ""  # PyTorch's store, too, is asked again and again while ranks are missing
     most = max((one.bytes_sent for one in process.connections if one.state == "ESTABLISHED"), default=0)
     return f"{most} bytes sent to a peer" if most > _TRAINED else ""

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 from typing import NamedTuple
 
-from diagnostics.model import Frame, Role, StageError, WaitKind
+from diagnostics.model import Frame, Process, Role, StageError, WaitKind
 from diagnostics.stacks.source import Source, source_of
 from diagnostics.stacks.symbol import Owner, Symbol, Weight
 
@@ -50,6 +50,7 @@ class Table(NamedTuple):
     owner: Owner
     packages: frozenset[str]
     libraries: re.Pattern[str] | None
+    namespace: re.Pattern[str] | None
     native: tuple[Symbol, ...]
     any_native: re.Pattern[str] | None
     by_file: dict[str, tuple[_Row, ...]]
@@ -60,6 +61,7 @@ def compile_table(name: str, module: ModuleType) -> Table:
     """Raises `re.error` and `AttributeError` where the table is broken."""
     symbols: Sequence[Symbol] = module.SYMBOLS
     libraries: str = getattr(module, "LIBRARIES", "")
+    namespace: str = getattr(module, "NAMESPACE", "")
     native = tuple(symbol for symbol in symbols if symbol.native)
     by_file: dict[str, list[_Row]] = {}
     by_folder = []
@@ -75,6 +77,7 @@ def compile_table(name: str, module: ModuleType) -> Table:
         getattr(module, "OWNER", Owner.LIBRARY),
         frozenset(getattr(module, "PACKAGES", ())),
         re.compile(libraries) if libraries else None,
+        re.compile(namespace) if namespace else None,
         native,
         re.compile("|".join(f"(?:{symbol.function})" for symbol in native)) if native else None,
         {file: tuple(rows) for file, rows in by_file.items()},
@@ -211,10 +214,8 @@ def _python_owner(frame: Frame, known: bool) -> Owner:
     source = source_of(frame.file)
     if source.standard:
         return Owner.STANDARD
-    if source.package:
-        for table in tables():
-            if source.package in table.packages and source.path != source.name:
-                return table.owner
+    if of_package := _by_package(source):
+        return of_package.owner
     for table in tables():
         if _rows_of_a_file(table, frame, known):
             return min(table.owner, Owner.STANDARD)
@@ -223,9 +224,37 @@ def _python_owner(frame: Frame, known: bool) -> Owner:
 
 @lru_cache(maxsize=_DISTINCT)
 def library_of(frame: Frame) -> str:
-    """The table of the library that a native frame lies in, "" where none is known."""
-    name = frame.file.rpartition("/")[2] if frame.native else ""
-    return next((one.name for one in tables() if name and one.libraries and one.libraries.match(name)), "")
+    """The table of the library whose code a frame is, "" where none is known.
+
+    What is linked into another library is known by its namespace. Functions of a user's may be called alike.
+    """
+    if not frame.native:
+        found = _by_package(source_of(frame.file))
+    else:
+        found = _by_namespace(frame) if owner_of(frame) is not Owner.USER else None
+        found = found or _by_file(frame)
+    return found.name if found else ""
+
+
+def uses(process: Process, library: str) -> bool:
+    """Whether code of the library of this table is on one of its stacks."""
+    return any(library_of(frame) == library for thread in process.threads for frame in thread.frames)
+
+
+def _by_package(source: Source) -> Table | None:
+    if not source.package or source.path == source.name:
+        return None
+    return next((one for one in tables() if source.package in one.packages), None)
+
+
+def _by_namespace(frame: Frame) -> Table | None:
+    name = _native_name(frame)
+    return next((one for one in tables() if one.namespace and one.namespace.search(name)), None)
+
+
+def _by_file(frame: Frame) -> Table | None:
+    name = frame.file.rpartition("/")[2]
+    return next((one for one in tables() if name and one.libraries and one.libraries.match(name)), None)
 
 
 _INNER = re.compile(
@@ -235,10 +264,8 @@ _INNER = re.compile(
 
 
 def _native_owner(frame: Frame) -> Owner:
-    library = frame.file.rpartition("/")[2]
-    for table in tables():
-        if table.libraries and library and table.libraries.match(library):
-            return table.owner
+    if by_file := _by_file(frame):
+        return by_file.owner
     for table in tables():
         if any(_native_rows(table, frame)):
             return table.owner

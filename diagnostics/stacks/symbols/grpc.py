@@ -5,6 +5,7 @@ from diagnostics.stacks.symbol import Weight, native, python
 
 PACKAGES = ("grpc", "grpcio", "grpc_status", "google")
 LIBRARIES = r"^(libgrpc\w*|cygrpc|libgpr|libaddress_sorting)[\w.-]*$"
+NAMESPACE = r"^grpc(?:_|::)"
 _G, _P = Weight.GENERAL, Weight.PRIMITIVE
 
 SYMBOLS = (

@@ -4,6 +4,7 @@ from diagnostics.model import Role, WaitKind
 from diagnostics.stacks.symbol import Weight, native
 
 LIBRARIES = r"^lib(nccl|rccl|nccl-net|nccl_static|mscclpp)[\w.-]*$"
+NAMESPACE = r"^(?:nccl|rccl)"
 _G = Weight.GENERAL
 _W = WaitKind
 

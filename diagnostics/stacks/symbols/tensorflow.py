@@ -13,6 +13,7 @@ PACKAGES = (
     "tensorflow_io",
 )
 LIBRARIES = r"^(libtensorflow\w*|_?pywrap_\w+|libtfkernel\w*|_dtensor\w*)[\w.-]*$"
+NAMESPACE = r"\btensorflow::"
 _G, _P = Weight.GENERAL, Weight.PRIMITIVE
 _W = WaitKind
 _PY = "tensorflow/python/"
