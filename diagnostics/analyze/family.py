@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from diagnostics.model import GONE, BlockingCall, Process, Role, WaitKind
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import is_idle, main_position, pairs
+from diagnostics.stacks.stand import stand_of
 
 TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 """What a rank does with others."""
@@ -74,8 +75,8 @@ def _is_without_clients(process: Process) -> bool:
     if not alone or not process.listens or any(one.waiting for one in process.listeners):
         return False
     # One that talks to itself is at rest as long as it serves; a task of its own that reads waits for an answer.
-    tasks = process.coroutines
-    return any(one.serves for one in tasks) or not any(one.reads for one in tasks)
+    tasks = [stand_of(one.frames) for one in process.coroutines]
+    return any(one.has(Role.SERVE) for one in tasks) or not any(one.has(Role.AWAITS_DATA) for one in tasks)
 
 
 def votes(process: Process, processes: Sequence[Process]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import look_at_stillness, main_at, may_be_stuck
-from diagnostics.model import Coroutine, Frame, Process, Role
+from diagnostics.model import Process, Role
 from diagnostics.stacks.stand import stand_of
 
 
@@ -19,7 +19,8 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_process(process: Process) -> Case | None:
     main = main_at(process)
-    taking = {one.task: place for one in process.coroutines if one.takes_lock and (place := _place(one))}
+    stands = {one.task: stand_of(one.frames) for one in process.coroutines}
+    taking = {task: stand.frame for task, stand in stands.items() if stand.has(Role.AWAITS_LOCK) and stand.frame}
     if main is None or not main.position.has(Role.EVENT_LOOP) or len(taking) < 2:
         return None
     case = Case("coroutine-locks")
@@ -33,10 +34,6 @@ def _examine_process(process: Process) -> Case | None:
         case.saw("one-place", "they wait at one place, for one that may only be slow", "memory of asyncio", where)
     look_at_stillness(case, process, [main])
     return case
-
-
-def _place(one: Coroutine) -> Frame | None:
-    return stand_of(one.frames).frame
 
 
 CAUSE = Cause(

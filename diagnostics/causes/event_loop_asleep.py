@@ -18,6 +18,7 @@ from diagnostics.causes.observe import (
     threads_at,
 )
 from diagnostics.model import Process, Role
+from diagnostics.stacks.stand import stand_of
 
 
 def examine(facts: Facts) -> Case | None:
@@ -36,7 +37,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     for one in process.coroutines[:4]:
         said = f"{one.task} is suspended in {' > '.join(frame.function for frame in one.frames[-4:])}"
         case.saw("suspended", said, "memory of asyncio", where)
-    if sum(one.takes_lock for one in process.coroutines) > 1:
+    if sum(stand_of(one.frames).has(Role.AWAITS_LOCK) for one in process.coroutines) > 1:
         case.saw("takes-locks", "several tasks wait for locks", "memory of asyncio", where)
     others = [at for at in threads if at not in loops and at.position.waits not in INSIDE]
     if others:

@@ -311,22 +311,6 @@ class Coroutine(Record, frozen=True):
     frames: tuple[Frame, ...]
     awaits: str = ""
 
-    @property
-    def takes_lock(self) -> bool:
-        """Whether it waits for a lock of asyncio."""
-        inner = self.frames[-1] if self.frames else Frame("")
-        return inner.file.endswith("asyncio/locks.py") and inner.function.endswith("acquire")
-
-    @property
-    def reads(self) -> bool:
-        """Whether it waits for data of a connection."""
-        return bool(self.frames) and self.frames[-1].file.endswith("asyncio/streams.py")
-
-    @property
-    def serves(self) -> bool:
-        """Whether it serves until somebody ends it."""
-        return any(frame.function.endswith("serve_forever") for frame in self.frames)
-
 
 class Task(Record, frozen=True):
     """A task of a cluster as a process's TensorFlow knows it. `answered`: it has told its devices, so it was there."""

@@ -72,6 +72,8 @@ class Role(str, enum.Enum):
     IMPORT = "imports"
     EVENT_LOOP = "event loop"
     IN_LOOP = "in an event loop's callback"  # code that the loop runs: while it waits, the loop does nothing else
+    AWAITS_LOCK = "awaits a lock"  # a coroutine's, which others of its loop hold
+    AWAITS_DATA = "awaits data"  # of a connection, in a coroutine
     DEBUGGER = "at rest in a debugger"
     PROXY = "library's own helper"  # NCCL's proxy, RAS, a watchdog: idle by nature while healthy
 

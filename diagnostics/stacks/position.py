@@ -38,6 +38,7 @@ from diagnostics.stacks.blocked import KINDS, Names, name_of, names_of, words
 from diagnostics.stacks.spoken import spoken
 from diagnostics.stacks.stand import Stand, stand_of
 from diagnostics.stacks.symbol import Owner
+from diagnostics.stacks.symbols import owner_of
 
 NO_NAMES: Names = {}
 KERNEL = "[kernel]"
@@ -124,7 +125,6 @@ def _position(
 
 
 _FOR_TASKS = ("_asyncio.Task", "_GatheringFuture")
-_LOOPS_FILES = re.compile(r"(?:^|/)asyncio/\w+\.py$")
 
 
 def _with_coroutine(position: Position, process: Process) -> Position:
@@ -137,7 +137,7 @@ def _with_coroutine(position: Position, process: Process) -> Position:
         return position
     one, frame = min(own, key=lambda pair: pair[0].awaits in _FOR_TASKS)
     inner = one.frames[-1]
-    awaits = f", which awaits {inner.function}" if _LOOPS_FILES.search(inner.file) else ""
+    awaits = f", which awaits {inner.function}" if owner_of(inner) is Owner.STANDARD else ""
     return msgspec.structs.replace(
         position, function=frame.function, file=frame.file, line=frame.line, own=True,
         waits_for=f"its {one.task}{awaits}; in all {len(process.coroutines)} suspended",

@@ -35,6 +35,10 @@ class Stand(NamedTuple):
     shared: bool = False
     serves_many: bool = False
 
+    def has(self, *roles: Role) -> bool:
+        """Whether it has one of these roles."""
+        return any(role in self.roles for role in roles)
+
 
 class _At(NamedTuple):
     frame: Frame

@@ -70,6 +70,20 @@ def test_coroutines_that_take_locks_at_different_places_wait_for_each_other() ->
     assert (said.verdict, said.findings[0].cause) == ("lock-order", "coroutine-locks")
 
 
+def test_a_file_of_the_programs_that_is_called_like_asyncios_is_the_programs() -> None:
+    """GIVEN tasks that await in a locks.py of the program's own, THEN it is no lock of asyncio."""
+    acquire = Frame("Lease.acquire", "/home/u/myasyncio/locks.py", 30)
+    said = answer(
+        ASLEEP,
+        Coroutine("Task-2", (own("store", 15), acquire), "_asyncio.Future"),
+        Coroutine("Task-3", (own("evict", 22), acquire), "_asyncio.Future"),
+    )
+    assert "coroutine-locks" not in [finding.cause for finding in said.findings]
+    position = said.culprits[0].position
+    assert position and (position.function, position.file) == ("Lease.acquire", "/home/u/myasyncio/locks.py")
+    assert "which awaits" not in position.waits_for
+
+
 def test_a_coroutine_that_waits_in_plain_code_stops_its_loop() -> None:
     """AND the same wait outside of a loop is not taken for it."""
     result = Frame("Future.result", LIB + "concurrent/futures/_base.py", 451)
