@@ -367,10 +367,10 @@ def _decode(data: bytes, index: Index) -> Collection:
     if version > MODEL_FORMAT:
         raise _unknown_format("collection", version, MODEL_FORMAT)
     try:
-        if index.format == 1:
-            return msgspec.convert(_from_format_1(msgspec.json.decode(data)), Collection)
-        return msgspec.json.decode(data, type=Collection)
-    except msgspec.ValidationError as error:
+        if index.format > 1 and b'"io_calls"' not in data:
+            return msgspec.json.decode(data, type=Collection)
+        return msgspec.convert(_of_earlier(msgspec.json.decode(data), index.format), Collection)
+    except (msgspec.ValidationError, AttributeError, TypeError) as error:
         # Its checksum is right, so it is whole: another release has other fields.
         why = " ".join(str(error).split())[:200]
         said = f"the collection is not as lastbatch {__version__} writes it: {why}"
@@ -380,9 +380,13 @@ def _decode(data: bytes, index: Index) -> Collection:
 _RENAMED = {"rung": "stacks_from", "sleeps": "blocking_calls", "links": "interfaces"}
 
 
-def _from_format_1(collection: Any) -> Any:
-    """Format 1 differs in names alone."""
+def _of_earlier(collection: Any, form: int) -> Any:
+    """Format 1 differs in names alone; samples of earlier releases counted calls, which nobody asked for."""
     for process in collection.get("processes", ()):
+        for sample in process.get("samples", ()):
+            sample.pop("io_calls", None)
+        if form > 1:
+            continue
         for old, new in _RENAMED.items():
             if old in process:
                 process[new] = process.pop(old)

@@ -14,6 +14,7 @@ from diagnostics.collector.sched import TaskClocks, fields
 
 _TICK = os.sysconf("SC_CLK_TCK")
 MAX_MAPS = 16 << 20
+_COUNT = re.compile(r"^(rchar|wchar|read_bytes|write_bytes): (\d+)$", re.MULTILINE)
 
 
 class ThreadSample(NamedTuple):
@@ -110,19 +111,19 @@ def cpu_of(pid: int) -> float:
     return cpu_and_start(pid)[0]
 
 
-def disk_bytes_of(pid: int) -> int:
-    """Bytes that it has had read from storage, and written to it or left to be written; -1 where it is not told."""
-    counts = re.findall(r"^(?:read|write)_bytes: (\d+)$", text_of("/proc/%d/io" % pid), re.MULTILINE)
-    return sum(map(int, counts)) if counts else -1
+class Moved(NamedTuple):
+    """Bytes so far; -1: it is not told. `disk`: read from storage, and written to it or left to be written."""
+
+    moved: int = -1  # read and written, of any file, pipe or terminal
+    written: int = -1
+    disk: int = -1
 
 
-def io_of(pid: int) -> Tuple[int, int, int]:
-    """Read and write calls so far, of any file, the bytes that they moved, and those written; -1: it is not told."""
-    counts = dict(re.findall(r"^(rchar|wchar|syscr|syscw): (\d+)$", text_of("/proc/%d/io" % pid), re.MULTILINE))
+def io_of(pid: int) -> Moved:
+    counts = {name: int(number) for name, number in _COUNT.findall(text_of("/proc/%d/io" % pid))}
     if len(counts) < 4:
-        return -1, -1, -1
-    read, written = int(counts["rchar"]), int(counts["wchar"])
-    return int(counts["syscr"]) + int(counts["syscw"]), read + written, written
+        return Moved()
+    return Moved(counts["rchar"] + counts["wchar"], counts["wchar"], counts["read_bytes"] + counts["write_bytes"])
 
 
 def file_offsets_of(pid: int) -> int:

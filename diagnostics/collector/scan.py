@@ -19,6 +19,9 @@ def own_family() -> Set[int]:
     return family
 
 
+FRAMEWORK = re.compile("/(tensorflow|torch|jaxlib)(?:_core)?/")
+
+
 def all_pids() -> List[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
 
@@ -51,7 +54,7 @@ def _ended(pid: int) -> Dict[str, Any]:
 
 
 def _seen(pid: int, command: List[str], sockets: Sockets, keys: Iterable[str]) -> Dict[str, Any]:
-    frameworks = [path for path in procfs.mapped_files(pid) if re.search("/(tensorflow|torch|jaxlib)(?:_core)?/", path)]
+    frameworks = [path for path in procfs.mapped_files(pid) if FRAMEWORK.search(path)]
     return {
         "pid": pid,
         "parent": procfs.parent_of(pid),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -14,8 +13,6 @@ from diagnostics.collector.sources import mounts, recorder
 from diagnostics.discover.identity import KEYS, Identity, batch_of, identity_of
 from diagnostics.model import Record
 from diagnostics.transport.lines import Told
-
-_FRAMEWORK = re.compile("/(tensorflow|torch|jaxlib)(?:_core)?/")
 
 
 class Seen(Record, frozen=True):
@@ -46,7 +43,7 @@ def seen_of(told: Told, recorder_rank: str = "") -> Seen:
     return Seen(
         pid=told.pid, parent=told.parent, uid=told.uid, command=told.command,
         identity=identity_of(told.environ, told.command, told.cgroup), batch=batch_of(told.environ),
-        framework=next(iter(_FRAMEWORK.findall(" ".join(told.frameworks))), ""),
+        framework=next(iter(collector.FRAMEWORK.findall(" ".join(told.frameworks))), ""),
         recorder_rank=recorder_rank, listens=told.listens, links=told.links, asks=told.asks,
         started=told.started, ended=told.ended,
     )  # fmt: skip

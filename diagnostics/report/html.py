@@ -21,7 +21,7 @@ from diagnostics.report.spans import lanes
 from diagnostics.report.stacks import FrameLine, short_path, stacks_of, wait_line
 from diagnostics.report.timeline import MOST_LANES, draw
 from diagnostics.report.verdict import culprit_name, culprit_words, device_words, proof_words, verdict_of
-from diagnostics.report.view import RankRow, coverage, rank_rows, repeat_command, states
+from diagnostics.report.view import RankRow, coverage, not_seen, rank_rows, repeat_command, states
 from diagnostics.stacks.blocked import Names, names_of
 from diagnostics.stacks.position import blocked_words
 
@@ -129,6 +129,7 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
             positions_left_out=max(len(places) - POSITION_ROWS, 0),
             rows=rows,
             coverage=coverage(rows),
+            not_seen=not_seen(collection),
             states=states(rows),
             timeline=draw(drawn),
             lanes_left_out=max(len(drawn) - MOST_LANES, 0),
@@ -164,9 +165,7 @@ def _policy(style: str, script: str) -> str:
 def link(reference: str) -> Markup:
     """A reference as a link where it is one to the web, as text where it is anything else."""
     if reference.startswith(("https://", "http://")) and " " not in reference:
-        return Markup('<a href="{0}" rel="noreferrer noopener">{1}</a>').format(
-            reference, _link_words(reference)
-        )
+        return Markup('<a href="{0}" rel="noreferrer noopener">{1}</a>').format(reference, _link_words(reference))
     return Markup("{}").format(reference)
 
 

@@ -20,7 +20,7 @@ from diagnostics.report.text import (
     wall_time,
 )
 from diagnostics.report.verdict import Verdict, culprit_name, culprit_words, device_words, proof_words, verdict_of
-from diagnostics.report.view import RankRow, coverage, rank_rows, repeat_command
+from diagnostics.report.view import RankRow, coverage, not_seen, rank_rows, repeat_command
 
 STACK_CHARACTERS = 24_000
 """An issue holds 65,536 characters, and nobody reads that many."""
@@ -54,6 +54,7 @@ def render_markdown(collection: Collection, diagnosis: Diagnosis) -> str:
     if verdict.finding and verdict.finding.references:
         lines += [f"**References:** {', '.join(map(_link, verdict.finding.references))}", ""]
     lines += [escape(coverage(rows)) + ".", "", *_table(rows)]
+    lines += _list("What could not be seen", map(escape, not_seen(collection)))
     lines += _stacks(diagnosis)
     lines += _versions(collection)
     if command := repeat_command(collection.scenario):
@@ -158,9 +159,7 @@ def _table(rows: tuple[RankRow, ...]) -> list[str]:
         source = escape(row.stacks_from or "nothing") + (f": {escape(row.why_not)}" if row.why_not else "")
         cells = [
             escape(row.rank),
-            ": ".join(
-                part for part in (state, escape("; ".join((row.why, *row.warnings)).strip("; "))) if part
-            ),
+            ": ".join(part for part in (state, escape("; ".join((row.why, *row.warnings)).strip("; "))) if part),
             row.epoch or DASH,
             row.last_batch or DASH,
             row.rows or DASH,

@@ -22,7 +22,7 @@ from diagnostics.report.text import (
     sanitize,
 )
 from diagnostics.report.verdict import Verdict, verdict_of
-from diagnostics.report.view import RankRow, coverage, rank_rows
+from diagnostics.report.view import RankRow, coverage, not_seen, rank_rows
 from diagnostics.stacks.blocked import names_of, significant, words
 
 MOST_ROWS = 40
@@ -63,6 +63,7 @@ def _details(collection: Collection, diagnosis: Diagnosis) -> list[RenderableTyp
     if diagnosis.waits:
         parts += _waits(diagnosis)
     parts += _threads(collection)
+    parts += _list("What could not be seen", not_seen(collection))
     if verdict.finding:
         parts += _list("References", verdict.finding.references)
     return parts
@@ -166,9 +167,7 @@ def _finding(finding: Finding) -> list[RenderableType]:
 def _others(verdict: Verdict) -> list[RenderableType]:
     if not verdict.candidates:
         return []
-    parts: list[RenderableType] = _heading(
-        "Other causes considered" if verdict.finding else "Causes considered"
-    )
+    parts: list[RenderableType] = _heading("Other causes considered" if verdict.finding else "Causes considered")
     for finding in verdict.candidates:
         words = f"{percent(finding.confidence)}, {confidence_words(finding.confidence)}"
         line = Text.assemble((finding.cause, "bold"), f"  {words}")

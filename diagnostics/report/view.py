@@ -124,11 +124,19 @@ def coverage(rows: tuple[RankRow, ...]) -> str:
     return text
 
 
+def not_seen(collection: Collection) -> tuple[str, ...]:
+    """What was looked for in vain, each with its reason; ranks with the same one together."""
+    together: dict[str, list[str]] = {}
+    for process in collection.processes:
+        if process.framework_why_not:
+            together.setdefault(process.framework_why_not, []).append(process.rank)
+    collectives = [f"the collectives of {compact_ranks(ranks)}: {why}" for why, ranks in together.items()]
+    return (*dict.fromkeys(collection.left_out), *collectives)
+
+
 def states(rows: tuple[RankRow, ...]) -> tuple[tuple[State, int], ...]:
     """How many ranks are in each state, worst first."""
-    return tuple(
-        (state, count) for state in WORST_FIRST if (count := sum(row.state is state for row in rows))
-    )
+    return tuple((state, count) for state in WORST_FIRST if (count := sum(row.state is state for row in rows)))
 
 
 def repeat_command(scenario: dict[str, str]) -> tuple[str, ...]:

@@ -36,7 +36,8 @@ class Reach(Protocol):
         ...
 
 
-_FRAMES = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
+FRAMES = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
+"""Python's frames as they are now, of processes that nobody stops."""
 
 
 def resample(
@@ -47,7 +48,7 @@ def resample(
     Nobody is stopped for it. `frames`: whether these are read at all.
     """
     do = ["observe", "stacks"] if frames else ["observe"]
-    answers = reach.visit(do, [one for one in collection.processes if one.samples], _FRAMES, gently=True)
+    answers = reach.visit(do, [one for one in collection.processes if one.samples], FRAMES, gently=True)
 
     def newer(process: Process) -> Process:
         answer = answers.get(process.host)

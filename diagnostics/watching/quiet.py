@@ -6,12 +6,10 @@ so what a job is allowed grows with what it has shown. Only a job of which *no* 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 
 from diagnostics.collector import procfs
-from diagnostics.collector.kernel import text_of
 from diagnostics.model import Record
 
 MOVING_CPU = 0.05
@@ -64,9 +62,7 @@ def look_at(pids: Mapping[int, int]) -> dict[int, Look]:
     for pid, started in pids.items():
         cpu, since = procfs.cpu_and_start(pid)
         if since == started:
-            text = text_of(f"/proc/{pid}/io")
-            moved = sum(int(number) for number in re.findall(r"^[rw]char: (\d+)", text, re.MULTILINE))
-            looks[pid] = Look(time.monotonic(), cpu, moved)
+            looks[pid] = Look(time.monotonic(), cpu, max(0, procfs.io_of(pid).moved))
     return looks
 
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from diagnostics.collector import procfs
 from diagnostics.model import Process
-from diagnostics.transport import Here, Options, Target
+from diagnostics.transport import Here, Target
 from diagnostics.transport.answers import with_stacks
+from diagnostics.transport.reach import FRAMES
 from diagnostics.watching.quiet import MOVING_CPU
 
 SAMPLES = 4
-_GENTLE = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
 Stack = tuple[tuple[str, str, int], ...]
 
 
@@ -40,7 +40,7 @@ def _cpu_of(pids: Sequence[int]) -> float:
 def _main_stacks(pids: Sequence[int]) -> dict[int, Stack]:
     host = socket.gethostname()
     processes = [Process("", pid, host) for pid in pids]
-    answers = Here(tuple(map(Target, pids))).visit(["stacks"], processes, _GENTLE, gently=True)
+    answers = Here(tuple(map(Target, pids))).visit(["stacks"], processes, FRAMES, gently=True)
     return {
         process.pid: tuple((frame.function, frame.file, frame.line) for frame in thread.frames)
         for answer in answers.values()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from diagnostics.collector.kernel import stat_fields
+from diagnostics.collector import procfs
 from diagnostics.watching.family import Family, Roster
 from diagnostics.watching.quiet import Quiet, look_at, together
 from diagnostics.watching.spinning import SAMPLES, spins
@@ -139,12 +138,6 @@ class Watcher:
 
     def _death(self, pid: int) -> Death | None:
         """None where it ended as it should, or where its parent has already been told: how it ended is not known."""
-        rank, parent, status = self.roster.ranks[pid], self.roster.parents[pid], _exit_status(pid)
+        rank, parent, status = self.roster.ranks[pid], self.roster.parents[pid], procfs.exit_status_of(pid)
         self.roster.strike(pid)
         return Death(pid, rank, status, parent) if status else None
-
-
-def _exit_status(pid: int) -> int | None:
-    """Of a process whose parent has not asked for it (man 5 proc, field 52 of stat); negative: a signal."""
-    found = stat_fields(f"/proc/{pid}/stat")
-    return os.waitstatus_to_exitcode(int(found[49])) if len(found) > 49 and found[0] == "Z" else None

@@ -20,7 +20,7 @@ from test_redact import filled, large_collection
 
 from diagnostics import bundle, redact
 from diagnostics.errors import EvidenceError, MissingError, UsageError
-from diagnostics.model import Collection, Event, Flight, Frame, Process, Thread
+from diagnostics.model import Collection, Event, Flight, Frame, Process, Sample, Thread
 
 EMPTY = Collection(1.0, 2.0, ())
 
@@ -218,3 +218,16 @@ def test_a_large_collection_is_read_as_it_was_written(tmp_path: Path) -> None:
     collection = msgspec.structs.replace(collection, processes=processes)
     path = bundle.write(tmp_path / "a.tar.zst", collection, {"log": b"INFO:tensorflow:loss = 0.1\n" * 10_000})
     assert bundle.read(path).collection == collection
+
+
+def test_a_bundle_whose_samples_count_calls_as_earlier_releases_did_still_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process("worker:0", 1, "h", samples=(Sample(1.0, (), io_bytes=7),))
+    told = msgspec.to_builtins(Collection(1.0, 1.0, (process,)))
+    told["processes"][0]["samples"][0]["io_calls"] = 3
+    monkeypatch.setattr(bundle, "_encode", lambda _: msgspec.json.encode(told))
+    assert bundle.read(bundle.write(tmp_path / "a.tar.zst", EMPTY, {})).collection.processes == (process,)
+    told["processes"] = ["io_calls"]
+    with pytest.raises(EvidenceError, match="not as lastbatch"):
+        bundle.read(bundle.write(tmp_path / "b.tar.zst", EMPTY, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 
@@ -11,6 +12,8 @@ import report_samples
 from rich.console import Console
 
 from diagnostics.model import Collection, Culprit, Device, DeviceReading, Diagnosis, Process, StageError, State
+from diagnostics.report.html import render_html
+from diagnostics.report.markdown import render_markdown
 from diagnostics.report.terminal import MOST_ROWS, render_diagnosis
 from diagnostics.report.text import columns
 
@@ -191,3 +194,13 @@ def test_what_the_cards_tell_is_on_the_first_screen() -> None:
     (line,) = [line for line in text.splitlines() if line.startswith("GPU ")]
     assert line.startswith("GPU     worker:7: ") and "card 0 at 100 % use" in line
     assert len(text.splitlines()) <= 24
+
+
+def test_why_a_source_gave_nothing_is_told_by_all_reports_and_not_on_the_first_screen() -> None:
+    ring = "the ring's entries have an unknown form"
+    torch = tuple(Process(f"worker:{rank}", rank + 1, "a", framework_why_not=ring) for rank in (0, 1))
+    sample = (Collection(0.0, 0.0, torch, left_out=("locks: gave up",)), report_samples.empty()[1])
+    for text in (printed(sample), render_markdown(*sample), render_html(*sample)):
+        for said in ("locks: gave up", "unknown form", "the collectives of worker:0-1"):
+            assert said in html.unescape(text).replace("\\", "")
+    assert "unknown form" not in printed(sample, verbose=False)

@@ -48,7 +48,6 @@ def once(pid: int, budget: float = DEADLINE) -> Dict[str, Any]:
     """
     began = time.monotonic()
     found = {"collectives": [], "groups": [], "why_not": "", "torch": False}  # type: Dict[str, Any]
-    found.update(capacity=0, recorded=0)
     try:
         with Memory(pid) as memory:
             found["torch"] = bool(memory.libraries(LIBRARIES))
@@ -66,8 +65,6 @@ def _read(memory: Memory, found: Dict[str, Any], deadline: float) -> None:
     recorders, groups = _search(memory, deadline)
     numbers = {}  # type: Dict[str, Dict[str, int]]
     for recorder in recorders:
-        found["capacity"] = max(found["capacity"], recorder.capacity)
-        found["recorded"] += recorder.id
         read = _entries(memory, recorder)
         if isinstance(read, str):
             found["why_not"] = read
@@ -311,7 +308,6 @@ def _entry(memory: Memory, read: Read, place: int) -> Optional[Dict[str, Any]]:
         "description": text(layout.description),
         "number": number,
         "p2p_number": p2p,
-        "op_number": operation,
         "p2p": read.data[at + layout.p2p] == 1,
         "name": name,
         "created": word(layout.created),

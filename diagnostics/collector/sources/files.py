@@ -1,4 +1,4 @@
-"""What a process reads and writes: calls, bytes, offsets, and when its files last grew."""
+"""What a process reads and writes: bytes, offsets, and when its files last grew."""
 
 import os
 import time
@@ -12,10 +12,9 @@ from diagnostics.collector.sources import mounts
 def sample(look: Look) -> Fields:
     found = {}
     for pid, target in look.targets.items():
-        calls, moved, written = procfs.io_of(pid)
+        io = procfs.io_of(pid)
         found[pid] = {
-            "log_bytes": _size(target.log), "disk_bytes": procfs.disk_bytes_of(pid), "io_calls": calls,
-            "io_bytes": moved, "io_written": written,
+            "log_bytes": _size(target.log), "disk_bytes": io.disk, "io_bytes": io.moved, "io_written": io.written,
             "file_offsets": procfs.file_offsets_of(pid), "file_age": _age(_written(target)),
         }  # fmt: skip
     return found
