@@ -13,7 +13,7 @@ from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case
 from diagnostics.model import GONE, BlockingCall, Position, Process, Role, State, Thread, WaitKind
 from diagnostics.model import rank as identity
-from diagnostics.stacks.position import is_idle, main_position, pairs
+from diagnostics.stacks.position import is_idle, main_position, pairs, shows_main
 from diagnostics.stacks.symbols import library_of
 
 INSIDE = (WaitKind.CONDITION, WaitKind.JOIN)
@@ -95,8 +95,8 @@ def only_thread(process: Process) -> bool:
 
 
 def main_at(process: Process) -> At | None:
-    """Where the process stands."""
-    position = main_position(process)
+    """Where the process stands; None where its main thread may be missing from the dump."""
+    position = main_position(process) if shows_main(process) else None
     return next((At(process, t, p) for t, p in pairs(process) if p == position), None) if position else None
 
 
@@ -176,6 +176,8 @@ def _takes_part(process: Process, facts: Facts) -> bool:
 
 def together(process: Process) -> Position | None:
     """The position in which it waits for other ranks in a collective; None where it is in none."""
+    if not shows_main(process):
+        return None
     main = main_position(process)
     if main and main.has(Role.COLLECTIVE):
         return main

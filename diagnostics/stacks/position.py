@@ -296,6 +296,13 @@ def main_position(process: Process) -> Position | None:
     return max(others, key=_tells, default=main or positions[0])
 
 
+def shows_main(process: Process) -> bool:
+    """Whether its main thread can be among those known. Where a paste by py-spy begins later, neither the process is
+    told, so that its first thread's number stands for it, nor has that thread the main one's name."""
+    first = next((thread for thread in process.threads if thread.tid == process.pid), None)
+    return process.dump != "py-spy" or first is None or first.name in ("", "MainThread")
+
+
 def _named_main(process: Process, positions: tuple[Position, ...]) -> Position | None:
     named = [thread.name == "MainThread" for thread in process.threads]
     return positions[named.index(True)] if True in named else positions[0]

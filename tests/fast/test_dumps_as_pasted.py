@@ -40,3 +40,14 @@ def test_no_change_of_the_paste_makes_another_cause() -> None:
 def test_a_watchdogs_lines_survive(mutation: str) -> None:
     files = files_of(HOME / "mlm-4910")
     assert family_of(mutated(files, mutation, random.Random(3))) in ("collective-mismatch", "unknown")
+
+
+@pytest.mark.parametrize("begins", [5, 8, 12])
+def test_of_a_paste_that_begins_behind_the_main_thread_no_rank_is_said_to_be_elsewhere(
+    begins: int, tmp_path: Path
+) -> None:
+    """What is left of the one rank are helpers; where it stands is not told. The other waits in a barrier."""
+    whole = (HOME / "kempner-104" / "rank0.txt").read_text("utf-8")
+    (tmp_path / "rank0.txt").write_text("".join(whole.splitlines(keepends=True)[begins - 1 :]))
+    (tmp_path / "rank1.txt").write_text((HOME / "kempner-104" / "rank1.txt").read_text("utf-8"))
+    assert family_of({path.name: path.read_bytes() for path in tmp_path.iterdir()}) == "unknown"
