@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -28,13 +29,18 @@ def standing_loop(process: Process) -> Standing | None:
     """None where it goes round in none, or gets on there.
 
     A loop that only asks stands as long as its variables are the same. One that computes stands once these have values
-    that they had before: as nothing else goes into it, it has to come by these again.
+    that they had before: as nothing else goes into it, it has to come by these again. The same value within one call
+    tells nothing, since a round may take long; values that go and come back do.
     """
     seen = [loop for sample in process.samples for loop in sample.loops]
-    sampled = sum(bool(sample.loops) for sample in process.samples)
-    if sampled < 2 or not process.samples[-1].loops or len({_key(loop) for loop in seen}) > 1:
+    if not process.samples[-1:] or not process.samples[-1].loops or len({_key(loop) for loop in seen}) > 1:
         return None
+    if _returns([state for loop in seen for state in loop.within]) >= _AGAIN:
+        return Standing(seen[-1], proven=True)
+    sampled = sum(any(loop.states for loop in sample.loops) for sample in process.samples)
     states = [state for loop in seen for state in loop.states]
+    if sampled < 2 or not any(loop.states for loop in process.samples[-1].loops):
+        return None
     if seen[-1].asks:
         return Standing(seen[-1]) if len(set(states)) == 1 else None
     common, times = Counter(states).most_common(1)[0]
@@ -42,6 +48,11 @@ def standing_loop(process: Process) -> Standing | None:
         return Standing(seen[-1], proven=True)
     few = len(states) < _READINGS or 2 * len(set(states)) <= len(states)
     return Standing(seen[-1]) if few else None
+
+
+def _returns(states: Sequence[str]) -> int:
+    """How often one comes back after another."""
+    return sum(state in states[:at] and state != states[at - 1] for at, state in enumerate(states) if at)
 
 
 def _key(loop: Loop) -> tuple[int, str, str, int]:

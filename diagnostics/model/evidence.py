@@ -132,8 +132,9 @@ class Loop(Record, frozen=True, gc=False):
 
     `asks`: it keeps nothing and calls nothing for its effect, so it only waits; else it works on variables of its own
     alone. `about`: the path or name that it asks for. `states`: digests of its variables, one a reading, less those
-    that number the rounds. `until_ended`: it waits for a flag that people set to end a program; `serves`: it is in a
-    loop that has no end. `limited`: it gives up.
+    that number the rounds; `within`: the same of readings that met it within one of its own calls. `until_ended`: it
+    waits for a flag that people set to end a program; `serves`: it is in a loop that has no end. `limited`: it gives
+    up.
     """
 
     tid: int
@@ -146,6 +147,7 @@ class Loop(Record, frozen=True, gc=False):
     serves: bool = False
     about: str = ""
     states: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
 
 
 class Sample(Record, frozen=True):

@@ -9,6 +9,7 @@ import pytest
 
 from diagnostics.analyze.beside import undecided
 from diagnostics.analyze.job import judge_all
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits
 from diagnostics.collector.loops import Source
 from diagnostics.collector.shell_loops import waiting_loop
@@ -228,3 +229,24 @@ SCRIPTS = {
 def test_a_script_that_only_sleeps_and_asks_is_told_by_its_text(text: str) -> None:
     found = waiting_loop(text)
     assert (found and (found.function, found.line, found.about)) == SCRIPTS[text]
+
+
+def _computing(*readings: tuple[str, ...]) -> Process:
+    """A sample for each, which met the loop within its own calls with these variables."""
+    loop = Loop(1, "solve", "newton.py", 15, asks=False)
+    samples = [
+        Sample(float(at), (), loops=(msgspec.structs.replace(loop, within=one),)) for at, one in enumerate(readings)
+    ]
+    return Process("pid:1", 1, "a", samples=tuple(samples))
+
+
+def test_values_that_go_and_come_back_prove_a_loop_endless_also_where_it_was_met_within_its_calls() -> None:
+    standing = standing_loop(_computing(("a", "b", "a", "b"), ("a", "a", "b")))
+    assert standing and standing.proven
+
+
+@pytest.mark.parametrize(
+    "readings", [(("a", "a", "a"), ("a", "a")), (("a", "b", "c"), ("d", "e")), (("a", "b"), ("a",))]
+)
+def test_one_long_round_and_rounds_that_all_differ_prove_nothing(readings: tuple[tuple[str, ...], ...]) -> None:
+    assert standing_loop(_computing(*readings)) is None

@@ -49,6 +49,7 @@ class Loop(NamedTuple):
     serves: bool
     about: str
     states: Tuple[str, ...]
+    within: Tuple[str, ...] = ()
 
 
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python\d[\d.]*/|^<frozen|/lib/pypy")
@@ -74,7 +75,13 @@ def merged(seen: List[Loop]) -> List[Loop]:
     found: Dict[Tuple[Any, ...], List[Loop]] = {}
     for one in seen:
         found.setdefault((one.tid, one.file, one.function, one.line), []).append(one)
-    return [same[-1]._replace(states=tuple(state for one in same for state in one.states)) for same in found.values()]
+    return [
+        same[-1]._replace(
+            states=tuple(state for one in same for state in one.states),
+            within=tuple(state for one in same for state in one.within),
+        )
+        for same in found.values()
+    ]
 
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
@@ -121,27 +128,15 @@ def _readings(pid: int, may_stop: bool) -> Iterable[Loop]:
         try:
             threads = json.loads(pyspy.ask(pid, BUDGET, "--locals", *how))
             main = [one["frames"] for one in threads if one["os_thread_id"] == pid]
-            frames = main[0] if main else []
-            found = loop_in(pid, frames, running)
-            more = more or found is not None or _is_within_round(pid, frames)
+            found = loop_in(pid, main[0] if main else [], running)
         except (CollectorError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError):
             continue  # what runs may look torn, and not all is source that can be read
         if found and not found.asks and how and may_stop:
             how = ()  # what it has in its variables is read once more, not torn
         elif found:
-            told += 1
+            told, more = told + bool(found.states), True
             yield found
         time.sleep(APART)
-
-
-def _is_within_round(pid: int, frames: List[Dict[str, Any]]) -> bool:
-    """Whether it is in a call of a loop whose variables would tell whether it repeats itself."""
-    for frame in frames[:NEAR]:
-        source = _source(pid, frame["filename"])
-        loop = source.loop_at(frame["name"], frame["line"]) if source else None
-        if source and loop and not loop.asks:
-            return _tells(loop, source, frame)
-    return False
 
 
 def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[Loop]:
@@ -153,7 +148,9 @@ def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[L
         if source and loop and _goes_round(loop, source, frame, inside, running):
             outside = frames[len(inside) + 1 :]
             serves = loop.serves or any(_serves(pid, one) for one in outside)
-            return _told(pid, loop._replace(serves=serves), frame, outside)
+            told = _told(pid, loop._replace(serves=serves), frame, outside)
+            # A round that takes long has not ended: what is seen within one of its calls is kept apart.
+            return told if loop.asks or not inside else told._replace(states=(), within=told.states)
         inside.append(frame)
     return None
 
@@ -169,12 +166,7 @@ def _goes_round(
     if loop.asks:
         within = [one for one in inside if not source.is_pure(one["name"])]
         return all(map(_is_library, within)) and not (within and running and loop.calls)
-    # A round that takes long has not ended; one that is seen outside of all its calls has, again and again.
-    return not inside and _tells(loop, source, frame)
-
-
-def _tells(loop: loops.Loop, source: loops.Source, frame: Dict[str, Any]) -> bool:
-    """Whether the variables that are seen are all that a round depends on."""
+    # Else only where the variables that are seen are all that a round depends on.
     values = _values(frame)
     asked = [values.get(name, "") for name in loop.calls]
     known = all(values.get(name, "").startswith("<function") or source.has(name) for name in loop.called)
