@@ -22,9 +22,6 @@ KEPT_MESSAGES = 400
 _CUT_OFF = 1 << 48
 """Stands for the number of a thread that the text was cut before."""
 
-_MUTEX = re.compile(
-    r"pthread_mutex_\w*lock\w* \((?:m|mutex|__mutex)=(0x[0-9a-f]+)|lll_lock_wait \(futex=(?:\w+@entry=)?(0x[0-9a-f]+)"
-)
 _NAMED_CHILD = re.compile(r"Process (\w*Process-[\d:]+|\w+(?:-\d+)+):$")
 
 
@@ -192,8 +189,7 @@ class Scanner:
             frames = self._tracebacks.stream(frame) if grammar.tool == "traceback" else current.frames
             if len(frames) < MOST_FRAMES:
                 frames.append(frame)
-            if not current.mutex and grammar.tool == "gdb" and (mutex := _MUTEX.search(line)):
-                current.mutex = mutex[1] or mutex[2]
+            current.mutex = current.mutex or grammar.mutex(line)
             return True
         return False
 

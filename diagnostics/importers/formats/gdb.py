@@ -19,6 +19,9 @@ _FRAME = re.compile(r"#\d+ +(?:0x[0-9a-f]+ in \S|[^0\s].* \(|<signal handler)")
 _BEGINS = re.compile(r"\s*(?:\(gdb\) *)?#\d+ ")
 _CONTINUES = re.compile(r"\s{3,}\S")
 _NEXT = re.compile(r"\s{8,}(?=#\d+ +(?:0x[0-9a-f]+ in )?\S)")  # a terminal filled the line, and it was not broken
+_MUTEX = re.compile(
+    r"pthread_mutex_\w*lock\w* \((?:m|mutex|__mutex)=(0x[0-9a-f]+)|lll_lock_wait \(futex=(?:\w+@entry=)?(0x[0-9a-f]+)"
+)
 LONGEST = 8192
 
 
@@ -74,4 +77,9 @@ def _frame(line: str) -> Frame | None:
     return frame if frame and frame.function else None
 
 
-GRAMMAR = Grammar("gdb", _thread, _frame, native=True, prepare=prepare)
+def _mutex(line: str) -> str:
+    match = _MUTEX.search(line)
+    return (match[1] or match[2]) if match else ""
+
+
+GRAMMAR = Grammar("gdb", _thread, _frame, native=True, prepare=prepare, mutex=_mutex)

@@ -31,6 +31,10 @@ def _none(line: str) -> None:
     return None
 
 
+def _nothing(line: str) -> str:
+    return ""
+
+
 def _same(lines: list[str]) -> list[str]:
     return lines
 
@@ -39,7 +43,8 @@ class Grammar(NamedTuple):
     """`innermost_first`: the order in which frames are written. `native`: it shows no Python frames.
 
     `headless`: its frames are told from anything else also without a thread's head before them. `prepare`: makes of
-    what spans several lines one line each. `rank`: the smaller, the earlier a line is tried with it.
+    what spans several lines one line each. `mutex`: the address of the one that the thread of a frame's line waits for, "" where
+    it is not told. `rank`: the smaller, the earlier a line is tried with it.
     """
 
     tool: str
@@ -50,4 +55,5 @@ class Grammar(NamedTuple):
     native: bool = False
     headless: bool = True
     prepare: Callable[[list[str]], list[str]] = _same
+    mutex: Callable[[str], str] = _nothing
     rank: int = 5
