@@ -18,6 +18,7 @@ from diagnostics.analyze.wait_graph import cycles
 from diagnostics.model import Collective, Partner, Process, ProcessGroup, Role
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
+from diagnostics.stacks.spoken import partner_is_to
 
 _WAITS = (Role.COLLECTIVE, Role.BARRIER)
 
@@ -130,14 +131,10 @@ def unmet(processes: Sequence[Process]) -> dict[tuple[str, int], Partner]:
         for one in process.partners
         if (other := known.get(one.rank)) is not None
         and not any(
-            back.rank == numbers[process.rank] and _sends(back.operation) != _sends(one.operation)
+            back.rank == numbers[process.rank] and partner_is_to(back.operation) != partner_is_to(one.operation)
             for back in other.partners
         )
     }
-
-
-def _sends(operation: str) -> bool:
-    return operation.startswith("send")
 
 
 def numbered(processes: Iterable[Process]) -> dict[int, str]:

@@ -18,6 +18,7 @@ from diagnostics.model import GONE, BlockingCall, Collection, Position, Process,
 from diagnostics.model.rank import parse
 from diagnostics.stacks.blocked import Names, names_of, words
 from diagnostics.stacks.position import classify_all, is_idle, main_position, pairs
+from diagnostics.stacks.spoken import partner_is_to
 
 _MOST = 8
 """Of one kind for one rank: what is behind a pipe that many have open is not to be found that way."""
@@ -113,8 +114,8 @@ def _of_thread(
         return
     if partner := job.unmet.get((process.rank, position.tid)):
         who = job.numbers[partner.rank]
-        back = "receive" if partner.operation.startswith("send") else "send"
-        said = f"in {position.operation or partner.operation}, and it is in no {back} for it"
+        owed = partner_is_to(partner.operation)
+        said = f"in {position.operation or partner.operation}, and it is in no {owed} for it"
         yield _wait(process, position, who, said, WaitKind.COLLECTIVE)
     elif position.has(*_MEETS):
         yield from _for_absent(process, position, job)

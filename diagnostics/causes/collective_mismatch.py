@@ -19,6 +19,7 @@ from diagnostics.causes.observe import peers, place, together
 from diagnostics.model import Collective, Position, Process, Role, State
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
+from diagnostics.stacks.spoken import partner_is_to
 
 _SHOWN = 8
 Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one group
@@ -31,7 +32,7 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_stacks(facts: Facts) -> Case | None:
     standing = {p.rank: position for p in peers(facts) if (position := _meets(p)) and _differs(p, position, facts)}
-    if all(_plain(position.operation).startswith(_BETWEEN_TWO) for position in standing.values()):
+    if all(_is_between_two(position.operation) for position in standing.values()):
         return None  # a send and a receive belong together
     ways = _sorted_by({rank: position.operation for rank, position in standing.items()})
     case = Case("collective-mismatch")
@@ -97,8 +98,8 @@ def _meets(process: Process) -> Position | None:
 def _called_apart(facts: Facts, standing: Mapping[str, Position]) -> Mapping[str, list[str]]:
     """The places from which ranks called the same operation, where all ranks are in it, and from more than one."""
     places = {rank: position.place for rank, position in standing.items() if position.own}
-    operations = {_plain(position.operation) for position in standing.values()}
-    if len(places) < len(peers(facts)) or any(name.startswith(_BETWEEN_TWO) for name in operations):
+    between_two = any(_is_between_two(position.operation) for position in standing.values())
+    if len(places) < len(peers(facts)) or between_two:
         return {}
     called = _sorted_by(places)
     sampled = all(len(process.samples) > 1 for process in facts.processes if process.rank in standing)
@@ -142,15 +143,13 @@ def _first_parting(table: Table) -> tuple[int, dict[str, list[str]]] | None:
     for number in sorted({number for numbers in table.values() for number in numbers}):
         ways: dict[str, list[str]] = {}
         for rank, numbers in sorted(table.items()):
-            if number in numbers and not _plain(numbers[number].op).startswith(_BETWEEN_TWO):
+            if number in numbers and not _is_between_two(numbers[number].op):
                 ways.setdefault(_way(numbers[number]), []).append(rank)
         if len(ways) > 1 and not _cut(ways):
             return number, ways
     return None
 
 
-_BETWEEN_TWO = ("send", "recv", "isend", "irecv", "coalesced")
-"""What one does while another does something else under the same number."""
 _SAME_SIZES = ("all_reduce", "allreduce", "reduce_scatter", "broadcast", "reduce")
 
 
@@ -188,6 +187,11 @@ def _look_for_other(case: Case, table: Table) -> Case | None:
 def _waits_apart(collective: Collective, op: str) -> bool:
     """A rank that itself waits, in another operation, has not only fallen behind."""
     return collective.state != "completed" and not _cut((collective.op, op))
+
+
+def _is_between_two(op: str) -> bool:
+    """What one does while another does something else under the same number."""
+    return bool(partner_is_to(op)) or _plain(op).startswith("coalesced")
 
 
 def _plain(op: str) -> str:

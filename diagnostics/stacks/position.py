@@ -15,7 +15,6 @@ stack could be read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -35,7 +34,7 @@ from diagnostics.model import (
 )
 from diagnostics.redact import redact_text
 from diagnostics.stacks.blocked import KINDS, Names, name_of, names_of, words
-from diagnostics.stacks.spoken import spoken
+from diagnostics.stacks.spoken import partner_is_to, spoken
 from diagnostics.stacks.stand import Stand, stand_of
 from diagnostics.stacks.symbol import Owner
 from diagnostics.stacks.symbols import owner_of
@@ -46,7 +45,6 @@ KERNEL = "[kernel]"
 QUIET = frozenset({Role.IDLE, Role.PROXY})
 """Roles of threads that support nothing."""
 
-_TO_PARTNER = re.compile(r"(i?send|i?recv)\b")
 OVER_ALL_WORKERS = "a step over all workers"
 _FILES = (WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE, WaitKind.TERMINAL)
 """Kinds that a descriptor may be of, which the kernel knows better."""
@@ -174,8 +172,8 @@ def _waits_for(
     if waits in _OBJECTS:
         fits = call and (call.owner or KINDS.get(call.kind) is waits)
         return said if said and fits else waits.words
-    if waits is WaitKind.COLLECTIVE and _TO_PARTNER.match(stand.operation):
-        return "its partner, which is to " + ("receive" if "send" in stand.operation else "send")
+    if waits is WaitKind.COLLECTIVE and (owed := partner_is_to(stand.operation)):
+        return f"its partner, which is to {owed}"
     if waits is WaitKind.INPUT:
         return waits.words
     within = f", in {stand.detail}" if stand.detail else ""

@@ -6,6 +6,7 @@ import pytest
 
 from diagnostics.frameworks.tensorflow1.sessions import trained_before
 from diagnostics.model import Connection, Frame, Process, Thread, Versions
+from diagnostics.stacks.spoken import partner_is_to
 from diagnostics.stacks.symbols import library_of
 
 SENT = (Connection("10.0.0.1:1", "10.0.0.2:2", "ESTABLISHED", bytes_sent=100_000),)
@@ -40,3 +41,15 @@ def test_without_stacks_the_framework_is_known_by_what_is_loaded() -> None:
     process = Process("worker:0", 1, "h", connections=SENT)
     assert not trained_before(process)
     assert trained_before(Process("worker:0", 1, "h", connections=SENT, versions=Versions(framework="tensorflow")))
+
+
+@pytest.mark.parametrize(
+    ("operation", "owed"),
+    [
+        ("send", "receive"), ("isend", "receive"), ("nccl:send 0->1", "receive"), ("send_object_list", "receive"),
+        ("recv", "send"), ("irecv", "send"), ("recvAnysource", "send"), ("recv_object_list", "send"),
+        ("all_reduce", ""), ("broadcast", ""), ("_coalesced", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_who_sends_needs_one_that_receives(operation: str, owed: str) -> None:
+    assert partner_is_to(operation) == owed
