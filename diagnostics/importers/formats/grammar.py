@@ -43,8 +43,8 @@ class Grammar(NamedTuple):
     """`innermost_first`: the order in which frames are written. `native`: it shows no Python frames.
 
     `headless`: its frames are told from anything else also without a thread's head before them. `prepare`: makes of
-    what spans several lines one line each. `mutex`: the address of the one that the thread of a frame's line waits for, "" where
-    it is not told. `rank`: the smaller, the earlier a line is tried with it.
+    what spans several lines one line each. `mutex`: the address of the one that the thread of a frame's line waits
+    for, "" where it is not told. `rank`: the smaller, the earlier a line is tried with it.
     """
 
     tool: str
