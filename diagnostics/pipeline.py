@@ -18,7 +18,6 @@ from typing import NamedTuple
 import msgspec
 
 from diagnostics import bundle, causes, frameworks
-from diagnostics.analyze.absent import with_absent
 from diagnostics.analyze.beside import undecided
 from diagnostics.analyze.diagnose import diagnose
 from diagnostics.analyze.job import judge_all
@@ -187,4 +186,4 @@ def enrich(
 
 def explain(collection: Collection, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """What a collection means: every rank's positions and state, who waits for whom, who holds all up, and why."""
-    return diagnose(with_absent(classify_all(named_by_framework(collection))), causes.find_all, limits)
+    return diagnose(classify_all(named_by_framework(collection)), causes.find_all, limits)

@@ -7,7 +7,7 @@ how many ranks it takes: while it is not formed, and each that came is known, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -37,9 +37,9 @@ def absent_ranks(collection: Collection) -> tuple[Absent, ...]:
     return tuple(found.values())[:MOST]
 
 
-def with_absent(collection: Collection) -> Collection:
+def with_absent(collection: Collection, absent: Iterable[Absent]) -> Collection:
     """The collection that also expects the ranks of which others tell."""
-    names = (*collection.expected, *(one.rank for one in absent_ranks(collection)))
+    names = (*collection.expected, *(one.rank for one in absent))
     return msgspec.structs.replace(collection, expected=tuple(dict.fromkeys(names)))
 
 

@@ -16,6 +16,7 @@ from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
@@ -28,12 +29,12 @@ _FOR_GOOD = frozenset(
 _AT_REST = (WaitKind.TIME, WaitKind.TERMINAL)
 
 
-def beside_others(collection: Collection, limits: Limits) -> Collection:
+def beside_others(collection: Collection, limits: Limits, relations: Relations) -> Collection:
     """The collection with the ranks decided that stand still without a recorder."""
     processes = collection.processes
     if not any(_open(process) for process in processes):
         return collection
-    waits = find_waits(collection)
+    waits = find_waits(collection, relations)
     known = {process.rank: process for process in processes}
     graph = graph_of(waits)
     circles = _circles(waits, graph)
@@ -179,8 +180,10 @@ def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
 
 def _keeps_servers(process: Process, processes: Iterable[Process]) -> bool:
     main = main_position(process)
+    if main is None or main.has(*TOGETHER):
+        return False
     kept = [one for one in processes if is_child_of(one, process) and not has_ended(one)]
-    return main is not None and not main.has(*TOGETHER) and bool(kept) and all(map(accepts, kept))
+    return bool(kept) and all(map(accepts, kept))
 
 
 def _another_that_moves(process: Process, processes: Sequence[Process]) -> str:

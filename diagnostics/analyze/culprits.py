@@ -146,7 +146,8 @@ def _only_serves(one: Culprit, known: Mapping[str, Process]) -> bool:
 
 def _alone(stuck: Sequence[Process], processes: Sequence[Process]) -> list[Process]:
     """Where nobody is known to be waited for: ranks that are in no collective first; of alike ones none."""
-    ranks = [process for process in stuck if process in peers(processes)] or list(stuck)
+    inside = {id(process) for process in peers(processes)}
+    ranks = [process for process in stuck if id(process) in inside] or list(stuck)
     apart = [process for process in ranks if not (main := main_position(process)) or not main.has(*_MEETS)]
     if apart and len(apart) < len(ranks):
         return apart

@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 import msgspec
 
+from diagnostics.analyze.absent import with_absent
+from diagnostics.analyze.beside import beside_others
 from diagnostics.analyze.coverage import coverage_words
 from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import votes
-from diagnostics.analyze.job import judge_all
+from diagnostics.analyze.job import judge_each
 from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
-from diagnostics.analyze.waits import find_waits
 from diagnostics.model import GONE, Collection, Diagnosis, Finding, Process, StageError, State, Wait
 from diagnostics.stacks import symbols
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
@@ -31,9 +33,11 @@ Find = Callable[[Facts], tuple[tuple[Finding, ...], tuple[StageError, ...]]]
 
 def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """The collection with the state of every rank, and what it means."""
-    collection = judge_all(collection, limits)
-    facts = Facts(collection)
-    waits = find_waits(collection)
+    collection = judge_each(collection, limits)
+    relations = Relations(collection)
+    collection = beside_others(with_absent(collection, relations.absent), limits, relations)
+    facts = Facts(collection, relations)
+    waits = facts.waits
     hung = is_hung(facts)
     well = hung is False and not facts.missing_ranks
     findings, errors = ((), ()) if well and _moves(facts) else find(facts)

@@ -6,19 +6,32 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from diagnostics.analyze.absent import Absent, absent_ranks
-from diagnostics.analyze.process_groups import Group, groups_of
+from diagnostics.analyze.absent import Absent
+from diagnostics.analyze.family import Parents
+from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import is_server
-from diagnostics.model import GONE, Collection, Evidence, Flight, Process, State
+from diagnostics.analyze.relations import Relations
+from diagnostics.analyze.waits import find_waits
+from diagnostics.model import GONE, Collection, Evidence, Flight, Process, State, Wait
 from diagnostics.model.rank import parse
 
 
 class Facts:
     """Questions to a collection whose ranks have been judged."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, relations: Relations | None = None) -> None:
         self.collection = collection
         self.processes = collection.processes
+        self.relations = relations or Relations(collection)
+
+    @cached_property
+    def waits(self) -> tuple[Wait, ...]:
+        """Who waits for whom."""
+        return find_waits(self.collection, self.relations)
+
+    @cached_property
+    def parents(self) -> Parents:
+        return Parents(self.processes)
 
     @cached_property
     def servers(self) -> tuple[Process, ...]:
@@ -37,15 +50,13 @@ class Facts:
         seen = {process.rank for process in self.processes}
         return tuple(rank for rank in self.collection.expected if rank not in seen)
 
-    @cached_property
+    @property
     def groups(self) -> tuple[Group, ...]:
-        """Process groups, as the members' frameworks recorded them."""
-        return groups_of(self.processes)
+        return self.relations.groups
 
-    @cached_property
+    @property
     def absent(self) -> tuple[Absent, ...]:
-        """Ranks that are not there, known from what others hold of them."""
-        return absent_ranks(self.collection)
+        return self.relations.absent
 
     @cached_property
     def lost(self) -> tuple[Absent, ...]:

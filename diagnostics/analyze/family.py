@@ -25,6 +25,42 @@ def children_of(process: Process, processes: Sequence[Process]) -> tuple[Process
     return tuple(other for other in processes if is_child_of(other, process))
 
 
+class Parents:
+    """Who started whom in a job, asked of many processes."""
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._children: dict[_Key, dict[int, Process]] = {}
+        self._parents: dict[_Key, dict[int, Process]] = {}
+        by_place: dict[tuple[str, int], dict[int, Process]] = {}
+        by_name: dict[str, dict[int, Process]] = {}
+        for number, process in enumerate(processes):
+            by_place.setdefault((process.host, process.pid), {})[number] = process
+            by_name.setdefault(process.rank, {})[number] = process
+        for number, process in enumerate(processes):
+            who = parse(process.rank)
+            above = dict(by_place.get((process.host, process.parent), {})) if process.parent > 0 else {}
+            above |= by_name.get(who.parent, {}) if who.is_child else {}
+            above.pop(number, None)
+            self._parents[_key(process)] = above
+            for parent in above.values():
+                self._children.setdefault(_key(parent), {})[number] = process
+
+    def children_of(self, process: Process) -> tuple[Process, ...]:
+        """In the job's order, as far as they were looked at."""
+        return tuple(self._children.get(_key(process), {}).values())
+
+    def parent_of(self, process: Process) -> Process | None:
+        above = self._parents.get(_key(process), {})
+        return above[min(above)] if above else None
+
+
+_Key = tuple[str, int, str]
+
+
+def _key(process: Process) -> _Key:
+    return process.host, process.pid, process.rank
+
+
 def launches(process: Process, processes: Sequence[Process]) -> bool:
     """Whether it is there to start others and waits for their end: torchrun, a shell, a spawning script."""
     if parse(process.rank).is_launcher:

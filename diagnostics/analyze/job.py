@@ -14,6 +14,7 @@ from diagnostics.analyze.beside import beside_others, since_of
 from diagnostics.analyze.judge import judge
 from diagnostics.analyze.loops import in_loop, standing_loop
 from diagnostics.analyze.progress import Limits, allowed_silence, is_frozen, is_stopped, silence_of
+from diagnostics.analyze.relations import Relations
 from diagnostics.model import Collection, Connection, Process, Role, State
 from diagnostics.stacks.position import threads_with
 
@@ -32,6 +33,12 @@ AUTOTUNE_SLEEP = 60.0
 
 def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
     """The collection with a state for every process."""
+    collection = judge_each(collection, limits)
+    return beside_others(collection, limits, Relations(collection))
+
+
+def judge_each(collection: Collection, limits: Limits) -> Collection:
+    """With the states that need no knowledge of who waits for whom, and with positions that know the samples."""
     held = {process.rank for process in collection.processes if throttled_share(process) >= THROTTLED}
     now = {process.rank for process in collection.processes if _throttled_now(process) >= THROTTLED}
     asleep = {process.rank for process in collection.processes if waits_for_autotuner(process)}
@@ -67,8 +74,7 @@ def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
         )
         return msgspec.structs.replace(process, state=state, state_why=why, since=since, positions=positions)
 
-    alone = msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
-    return beside_others(alone, limits)
+    return msgspec.structs.replace(collection, processes=tuple(map(judged, collection.processes)))
 
 
 def throttled_share(process: Process) -> float:

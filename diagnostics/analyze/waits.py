@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
-from diagnostics.analyze.absent import absent_ranks
 from diagnostics.analyze.family import children_of, has_ended, launches, peers
 from diagnostics.analyze.movement import stood_still
-from diagnostics.analyze.process_groups import Group, groups_of, numbered, unmet
+from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
+from diagnostics.analyze.relations import Relations
 from diagnostics.model import GONE, BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.blocked import Names, names_of, words
@@ -37,20 +37,17 @@ _WORKS_FOR_OTHERS = (Role.INPUT_MAKE, Role.POOL_TASK)
 class _Job:
     """A collection with what every edge asks of it."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, relations: Relations) -> None:
         self.collection = collection
         self.processes = collection.processes
+        self.relations = relations
         self.names: Names = names_of(collection)
         self.peers = peers(self.processes)
-        self.unmet = unmet(self.processes)
-        self.numbers = numbered(self.processes) if self.unmet else {}
-        self.groups: dict[str, list[Group]] = {}
-        for group in groups_of(self.processes):
-            self.groups.setdefault(group.label, []).append(group)
-        self.absent = absent_ranks(collection)
+        self.ranks = frozenset(process.rank for process in self.processes)
+        self.gone = [rank for rank in collection.expected if rank not in self.ranks]
 
 
-def find_waits(collection: Collection) -> tuple[Wait, ...]:
+def find_waits(collection: Collection, relations: Relations | None = None) -> tuple[Wait, ...]:
     """By framework calls, connections, pipes, children, locks, files and collectives.
 
     A client in RunStep waits for the peers that it is connected to; which of them, stacks do not tell, but a trace or
@@ -58,7 +55,7 @@ def find_waits(collection: Collection) -> tuple[Wait, ...]:
     """
     if any(process.threads and not process.positions for process in collection.processes):
         collection = classify_all(collection)
-    job = _Job(collection)
+    job = _Job(collection, relations or Relations(collection))
     waiting = [p for p in job.processes if p.state in MAY_BE_STUCK and not launches(p, job.processes)]
     escaped = [wait for process in waiting for wait in _escaped(process, collection)]
     known = {wait.rank for wait in escaped}
@@ -112,8 +109,8 @@ def _of_thread(
             said = "a mutex, which it holds"
         yield _wait(process, position, node(process, position.holder), said, position.waits)
         return
-    if partner := job.unmet.get((process.rank, position.tid)):
-        who = job.numbers[partner.rank]
+    if partner := job.relations.unmet.get((process.rank, position.tid)):
+        who = job.relations.numbers[partner.rank]
         owed = partner_is_to(partner.operation)
         said = f"in {position.operation or partner.operation}, and it is in no {owed} for it"
         yield _wait(process, position, who, said, WaitKind.COLLECTIVE)
@@ -137,9 +134,10 @@ def _wait(process: Process, position: Position, on: str, why: str, kind: WaitKin
 
 def _for_absent(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     """Who waits in a collective waits for the ranks that have not come to it, if these are few."""
-    group = next((one for one in job.groups.get(position.group, ()) if process.rank in one.members), None)
+    groups = job.relations.groups_by_label.get(position.group, ())
+    group = next((one for one in groups if process.rank in one.members), None)
     if group is not None and position.number >= 0 and len(group.members) > 1:
-        yield from _for_members(process, position, group, {one.rank for one in job.processes})
+        yield from _for_members(process, position, group, job.ranks)
     else:
         yield from _for_elsewhere(process, position, job)
 
@@ -163,12 +161,11 @@ def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[
     others = (other for other in job.peers if other is not process and _is_placed(other))
     absent = [other for other in others if not _meets(other, position)]
     same_role = [other for other in absent if parse(other.rank).role == parse(process.rank).role]
-    gone = [rank for rank in job.collection.expected if rank not in {one.rank for one in job.processes}]
     operation = position.operation or "a collective"
     if len(same_role) <= _MOST:
         for other in same_role:
             yield _wait(process, position, other.rank, f"in {operation}, to which it has not come", WaitKind.COLLECTIVE)
-    for rank in gone[:_MOST]:
+    for rank in job.gone[:_MOST]:
         if not parse(rank).is_server:
             said = f"in {operation}, and it is not there"
             yield _wait(process, position, rank, said, WaitKind.COLLECTIVE)
@@ -192,15 +189,12 @@ def _meets(other: Process, position: Position) -> bool:
 
 def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     """Who waits for others to join waits for those that have not: not there, gone, or somewhere else."""
-    seen = {one.rank for one in job.processes}
     said = f"in {position.operation or 'a rendezvous'}, to which it has not come"
-    told = {absent.rank: absent.fact for absent in job.absent}
+    told = {absent.rank: absent.fact for absent in job.relations.absent}
     for rank, fact in told.items():
         why = f"in {position.operation or 'a rendezvous'}; {fact}"
         yield _wait(process, position, rank, why, WaitKind.RENDEZVOUS)
-    missing = [
-        rank for rank in job.collection.expected if rank not in seen and rank not in told and not parse(rank).is_server
-    ]
+    missing = [rank for rank in job.gone if rank not in told and not parse(rank).is_server]
     # A job's first rendezvous ends in a barrier; who makes one more group waits for those in a collective as well.
     inside = () if process.groups and process.collectives else _MEETS
     elsewhere = [
@@ -218,7 +212,7 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
 
 
 def _for_lost(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
-    for one in job.absent:
+    for one in job.relations.absent:
         if one.was_there:
             yield _wait(process, position, one.rank, f"in {position.operation}; {one.fact}", WaitKind.STEP)
 

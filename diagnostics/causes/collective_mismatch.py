@@ -12,7 +12,6 @@ from itertools import groupby
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.facts import names as names_in
-from diagnostics.analyze.process_groups import numbered, unmet
 from diagnostics.analyze.wait_graph import cycles
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import peers, place, together
@@ -56,7 +55,7 @@ def _examine_stacks(facts: Facts) -> Case | None:
 def _differs(process: Process, position: Position, facts: Facts) -> bool:
     """Whether what it stands in may be another one than the others': not where its partner has come."""
     has_partner = any(one.tid == position.tid for one in process.partners)
-    return bool(position.operation) and (not has_partner or (process.rank, position.tid) in unmet(facts.processes))
+    return bool(position.operation) and (not has_partner or (process.rank, position.tid) in facts.relations.unmet)
 
 
 def _look_at_movement(case: Case, inside: Sequence[Process]) -> None:
@@ -69,7 +68,7 @@ def _look_at_movement(case: Case, inside: Sequence[Process]) -> None:
 
 def _examine_pairs(facts: Facts) -> Case | None:
     """Ranks that send to or receive from each other in a circle, none of which does what another waits for."""
-    names, waits = numbered(facts.processes), unmet(facts.processes)
+    names, waits = facts.relations.numbers, facts.relations.unmet
     known = {process.rank: process for process in facts.processes}
     inside = {
         rank: one for (rank, tid), one in waits.items() if (main := main_position(known[rank])) and main.tid == tid

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import TOGETHER
 from diagnostics.analyze.loops import standing_loop
-from diagnostics.analyze.waits import find_waits
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import main_at, named_for_a_lock
-from diagnostics.model import Process, Role, State, Wait, WaitKind
+from diagnostics.model import Process, Role, Wait, WaitKind
 
 _OTHER = (
     *TOGETHER, Role.DEVICE, Role.DEVICE_LAUNCH, Role.COMPILE, Role.GARBAGE, Role.SAVE, Role.EVALUATE, Role.SERVE,
@@ -24,8 +23,7 @@ _LOOPS = (WaitKind.NOTHING, WaitKind.TIME, WaitKind.UNKNOWN, WaitKind.FILE)
 
 
 def examine(facts: Facts) -> Case | None:
-    waits = find_waits(facts.collection)
-    return likeliest(_examine_process(process, waits) for process in facts.processes if process.state is State.HUNG)
+    return likeliest(_examine_process(process, facts.waits) for process in facts.hung)
 
 
 def _examine_process(process: Process, waits: Sequence[Wait]) -> Case | None:

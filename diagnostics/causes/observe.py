@@ -136,19 +136,11 @@ def is_shared_lock(at: At) -> bool:
 
 def children_of(process: Process, facts: Facts) -> tuple[Process, ...]:
     """Processes that it started, as far as they were looked at."""
-    return tuple(
-        other
-        for other in facts.processes
-        if other is not process
-        and (
-            (0 < process.pid == other.parent and other.host == process.host)
-            or ((who := identity.parse(other.rank)).is_child and who.parent == process.rank)
-        )
-    )
+    return facts.parents.children_of(process)
 
 
 def parent_of(process: Process, facts: Facts) -> Process | None:
-    return next((other for other in facts.processes if process in children_of(other, facts)), None)
+    return facts.parents.parent_of(process)
 
 
 def is_forked(process: Process, facts: Facts) -> bool:

@@ -8,6 +8,7 @@ else is known). Else it is a name.
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 
 from diagnostics.model.record import Record
 
@@ -89,6 +90,7 @@ def host(name: str) -> RankId:
     return RankId(RankKind.HOST, name=name)
 
 
+@lru_cache(maxsize=1 << 16)
 def parse(text: str) -> RankId:
     """What `str()` of an identity gave. Any other text is a name."""
     if text.startswith("child/"):

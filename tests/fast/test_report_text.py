@@ -22,16 +22,18 @@ from diagnostics.report.text import (
 )
 
 roles = st.from_regex(r"[A-Za-z_][A-Za-z0-9_./]{0,8}", fullmatch=True)
-ranks = st.builds(lambda role, index: f"{role}:{index}", roles, st.integers(0, 300))
+shared = st.sampled_from(["ps", "worker"])
+ranks = st.builds(lambda role, index: f"{role}:{index}", shared | roles, st.integers(0, 300))
 
 
 def expanded(text: str) -> set[str]:
     """The ranks that it names."""
-    found, role = set(), ""
+    found = set()
     for part in text.split(", ") if text else []:
-        if match := re.fullmatch(r"(?:([\w./]+):)?(\d+)(?:-(\d+))?", part):
-            role = match[1] or role
-            found |= {f"{role}:{index}" for index in range(int(match[2]), int(match[3] or match[2]) + 1)}
+        if match := re.fullmatch(r"([\w./]+):(\d[\d,-]*)", part):
+            for run in match[2].split(","):
+                first, _, last = run.partition("-")
+                found |= {f"{match[1]}:{index}" for index in range(int(first), int(last or first) + 1)}
         else:
             found.add(part)
     return found
