@@ -79,13 +79,13 @@ def test_two_processes_do_not_run_one_study(lastbatch: Call, runtime: Get, tmp_p
     words = ["compare", "last-batch", "--question", "below:0.5", *SMALL, "--study", str(path)]
     with subprocess.Popen([*LASTBATCH, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
         try:
-            wait_for(path.exists)
+            wait_for(lambda: len(_left_behind(str(tmp_path))) == 3)  # the ranks of a trial
             program.send_signal(signal.SIGSTOP)  # or it may be done before the second one has started
             second = lastbatch(*words)
             assert second.code == 1 and "another process runs the study" in second.err
         finally:
+            program.send_signal(signal.SIGINT)  # it is there when the program goes on, however late that is
             program.send_signal(signal.SIGCONT)
-            program.send_signal(signal.SIGINT)
     assert program.returncode == 130 and not _left_behind(str(tmp_path))
 
 
