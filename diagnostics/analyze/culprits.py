@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -42,7 +42,7 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
         for name, count in ends.most_common(3 * MOST)
         if name in by_rank
     ]
-    found += [_behind(one, known) for one in found if one is not None]
+    found = [each for one in found if one is not None for each in _with_parent(one, known)]
     found += [_in_circle(group, known) for group in cycles(graph) if _touches(group, stuck)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
     if not found:
@@ -114,12 +114,22 @@ def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit
     return _culprit(process, rank, 0.8, why, position)
 
 
-def _behind(one: Culprit, known: Mapping[str, Process]) -> Culprit | None:
-    """The rank whose helper it is: that is the one that the others see."""
+def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit]:
+    """With the rank whose helper it is: that is the one that the others see.
+
+    A helper that has done its work, and cannot end, is the lesser of the two.
+    """
     parent = known.get(parse(one.rank).parent)
     if parent is None:
-        return None
-    return _culprit(parent, parent.rank, round(0.7 * one.confidence, 2), f"it waits for {one.rank}, which it started")
+        yield one
+        return
+    main = main_position(parent)
+    at_its_end = one.position is not None and one.position.has(Role.TEARDOWN) and not one.position.own
+    of_parent = main is not None and main.own and at_its_end
+    less = round(0.7 * one.confidence, 2)
+    why = f"it waits for {one.rank}, which it started"
+    yield msgspec.structs.replace(one, confidence=less) if of_parent else one
+    yield _culprit(parent, parent.rank, one.confidence if of_parent else less, why)
 
 
 def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | None:
@@ -190,17 +200,19 @@ def _by_itself(process: Process) -> Culprit | None:
 
 
 def _odd_first(found: Sequence[Culprit], known: Mapping[str, Process]) -> Iterable[Culprit]:
-    """Where few stand at another place than most, these few are the ones to look at."""
+    """Where few stand at another place than most, these few are the ones to look at, and the others wait for them."""
     places = Counter(_place(known[one.rank]) for one in found)
     most = max(places.values(), default=0)
+    crowds = [place for place, count in places.items() if count == most]
+    if len(crowds) == len(places):
+        unsure = len(places) > 1 and most > 1
+        yield from (msgspec.structs.replace(one, confidence=0.5) for one in found) if unsure else found
+        return
     for one in found:
         place = _place(known[one.rank])
-        others = [count for other, count in places.items() if other != place and count == most]
-        if others and places[place] < most:
-            why = f"{most} others stand alike, in {next(other[0] for other, n in places.items() if n == most)}"
+        if place not in crowds:
+            why = f"{most} others stand alike, in {crowds[0][0]}"
             yield msgspec.structs.replace(one, confidence=0.7, why=why if places[place] == 1 else one.why)
-        else:
-            yield msgspec.structs.replace(one, confidence=0.5) if len(places) > 1 and most > 1 else one
 
 
 def _culprit(process: Process, name: str, confidence: float, why: str, position: Position | None = None) -> Culprit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -11,13 +11,13 @@ from diagnostics.analyze.beside import beside_others
 from diagnostics.analyze.coverage import coverage_words
 from diagnostics.analyze.culprits import find_culprits
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.family import votes
+from diagnostics.analyze.family import has_ended, launches, votes
 from diagnostics.analyze.job import judge_each
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
-from diagnostics.model import GONE, Collection, Diagnosis, Finding, Process, StageError, State, Wait
+from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
 from diagnostics.stacks import symbols
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 
@@ -45,16 +45,17 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
     verdict, title = _verdict(facts, findings, hung)
     if hung is None and verdict not in ("unknown", *_NO_HANG):
         hung, collection = True, _as_the_cause_says(collection, title)
+    standing = standing_of(collection, verdict, hung, culprits, waits)
     return collection, Diagnosis(
         verdict=verdict,
-        summary=summary_of(collection, verdict, hung, culprits, title),
+        summary=summary_of(collection, verdict, hung, culprits, title, standing),
         findings=findings,
         next_evidence=_next_evidence(facts, findings, waits) if verdict == "unknown" else (),
         hung=hung,
         culprits=culprits,
         errors=(*symbols.broken(), *errors),
         waits=waits,
-        standing=standing_of(collection, verdict, hung, culprits),
+        standing=standing,
         classes=classes_of(collection.processes),
         tree=merge_processes(collection.processes),
     )
@@ -76,13 +77,27 @@ def is_hung(facts: Facts) -> bool | None:
     if facts.hung:
         return True
     if dead := [process for process in facts.processes if process.state is State.DEAD]:
-        # Where nobody is left, and nobody is known to have failed, the job has ended while it was looked at.
-        left = any(process.state not in GONE for process in facts.processes)
-        return left or any(process.exit_status is not None for process in dead)
+        return _hangs_for_the_dead(facts, dead)
     voters = [process for process in facts.processes if votes(process, facts.processes)]
     if not voters and not any(process.state is State.IDLE for process in facts.processes):
         return None
     return None if any(process.state in (State.UNKNOWN, State.UNREACHABLE) for process in voters) else False
+
+
+def _hangs_for_the_dead(facts: Facts, dead: Sequence[Process]) -> bool | None:
+    """Whether others are held up by ranks that are gone, not only about to go as well.
+
+    Where nobody is left, and nobody is known to have failed, the job has ended while it was looked at.
+    """
+    if any(process.exit_status is not None for process in dead):
+        return True
+    left = [
+        process for process in facts.processes
+        if not has_ended(process) and not launches(process, facts.processes)
+    ]  # fmt: skip
+    if not left:
+        return False
+    return None if all(process.state is State.PROGRESSING for process in left) else True
 
 
 def _moves(facts: Facts) -> bool:
@@ -97,7 +112,7 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...], hung: bool | None) -> 
     slow = [process for process in facts.processes if process.state is State.SLOW]
     if slow and not facts.hung:
         return "slow", f"{_listed(slow)} is slower than its own history, but it moves"
-    if hung is False and all(process.state in GONE for process in facts.processes):
+    if hung is False and all(has_ended(p) or launches(p, facts.processes) for p in facts.processes):
         return "none", "the job has ended while it was looked at"
     if hung is False and not facts.missing_ranks:
         return "none", "every rank progresses, serves, waits for one that moves, or has finished"

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 
 from diagnostics.model import GONE, BlockingCall, Process, Role, WaitKind
 from diagnostics.model.rank import RankKind, parse
+from diagnostics.stacks.merge import is_eval
 from diagnostics.stacks.position import is_idle, main_position, pairs
 from diagnostics.stacks.stand import stand_of
 
 TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 """What a rank does with others."""
-_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "fish"})
+_WRAPPERS = frozenset({
+    "sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "timeout", "time", "sudo", "su", "runuser", "doas", "script",
+    "tini", "docker-init", "dumb-init", "catatonit", "catchsegv", "strace", "ltrace", "perf", "nsys", "ncu", "flock",
+    "unshare", "bwrap", "firejail", "systemd-run", "sshd", "tmux", "screen", "xvfb-run", "parallel", "xargs", "make",
+    "watchexec", "entr", "s6-svscan", "s6-supervise", "runsv", "srun", "slurmstepd", "mpirun", "mpiexec", "orterun",
+    "prterun", "hydra_pmi_proxy",
+})  # fmt: skip
+"""Programs that run another one, and end with it."""
 
 
 def is_child_of(other: Process, process: Process) -> bool:
@@ -62,17 +70,26 @@ def _key(process: Process) -> _Key:
 
 
 def launches(process: Process, processes: Sequence[Process]) -> bool:
-    """Whether it is there to start others and waits for their end: torchrun, a shell, a spawning script."""
+    """Whether it is there to start others and waits for their end: torchrun, a shell, `timeout`, a spawning script."""
     if parse(process.rank).is_launcher:
         return True
     main = main_position(process)
+    compiled = _is_compiled(process)
     waits = main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
-    children = children_of(process, processes) if waits else ()
-    return bool(children) and (_is_shell(process) or any(not parse(child.rank).helps for child in children))
+    signals = main is not None and compiled and main.waits is WaitKind.SIGNAL  # SIGCHLD, for all that is known
+    wraps = _is_wrapper(process)
+    children = children_of(process, processes) if waits or signals or wraps else ()
+    return bool(children) and (wraps or compiled or any(not parse(child.rank).helps for child in children))
 
 
-def _is_shell(process: Process) -> bool:
-    return bool(process.command) and process.command[0].rpartition("/")[2].lstrip("-") in _SHELLS
+def _is_wrapper(process: Process) -> bool:
+    return bool(process.command) and process.command[0].rpartition("/")[2].lstrip("-") in _WRAPPERS
+
+
+def _is_compiled(process: Process) -> bool:
+    """Whether its stacks were read, and no Python runs in it."""
+    frames = [frame for thread in process.threads for frame in thread.frames]
+    return bool(frames) and all(frame.native and not is_eval(frame) for frame in frames)
 
 
 def serves(process: Process) -> bool:

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.coverage import compact, coverage_words
-from diagnostics.model import Collection, Culprit, FactKind, Position, Process, State, WaitKind
+from diagnostics.analyze.wait_graph import cycles, graph_of
+from diagnostics.model import Collection, Culprit, FactKind, Position, Process, State, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import main_position
 
 _CALM = ("slow", "throttled")
+_MOST_IN_CIRCLE = 8
 
 
-def standing_of(collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit]) -> str:
+def standing_of(
+    collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit], waits: Sequence[Wait] = ()
+) -> str:
     """Who is held up, and where: `worker:0-6 wait for worker:7 in all_reduce, step (train.py:44)`.
 
     "" where nobody is held up but the culprit itself, of which more is said elsewhere.
     """
     if hung is False or verdict in _CALM:
         return ""
+    if circle := _circle(culprits, waits):
+        return f"{', '.join(circle)} wait for each other in a circle"
     held = _held_up(collection, culprits)
     if not held:
         return ""
@@ -35,11 +41,26 @@ def standing_of(collection: Collection, verdict: str, hung: bool | None, culprit
     return f"{names} {'stands' if one else 'stand'} still{place}{rest}"
 
 
-def summary_of(collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit], title: str) -> str:
+def _circle(culprits: Sequence[Culprit], waits: Sequence[Wait]) -> tuple[str, ...]:
+    """The ranks that wait for each other, the likeliest culprit among them, each before the one that it waits for."""
+    graph = graph_of(waits)
+    for group in cycles(graph) if culprits else ():
+        ranks = {name.partition(" thread ")[0] for name in group}
+        if culprits[0].rank in ranks and 1 < len(ranks) == len(group) <= _MOST_IN_CIRCLE:
+            path = [culprits[0].rank]
+            while following := sorted((graph[path[-1]] & ranks) - set(path)):
+                path.append(following[0])
+            return tuple(path) if len(path) == len(ranks) else tuple(sorted(ranks))
+    return ()
+
+
+def summary_of(
+    collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit], title: str, standing: str
+) -> str:
     """`worker:0 waits for worker:1 in all_reduce, step (train.py:44); worker:1 stands in ...; the cause`."""
     if hung is False or verdict in _CALM or not collection.processes:
         return title or "nothing hangs"
-    parts = (standing_of(collection, verdict, hung, culprits), _culprit(culprits), title)
+    parts = (standing, _culprit(culprits), title)
     return "; ".join(filter(None, parts)) or _told(collection) or "nothing can be told"
 
 

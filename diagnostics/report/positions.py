@@ -23,6 +23,8 @@ WORST_FIRST = (
 
 MOST_NAMED_CHILDREN = 2
 
+SPINNING = "spinning"
+
 
 class PositionRow(NamedTuple):
     """Ranks in the same state at the same place. Text is ready to show, "" where nothing is known."""
@@ -79,7 +81,7 @@ def operation_of(position: Position) -> str:
     """`all_reduce number 12 of group dp`."""
     number = f" number {position.number:,}" if position.number >= 0 else ""
     group = f" of group {position.group}" if position.group and number else ""
-    busy = "spinning in " if position.busy and position.operation else "spinning" if position.busy else ""
+    busy = f"{SPINNING} in " if position.busy and position.operation else SPINNING if position.busy else ""
     return f"{busy}{position.operation}{number}{group}"
 
 

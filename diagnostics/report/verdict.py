@@ -9,7 +9,7 @@ from diagnostics.analyze.progress import MAY_BE_STUCK
 from diagnostics.model import Collection, Culprit, DeviceLook, Diagnosis, Finding, ResidentKernel, State
 from diagnostics.model.rank import parse
 from diagnostics.model.trace import TraceResult, TraceVerdict
-from diagnostics.report.positions import operation_of, waits_for
+from diagnostics.report.positions import SPINNING, operation_of, waits_for
 from diagnostics.report.text import confidence_words, duration, percent, wall_time
 from diagnostics.report.text import named_plainly as plain
 from diagnostics.stacks.position import main_position
@@ -115,7 +115,7 @@ def culprit_words(culprit: Culprit) -> str:
     if where:
         thread = f"thread {where.tid}" if where.tid and culprit.pid > 0 and where.tid != culprit.pid else ""
         place = ", ".join(filter(None, (operation_of(where), where.place, thread)))
-        parts += [f"in {place}"] if place else []
+        parts += [place if place.startswith(SPINNING) else f"in {place}"] if place else []
         parts += [f"waits for {waits_for(where)}"] if waits_for(where) else []
     return plain("; ".join((*parts, *([culprit.why] if culprit.why else []))))
 

@@ -65,8 +65,10 @@ def test_a_grid_needs_no_order_of_its_groups() -> None:
     ranks = [rank(i, {name: (7, False) if name == first[i] else (6, True) for name in mine[i]}, members) for i in mine]
     (circle,) = circles(groups_of(ranks))
     assert [hop.rank for hop in circle] == ["worker:0", "worker:1", "worker:3", "worker:2"]
-    finding = explain(Collection(1.0, 2.0, tuple(ranks)))[1].findings[0]
+    diagnosis = explain(Collection(1.0, 2.0, tuple(ranks)))[1]
+    finding = diagnosis.findings[0]
     assert finding.cause == "group-order"
+    assert diagnosis.standing == "worker:0, worker:1, worker:3, worker:2 wait for each other in a circle"
     assert sum(one.fact.startswith("called from fit (engine.py:31)") for one in finding.evidence) == 4
 
 

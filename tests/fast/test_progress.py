@@ -9,7 +9,19 @@ import pytest
 
 from diagnostics.analyze.judge import judge as judge_one
 from diagnostics.analyze.progress import Limits, is_overdue, silence_allowed
-from diagnostics.model import Collection, Event, Flight, Frame, OpenSpan, Process, Sample, State, Thread, ThreadSample
+from diagnostics.model import (
+    BlockingCall,
+    Collection,
+    Event,
+    Flight,
+    Frame,
+    OpenSpan,
+    Process,
+    Sample,
+    State,
+    Thread,
+    ThreadSample,
+)
 from diagnostics.pipeline import explain
 from diagnostics.transport.answers import Answer, with_stacks
 from diagnostics.transport.lines import LaterThere
@@ -188,3 +200,37 @@ def test_a_job_that_ends_while_it_is_looked_at_does_not_hang() -> None:
     assert (diagnosis.hung, diagnosis.verdict) == (False, "none")
     waits = msgspec.structs.replace(parent, rank="worker:1", pid=3, samples=(look(1.0), look(2.0)))
     assert explain(Collection(0.0, 0.0, (parent, child, waits)))[1].hung, "somebody is left"
+
+
+def test_who_still_goes_on_beside_ranks_that_ended_is_not_called_hung() -> None:
+    """It may be about to end as well. One that stands still is held up by those that are gone."""
+    gone = Process("worker:1", 2, "a", samples=(look(1.0), Sample(2.0, ())))
+    ends = Process("worker:0", 1, "a", samples=(look(1.0), look(2.0, cpu=1.5, state="Z")))
+    goes_on = Process("worker:0", 1, "a", samples=(look(1.0), look(2.0, cpu=1.5, state="R")))
+    assert explain(Collection(0.0, 0.0, (gone, ends)))[1].hung is False
+    assert explain(Collection(0.0, 0.0, (gone, goes_on)))[1].hung is None
+    stands = Process("worker:0", 1, "a", samples=STILL)
+    assert explain(Collection(0.0, 0.0, (gone, stands)))[1].hung
+
+
+@pytest.mark.parametrize(
+    ("command", "frames", "waits"),
+    [
+        ("timeout", (Frame("rt_sigsuspend", "libc.so.6", native=True),), "signal"),
+        ("guard", (Frame("sigtimedwait", "libc.so.6", native=True),), "signal"),
+        ("sudo", (Frame("ppoll", "libc.so.6", native=True),), "several"),
+        ("trainer-in-c", (Frame("wait4", "libc.so.6", native=True),), "child"),
+    ],
+)
+def test_a_program_that_runs_another_has_no_word_in_whether_the_job_hangs(
+    command: str, frames: tuple[Frame, ...], waits: str
+) -> None:
+    """GIVEN one that waits for the end of what it started, THEN only that counts."""
+    wrapper = Process(
+        "pid:1", 1, "a", threads=(Thread(1, command, frames),), samples=STILL,
+        command=(f"/usr/bin/{command}", "python"), blocking_calls=(BlockingCall(1, "rt_sigsuspend", waits, ""),),
+    )  # fmt: skip
+    work = (Thread(2, "python", (Frame("fit", "train.py", 3),)),)
+    child = Process("child/pid:1/2", 2, "a", threads=work, samples=(look(1.0), look(2.0, cpu=1.9)), parent=1)
+    _, diagnosis = explain(Collection(0.0, 0.0, (wrapper, child)))
+    assert (diagnosis.hung, diagnosis.verdict) == (False, "none"), diagnosis.summary

@@ -21,6 +21,7 @@ from diagnostics.model import (
     Thread,
     ThreadSample,
     Wait,
+    WaitKind,
 )
 from diagnostics.pipeline import explain
 from diagnostics.report.document import as_json
@@ -108,10 +109,29 @@ def test_the_one_that_differs_from_most_is_named_first() -> None:
     _, diagnosis = explain(Collection(0.0, 0.0, tuple(job)))
     first, *rest = diagnosis.culprits
     assert (first.rank, "5 others" in first.why) == ("worker:5", True)
-    assert all(one.confidence < first.confidence for one in rest)
+    assert not rest, "the five wait for it, and hold nobody up"
+    assert diagnosis.standing.startswith("worker:0-4 wait for worker:5")
 
 
 def test_two_halves_that_differ_are_named_alike() -> None:
     job = [_in_operation(rank, ("all_reduce", "all_gather")[rank % 2]) for rank in range(4)]
     _, diagnosis = explain(Collection(0.0, 0.0, tuple(job)))
     assert len({one.confidence for one in diagnosis.culprits}) == 1
+
+
+def test_a_helper_that_cannot_end_is_named_after_the_rank_that_waits_for_it() -> None:
+    """GIVEN a child at its exit, with none of the user's code, THEN who joins it is where the mistake is."""
+    library = "/usr/lib/python3.11/multiprocessing"
+    ends = (
+        Frame("_exit_function", f"{library}/util.py", 360),
+        Frame("_run_finalizers", f"{library}/util.py", 300),
+        Frame("_finalize_join", f"{library}/queues.py", 213),
+        Frame("join", "/usr/lib/python3.11/threading.py", 1119),
+    )
+    joins = (Frame("evaluate", "train.py", 9), Frame("join", f"{library}/process.py", 149))
+    parent = Process("worker:1", 10, "a", threads=(Thread(10, "python", joins),), dump="py-spy")
+    child = Process("child/worker:1/11", 11, "a", threads=(Thread(11, "python", ends),), parent=10, dump="py-spy")
+    _, diagnosis = explain(Collection(0.0, 0.0, (parent, child)))
+    first, second = diagnosis.culprits
+    assert first.rank == "worker:1" and first.position and first.position.function == "evaluate"
+    assert second.position and second.position.waits is WaitKind.JOIN

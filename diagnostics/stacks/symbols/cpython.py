@@ -78,6 +78,8 @@ PROCESSES = (
     python("multiprocessing/popen_fork.py", "_launch", "", None, Role.FORKED, weight=_P, callee="_bootstrap"),
     python("multiprocessing/popen_fork.py", "wait|poll", "Process.join", _W.CHILD, Role.SPAWN, weight=_G),
     python("multiprocessing/popen_spawn_posix.py", "_launch", "Process.start", _W.PIPE, Role.SPAWN, weight=_G),
+    python("multiprocessing/util.py", "_exit_function", "multiprocessing's exit", None, Role.TEARDOWN,
+           callee="_run_finalizers"),
     python("multiprocessing/util.py", "_exit_function", "multiprocessing's exit", _W.CHILD, Role.TEARDOWN),
     python("multiprocessing/util.py", "_run_finalizers", "", None, Role.TEARDOWN, weight=_G),
     python("multiprocessing/forkserver.py", "main", "fork server", _W.WORLD, Role.SERVE, Role.IDLE, weight=_G),
