@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from pathlib import Path
 
@@ -10,11 +9,6 @@ from diagnostics.causes import Cause, load
 from diagnostics.causes.weights import WEIGHTS
 
 PAGES = Path(__file__).parent / "causes"
-
-
-def story(cause: Cause) -> str:
-    """What the cause's own file says first."""
-    return inspect.cleandoc(sys.modules[cause.examine.__module__].__doc__ or "")
 
 
 def weights(cause: Cause) -> list[str]:
@@ -25,7 +19,7 @@ def weights(cause: Cause) -> list[str]:
 
 
 def page(cause: Cause) -> str:
-    lines = [f"# {cause.title}", "", f"`{cause.id}`, of the family `{cause.family}`.", "", story(cause), ""]
+    lines = [f"# {cause.title}", "", f"`{cause.id}`, of the family `{cause.family}`.", "", cause.story, ""]
     if cause.search_for:
         lines += ["## Lines to search for", "", "```", *cause.search_for, "```", ""]
     lines += ["## What to do", "", *(f"- {remedy.text} (`{remedy.id}`)" for remedy in cause.remedies), ""]

@@ -8,7 +8,11 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-BROUGHT = {"architecture.md": "ARCHITECTURE.md", "changelog.md": "CHANGELOG.md"}
+BROUGHT = {
+    "architecture.md": "ARCHITECTURE.md",
+    "changelog.md": "CHANGELOG.md",
+    "skill.md": "diagnostics/cli/agents/SKILL.md",
+}
 
 
 def on_config(config: Any) -> Any:

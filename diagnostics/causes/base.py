@@ -8,7 +8,9 @@ confused with is part of the cause, because a wrong name costs the user more tha
 
 from __future__ import annotations
 
+import inspect
 import math
+import sys
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -85,6 +87,11 @@ class Cause(msgspec.Struct, frozen=True):
     references: tuple[str, ...]
     scenario: str = ""
     search_for: tuple[str, ...] = ()  # significant lines of a stack or log
+
+    @property
+    def story(self) -> str:
+        """What the cause's own file says first: how the hang comes about."""
+        return inspect.cleandoc(sys.modules[self.examine.__module__].__doc__ or "")
 
     def remedy(self, id: str) -> Remedy:
         """Raises: KeyError: it has no such remedy."""

@@ -89,7 +89,7 @@ def attach(
     if unknown := set(collector or ()) - set(COLLECTORS):
         raise UsageError(f"there is no stack collector {min(unknown)!r}", f"There are {', '.join(COLLECTORS)}")
     if not targets and not via:
-        raise _which()
+        raise which_target()
     options = Options(gap, budget, tuple(collector or ()), resample=resample)
     if via:
         place = Place(Fleet(_hosts(host or [], targets or []), via, deadline), tuple(targets or ()))
@@ -103,7 +103,7 @@ def attach(
     return conclude(answer, as_json, verbose)
 
 
-def _which() -> UsageError:
+def which_target() -> UsageError:
     """An empty `$(pgrep ...)` must not choose a target; the only job here is offered.
 
     Raises: as `select` where there is no job, or several.
@@ -147,7 +147,7 @@ def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> i
 
 def _list(jobs: Sequence[Job], as_json: bool) -> int:
     if as_json:
-        print_json({"jobs": [_described(job) for job in jobs]})
+        print_json({"jobs": [described(job) for job in jobs]})
         return OK
     if not jobs:
         page.print("No job is seen on this machine. Give PIDs, e.g. lastbatch attach $(pgrep -f train.py)")
@@ -156,19 +156,20 @@ def _list(jobs: Sequence[Job], as_json: bool) -> int:
     return OK
 
 
-def _described(job: Job) -> dict[str, object]:
+def described(job: Job) -> dict[str, object]:
+    """A job as JSON."""
     return {
         "job": f"job:{job.id}",
-        "ranks": [
+        "ranks": tuple(
             {"rank": m.rank, "pid": m.pid, "why": m.why, "command": redact_command(m.command)} for m in job.members
-        ],
+        ),
         "expected": job.expected,
         "elsewhere": dict(job.elsewhere),
         "missing": job.missing,
         "absent": job.absent,
-        "peers": [
+        "peers": tuple(
             {"address": p.address, "pid": p.pid, "of": p.of, "command": redact_command(p.command)} for p in job.peers
-        ],
+        ),
     }
 
 

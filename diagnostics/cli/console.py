@@ -106,7 +106,7 @@ def run_app(app: typer.Typer) -> None:
 
 
 def _lacks(error: ModuleNotFoundError) -> LastbatchError:
-    """What attach needs comes with the base install; what scenarios and studies need does not.
+    """What attach needs comes with the base install; what scenarios, studies and agents need does not.
 
     Raises:
         ModuleNotFoundError: the fault is ours.
@@ -114,7 +114,7 @@ def _lacks(error: ModuleNotFoundError) -> LastbatchError:
     name = (error.name or "").partition(".")[0]
     if name in ("", "diagnostics", "repro"):
         raise error
-    extra = "ray" if name == "ray" else "repro"
+    extra = {"ray": "ray", **dict.fromkeys(("anyio", "mcp", "pydantic"), "mcp")}.get(name, "repro")
     return MissingError(f"this command needs {name}, which is not installed", f"pip install 'lastbatch[{extra}]'")
 
 

@@ -15,7 +15,7 @@ from diagnostics.analyze.progress import Limits
 from diagnostics.cli.console import OK, Json, command, page, print_json
 from diagnostics.cli.showing import Floor, Verbose, show
 from diagnostics.errors import MissingError, UsageError
-from diagnostics.model import Collection, StageError
+from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.report.markdown import render_markdown
 from diagnostics.report.trace import render_speedscope, render_trace
 
@@ -40,6 +40,13 @@ def read_evidence(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]
         kernel_log=tuple(line for collection in collections for line in collection.kernel_log),
     )
     return whole, errors
+
+
+def explained(paths: list[Path], limits: Limits) -> tuple[Collection, Diagnosis]:
+    """What all files mean together; those that could not be read are among the errors."""
+    given, unread = read_evidence(paths)
+    collection, diagnosis = pipeline.explain(given, limits)
+    return collection, msgspec.structs.replace(diagnosis, errors=(*unread, *diagnosis.errors))
 
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -78,9 +85,7 @@ def diagnose(
     Example: lastbatch diagnose lastbatch-20260101-120000.tar.zst    Example: lastbatch diagnose rank0.txt rank1.txt
     Example: lastbatch diagnose logs/    Example: kubectl logs job | lastbatch diagnose -
     """
-    given, unread = read_evidence(paths)
-    collection, diagnosis = pipeline.explain(given, Limits(floor=hang_after))
-    diagnosis = msgspec.structs.replace(diagnosis, errors=(*unread, *diagnosis.errors))
+    collection, diagnosis = explained(paths, Limits(floor=hang_after))
     written = paths[0] if len(paths) == 1 and _is_bundle(paths[0]) else None
     again = [] if any(str(path) == importers.STANDARD_INPUT for path in paths) else paths
     return show(collection, diagnosis, as_json, verbose, written, again)

@@ -85,6 +85,11 @@ COMMANDS = {
         "report",
         "Turn a bundle into a report: HTML, Markdown, a timeline for trace viewers (Perfetto), stacks for speedscope.",
     ),
+    "mcp": Lazy(
+        "diagnostics.cli.mcp",
+        "mcp",
+        "Serve agents: list jobs, attach, diagnose and explain a cause as tools of the Model Context Protocol.",
+    ),
     "replay": Lazy(
         "repro.cli.replay",
         "replay",

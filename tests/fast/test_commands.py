@@ -66,7 +66,8 @@ def test_a_hint_names_only_options_that_exist() -> None:
     assert [(place, option) for place, option in named if option not in known] == []
 
 
-PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")})
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+PAGES += sorted((ROOT / "diagnostics").rglob("*.md"))
 PROGRAM = re.compile(
     r"^(?:\$ |    )?(?:sudo |srun |ssh \S+ )*(?:(?:\.venv/bin/)?(lastbatch|nox|pytest)"
     r"|(?:\S*/)?python3? (bench/\S+|docs/\S+|release/\S+|tests/\S+|lastbatch.pyz))\b(.*)$",

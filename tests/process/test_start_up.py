@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = {"docker", "jinja2", "markupsafe", "numpy", "psutil", "pyroute2", "ray", "scipy"}
+HEAVY = {"anyio", "docker", "jinja2", "markupsafe", "mcp", "numpy", "psutil", "pyroute2", "ray", "scipy"}
 
 CALL = """
 import json, sys
@@ -33,7 +33,7 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert "diagnostics.pipeline" not in modules and "diagnostics.cli.attach" not in modules
 
 
-@pytest.mark.parametrize("name", ["attach", "watch", "diagnose", "trace"])
+@pytest.mark.parametrize("name", ["attach", "watch", "diagnose", "trace", "mcp"])
 def test_diagnostics_import_neither_studies_nor_containers(name: str) -> None:
     said, modules = imported_by(name, "--help")
     assert f"lastbatch {name}" in said and f"diagnostics.cli.{name}" in modules
