@@ -96,7 +96,8 @@ async def _in_time(
     limit = LONGEST[name] + more
     try:
         with anyio.fail_after(limit):
-            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+            document: Document = await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+            return document
     except LastbatchError as error:
         raise ToolError(tools.error_text(error)) from None
     except OSError as error:
