@@ -193,9 +193,15 @@ def _its_own(moved: int, before: int, now: int) -> bool:
 def position_changed(process: Process) -> str:
     """Where frames were read twice: that its main thread stands in another place now; "" else."""
     before, now = _python(process.threads, process.pid), _python(process.later, process.pid)
-    if not before or not now or before == now:
+    if not before or not now or before == now or _waits_below(process, before, now):
         return ""
     return f"its main thread was in {_said(before)}, and is in {_said(now)} now"
+
+
+def _waits_below(process: Process, before: Sequence[Frame], now: Sequence[Frame]) -> bool:
+    """Whether it still waits for its lock, and only a signal's handler runs on top of that."""
+    at = next((one for one in process.positions if one.tid == process.pid), None)
+    return at is not None and at.waits is WaitKind.LOCK and not at.limited and tuple(now[: len(before)]) == before
 
 
 def _python(threads: Sequence[Thread], tid: int) -> tuple[Frame, ...]:

@@ -114,6 +114,8 @@ def _of_thread(
         owed = partner_is_to(partner.operation)
         said = f"in {position.operation or partner.operation}, and it is in no {owed} for it"
         yield _wait(process, position, who, said, WaitKind.COLLECTIVE)
+    elif related := list(_for_relatives(process, position, job)):
+        yield from related
     elif position.has(*_MEETS):
         yield from _for_absent(process, position, job)
     elif position.has(Role.RENDEZVOUS):
@@ -169,6 +171,21 @@ def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[
         if not parse(rank).is_server:
             said = f"in {operation}, and it is not there"
             yield _wait(process, position, rank, said, WaitKind.COLLECTIVE)
+
+
+def _for_relatives(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    """Who waits for a notification by another process of its program waits for those of them that are elsewhere."""
+    if not position.has(Role.SHARED):
+        return
+    family = {process.parent, process.pid} - {0}
+    for other in job.processes:
+        related = other.host == process.host and not {other.pid, other.parent}.isdisjoint(family)
+        if other is process or not related or launches(other, job.processes) or children_of(other, [process]):
+            continue
+        main = main_position(other)
+        if main is not None and main.own and not main.has(Role.SHARED):
+            said = f"in {position.operation}, to which it has not come"
+            yield _wait(process, position, other.rank, said, WaitKind.CONDITION)
 
 
 def _is_placed(other: Process) -> bool:

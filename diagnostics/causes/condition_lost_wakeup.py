@@ -44,6 +44,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         return None
     if only_thread(process) and not is_python(waiting[0]) and is_forked(process, facts):
         return None  # a pool that a fork did not copy
+    if any(wait.rank == process.rank and wait.on != process.rank for wait in facts.waits) and _asks_others(waiting):
+        return None  # another process of the program is to notify it, and stands elsewhere
     case = Case("condition-lost-wakeup")
     where = [process.rank]
     case.saw("waits", f"waits for a notification without a timeout: {waiting[0].where}", "stacks", where)
@@ -74,6 +76,10 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("others-wait-for-ranks", said, "stacks", names(others))
     look_at_stillness(case, process, waiting)
     return case
+
+
+def _asks_others(waiting: list[At]) -> bool:
+    return any(at.position.has(Role.SHARED) for at in waiting)
 
 
 def _waits_for_peers(process: Process) -> bool:

@@ -28,11 +28,13 @@ def _examine_pair(parent: Process, child: Process) -> Case | None:
     main = main_at(child)
     if not waiting or not writing or (main and main.position.has(Role.TEARDOWN)):
         return None
+    call = call_of(child, writing[0].thread.tid)
+    if call and call.kind in ("pipe", "file") and parent.pid not in call.others and (call.others or "/" in call.what):
+        return None  # somebody else is to read it
     case = Case("subprocess-pipe-full")
     said = f"{parent.rank} waits for a child process to end: {waiting[0].where}"
     case.saw("parent-waits", said, "stacks", [parent.rank])
     at = writing[0]
-    call = call_of(child, at.thread.tid)
     if sleeps_in_write(child, at.thread.tid) or (call and call.kind == "pipe"):
         case.saw("child-in-pipe", f"that child waits to write into a full pipe: {at.where}", "kernel", [child.rank])
         if call and parent.pid in call.others:

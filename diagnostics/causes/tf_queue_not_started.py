@@ -112,6 +112,10 @@ CAUSE = Cause(
             "To serve an exported graph, feed the tensor behind the queue, or export the graph without its input "
             "pipeline",
         ),
+        Remedy(
+            "look-at-feeder",
+            "Where a thread of your own feeds the queue: see why it ended, its exception is printed and then forgotten",
+        ),
         Remedy("use-tf-data", "Or read by tf.data, which needs no runners"),
     ),
     references=(

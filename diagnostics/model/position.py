@@ -66,6 +66,7 @@ class Role(str, enum.Enum):
     DEVICE_LAUNCH = "launches work on the device"
     FILE_LOCK = "waits for a lock file"
     SPAWN = "waits for a child"
+    SHARED = "waits for another process of the program"  # an object of multiprocessing: a barrier, condition, event
     FORKED = "has been forked"  # a frame of a fork in the middle of the stack
     SIGNAL_HANDLER = "in a signal handler"
     FINALIZER = "in a finalizer"  # __del__, weakref callback, atexit

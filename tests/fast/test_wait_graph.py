@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diagnostics.analyze.movement import position_changed
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import (
@@ -25,6 +27,7 @@ from diagnostics.model import (
 )
 from diagnostics.pipeline import explain
 from diagnostics.report.document import as_json
+from diagnostics.stacks.position import classify
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
 waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)
@@ -135,3 +138,51 @@ def test_a_helper_that_cannot_end_is_named_after_the_rank_that_waits_for_it() ->
     first, second = diagnosis.culprits
     assert first.rank == "worker:1" and first.position and first.position.function == "evaluate"
     assert second.position and second.position.waits is WaitKind.JOIN
+
+
+def _child(pid: int, frames: tuple[Frame, ...], **more: object) -> Process:
+    stack = (Thread(pid, "python", frames),)
+    looks = tuple(Sample(at, (ThreadSample(pid, "python", "S", 1.0, 5, 5, last_ran=40.0),)) for at in (1.0, 2.0))
+    return Process(f"child/pid:10/{pid}", pid, "a", threads=stack, samples=looks, parent=10, **more)  # type: ignore[arg-type]
+
+
+def test_who_waits_at_a_barrier_of_processes_waits_for_the_one_that_is_elsewhere() -> None:
+    """GIVEN workers of multiprocessing, one of which writes into a FIFO that nobody empties, THEN it is the one."""
+    library = "/usr/lib/python3.11"
+    joins = (Frame("<module>", "train.py", 47), Frame("join", f"{library}/multiprocessing/process.py", 149))
+    meets = (
+        Frame("worker", "train.py", 35),
+        Frame("wait", f"{library}/threading.py", 685),
+        Frame("_wait", f"{library}/threading.py", 720),
+        Frame("wait_for", f"{library}/multiprocessing/synchronize.py", 313),
+        Frame("wait", f"{library}/multiprocessing/synchronize.py", 261),
+    )
+    fifo = BlockingCall(11, "write", "pipe", "/data/ckpt.fifo (a named pipe)", others=(99,))
+    looks = tuple(Sample(at, (ThreadSample(10, "python", "S", 1.0, 5, 5, last_ran=40.0),)) for at in (1.0, 2.0))
+    ends = BlockingCall(10, "wait4", "child", others=(11,))
+    parent = Process("pid:10", 10, "a", threads=(Thread(10, "python", joins),), samples=looks, blocking_calls=(ends,))
+    saves = _child(11, (Frame("worker", "train.py", 33), Frame("save", "train.py", 21)), blocking_calls=(fifo,))
+    _, diagnosis = explain(Collection(0.0, 0.0, (parent, saves, _child(12, meets), _child(13, meets))))
+    assert diagnosis.culprits[0].rank == "child/pid:10/11", diagnosis.culprits
+    assert diagnosis.verdict == "rank-elsewhere", [(one.cause, one.confidence) for one in diagnosis.findings]
+    assert {(wait.rank, wait.on) for wait in diagnosis.waits} >= {
+        (f"child/pid:10/{pid}", "child/pid:10/11") for pid in (12, 13)
+    }
+
+
+def test_a_handler_on_top_of_a_lock_that_is_waited_for_is_no_progress() -> None:
+    """GIVEN a signal that comes again and again, whose handler takes the lock that the one before waits for."""
+
+    def stack(deep: int, line: int = 18) -> Thread:
+        lock = (Frame("on_usr1", "train.py", 27), Frame("dump", "train.py", line))
+        return Thread(1, "python", (Frame("add", "train.py", 11), *lock * deep))
+
+    looks = tuple(Sample(at, (ThreadSample(1, "python", "S", 1.0, 5 + int(at), 5),)) for at in (1.0, 2.0))
+    lock = (BlockingCall(1, "futex", "futex"),)
+    process = Process("pid:1", 1, "a", threads=(stack(1),), later=(stack(9),), samples=looks, blocking_calls=lock)
+    waits = msgspec.structs.replace(classify(process).positions[0], waits=WaitKind.LOCK)
+    process = msgspec.structs.replace(process, positions=(waits,))
+    assert position_changed(process) == ""
+    assert position_changed(msgspec.structs.replace(process, later=(stack(9, line=20),))) != ""
+    other = msgspec.structs.replace(process, positions=(msgspec.structs.replace(waits, waits=WaitKind.SOCKET),))
+    assert position_changed(other) != ""
