@@ -73,8 +73,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """The wheel and the file for machines without pip, in dist/."""
+    """The wheel, the sdist and the file for machines without pip, in dist/."""
+    session.install("-q", "build", "pip")
     session.run("python", "release/build.py", "wheel", "dist")
+    session.run("python", "release/build.py", "sdist", "dist")
     session.run("python", "release/build.py", "pyz", "dist/lastbatch.pyz")
 
 

@@ -1,8 +1,10 @@
-"""Builds what users install: `python release/build.py wheel OUT`, `python release/build.py pyz OUT [PYTHON ...]`.
+"""Builds what users install: `python release/build.py wheel OUT`, `python release/build.py sdist OUT`,
+`python release/build.py pyz OUT [PYTHON ...]`.
 
-The wheel goes into OUT, a folder. The pyz is one file for nodes without pip: Python's zipapp, with every dependency
-inside. Packages with native parts come as wheels of each PYTHON (3.10 and newer); their extension modules carry the
-release in their names, so that one folder serves all. `release/start.py` unpacks it where it runs.
+The wheel and the sdist go into OUT, a folder; the sdist takes the package `build`. The pyz is one file for nodes
+without pip: Python's zipapp, with every dependency inside. Packages with native parts come as wheels of each PYTHON
+(3.10 and newer); their extension modules carry the release in their names, so that one folder serves all.
+`release/start.py` unpacks it where it runs.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ LEFT_OUT = ("*.pyc", "__pycache__", "_cffi*.so", "RECORD", "INSTALLER", "REQUEST
 
 
 def wheel(out: Path) -> Path:
-    """Built from a copy, so that the checkout stays clean."""
+    return _built(out, "*.whl", "pip", "-q", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir")
+
+
+def sdist(out: Path) -> Path:
+    return _built(out, "*.tar.gz", "build", "--sdist", "--outdir")
+
+
+def _built(out: Path, pattern: str, module: str, *words: str) -> Path:
+    """From a copy, so that the checkout stays clean. `words` end with the option that says where to."""
     with tempfile.TemporaryDirectory() as temporary:
         copy, made = Path(temporary, "source"), Path(temporary, "made")
         copy.mkdir()
@@ -34,8 +44,8 @@ def wheel(out: Path) -> Path:
                 shutil.copytree(whole, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(whole, copy)
-        _pip("wheel", "--no-deps", "--wheel-dir", str(made), str(copy))
-        (built,) = made.glob("*.whl")
+        subprocess.run([sys.executable, "-m", module, *words, str(made), str(copy)], check=True, stdout=sys.stderr)
+        (built,) = made.glob(pattern)
         out.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(built, out))
 
@@ -84,8 +94,8 @@ def _pack(out: Path, site: Path, start: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["wheel"] and len(sys.argv) == 3:
-        print(wheel(Path(sys.argv[2])))
+    if sys.argv[1:2] in (["wheel"], ["sdist"]) and len(sys.argv) == 3:
+        print({"wheel": wheel, "sdist": sdist}[sys.argv[1]](Path(sys.argv[2])))
     elif sys.argv[1:2] == ["pyz"] and len(sys.argv) >= 3:
         pyz(Path(sys.argv[2]), sys.argv[3:] or PYTHONS)
         print(sys.argv[2])
