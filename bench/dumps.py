@@ -99,7 +99,7 @@ def mutated(files: Files, mutation: str, chance: random.Random) -> Files:
     return {name: change(data.decode("utf-8", "replace"), chance).encode() for name, data in files.items()}
 
 
-def _fine(case: Path) -> set[str]:
+def fine(case: Path) -> set[str]:
     """The families that are not wrong for its files."""
     expected = json.loads((case / "expected.json").read_text())
     return {expected["family"], *expected["also_fine"]}
@@ -120,11 +120,11 @@ def main() -> int:
     count: Counter[str] = Counter()
     for case in sorted(path.parent for path in HOME.glob("*/expected.json")):
         files = files_of(case)
-        before, fine = family_of(files), _fine(case)
+        before, good = family_of(files), fine(case)
         for _ in range(options.times):
             mutation = chance.choice(sorted(MUTATIONS))
             after = family_of(mutated(files, mutation, chance))
-            kind = _kind(before, after, fine)
+            kind = _kind(before, after, good)
             count[kind] += 1
             count["known"] += before != "unknown"
             if kind == "other":

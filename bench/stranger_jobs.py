@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,8 +110,9 @@ def free_ports(base: int) -> Iterator[int]:
             yield start
 
 
-def start(name: str, truth: Truth, tmp: Path, port: int) -> Running:
-    environment = {**clean_environment(), MARK: name, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+def start(name: str, truth: Truth, tmp: Path, port: int, more: Mapping[str, str] = {}) -> Running:
+    """`more`: environment of the job besides."""
+    environment = {**clean_environment(), MARK: name, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", **more}
     for command in truth.build:
         subprocess.run([filled(word, name, tmp, port) for word in command], check=True, cwd=tmp)
     job = Running([], [])

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -119,14 +120,18 @@ def wait_until_stuck(cluster: Cluster, hangs: bool, says_so: bool, seconds: floa
         time.sleep(0.05)
 
 
-def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorder: bool, home: Path) -> Result:
+@contextmanager
+def at_its_hang(
+    scenario: Scenario, arm: str, expected: Expected, recorder: bool, home: Path, path: Sequence[Path] = ()
+) -> Iterator[Cluster]:
+    """The arm's ranks, at the time at which somebody would look at them. `path`: more folders of PYTHONPATH."""
     truth = expected.truth
     given = {"recorder": str(recorder).lower()}
     if (truth == "none" or not scenario.says_stuck) and not scenario.lookalike:
         given |= {setting.name: LONG for setting in scenario.settings if setting.name in ("epoch_ends", "hang_at")}
     settings = scenario.resolve(given, arm)
     specs = [RankSpec(rank, scenario.program, arm, settings) for rank in scenario.ranks(settings)]
-    with local_cluster(ensure(scenario.default_runtime), specs, home) as cluster:
+    with local_cluster(ensure(scenario.default_runtime), specs, home, path) as cluster:
         wait_until_ready(cluster)
         hangs = truth != "none"
         if hangs and not scenario.says_stuck:
@@ -137,11 +142,22 @@ def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorde
             wait_for(lambda: any(_log_says(member, scenario.told_in_log) for member in cluster.members))
         if hangs and recorder:  # silence has to be longer than the history allows
             wait_for(lambda: any(_is_overdue(member) for member in cluster.members))
+        yield cluster
+
+
+def still_there(cluster: Cluster) -> list[int]:
+    """Process ids. Raises: LastbatchError: every rank has ended."""
+    left = cluster.exits()
+    there = [member.pid for member in cluster.members if member.rank not in left]
+    if not there:
+        raise LastbatchError(f"every rank has ended: {left}")
+    return there
+
+
+def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorder: bool, home: Path) -> Result:
+    with at_its_hang(scenario, arm, expected, recorder, home) as cluster:
         began = time.monotonic()
-        left = cluster.exits()
-        there = [member.pid for member in cluster.members if member.rank not in left]
-        if not there:
-            raise LastbatchError(f"every rank has ended: {left}")
+        there = still_there(cluster)
         ranks = {member.pid: member.rank for member in cluster.members}
         ranks |= {pid: ranks[above] for pid, above in descendants_of(set(there)).items()}
         found = attach(there)
@@ -149,7 +165,7 @@ def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorde
     best = found.diagnosis.findings[0].confidence if found.diagnosis.findings else 0.0
     top = _top_frame(found.collection.processes[0])
     return Result(
-        scenario.name, arm, seed, recorder, truth, found.diagnosis.verdict, best, naive_reading(top), top,
+        scenario.name, arm, seed, recorder, expected.truth, found.diagnosis.verdict, best, naive_reading(top), top,
         round(seconds, 2), len(found.collection.processes), expected.culprit,
         tuple(ranks.get(one.pid, one.rank) for one in found.diagnosis.culprits), observed(found.collection),
     )  # fmt: skip

@@ -24,9 +24,9 @@ _KEPT_OUT = (
 )  # fmt: skip
 
 
-def node_environment(code: Path) -> dict[str, str]:
+def node_environment(code: Path, path: Sequence[Path] = ()) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_KEPT_OUT)}
-    return kept | NODE_ENVIRONMENT | {"PYTHONPATH": str(code)}
+    return kept | NODE_ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, (code, *path)))}
 
 
 class LocalCluster(Cluster):
@@ -69,12 +69,14 @@ def _not_started(message: dict[str, str]) -> LastbatchError:
 
 
 @contextmanager
-def local_cluster(runtime: Runtime, specs: Sequence[RankSpec], directory: Path) -> Iterator[LocalCluster]:
-    """Start a process for each spec; all are gone when the block ends."""
+def local_cluster(
+    runtime: Runtime, specs: Sequence[RankSpec], directory: Path, path: Sequence[Path] = ()
+) -> Iterator[LocalCluster]:
+    """Start a process for each spec; all are gone when the block ends. `path`: more folders where it finds modules."""
     with lease(len(specs)) as ports:
         addresses = {spec.rank: f"127.0.0.1:{port}" for spec, port in zip(specs, ports, strict=True)}
         code, homes = stage(directory, runtime.name, specs, addresses)
-        environment = node_environment(code)
+        environment = node_environment(code, path)
         plans = [
             {
                 "rank": spec.rank, "argv": [str(runtime.python), *arguments(spec, homes[spec.rank])],
