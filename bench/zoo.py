@@ -158,8 +158,8 @@ def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorde
     with at_its_hang(scenario, arm, expected, recorder, home) as cluster:
         began = time.monotonic()
         there = still_there(cluster)
-        ranks = {member.pid: member.rank for member in cluster.members}
-        ranks |= {pid: ranks[above] for pid, above in descendants_of(set(there)).items()}
+        by_hand = scenario.resolve({}, arm).get("launch", "hand") == "hand"
+        ranks = _named_beforehand(cluster, there) if by_hand else {}
         found = attach(there)
         seconds = time.monotonic() - began
     best = found.diagnosis.findings[0].confidence if found.diagnosis.findings else 0.0
@@ -169,6 +169,12 @@ def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorde
         round(seconds, 2), len(found.collection.processes), expected.culprit,
         tuple(ranks.get(one.pid, one.rank) for one in found.diagnosis.culprits), observed(found.collection),
     )  # fmt: skip
+
+
+def _named_beforehand(cluster: Cluster, there: Sequence[int]) -> dict[int, str]:
+    """Process id -> rank, also of what a rank started; where one process starts all ranks, these name themselves."""
+    ranks = {member.pid: member.rank for member in cluster.members}
+    return ranks | {pid: ranks[above] for pid, above in descendants_of(set(there)).items()}
 
 
 def observed(collection: Collection) -> dict[str, tuple[str, ...]]:

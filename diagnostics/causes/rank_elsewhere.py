@@ -92,7 +92,8 @@ def _look_at_movement(case: Case, inside: Sequence[tuple[Process, At]], absent: 
         case.saw("absent-moves", "it moves, and may still come", "samples", names(moving))
     elif all(main.position.waits in _OF_ITS_OWN for _, main in absent):
         case.saw("absent-waits", "it waits for something of its own", "stacks", names(p for p, _ in absent))
-    elif all(rests(process) for process, _ in absent):
+    elif all(rests(process) for process, _ in absent) and inside[0][1].position.has(*_TOGETHER):
+        # No data are left to it, which explains no wait for a group that is being formed.
         said = "it stands still with nothing of its own to wait for: it may have left its loop"
         case.saw("absent-has-left", said, "stacks", names(p for p, _ in absent))
     hung = [process for process, _ in (*absent, *inside) if process.state is State.HUNG]

@@ -46,6 +46,8 @@ QUIET = frozenset({Role.IDLE, Role.PROXY})
 """Roles of threads that support nothing."""
 
 OVER_ALL_WORKERS = "a step over all workers"
+ANY_COLLECTIVE = ("Work.wait", "join()")
+"""Operations that wait for a collective of whatever kind."""
 _FILES = (WaitKind.SOCKET, WaitKind.PIPE, WaitKind.FILE, WaitKind.TERMINAL)
 """Kinds that a descriptor may be of, which the kernel knows better."""
 _OBJECTS = frozenset(KINDS.values())
@@ -107,7 +109,7 @@ def _position(
     frame = stand.frame
     return Position(
         tid=thread.tid,
-        operation=stand.operation or (call.call if call else ""),
+        operation=_named(stand, collective, process) or (call.call if call else ""),
         function=frame.function if frame else "",
         file=frame.file if frame else "",
         line=frame.line if frame else 0,
@@ -223,6 +225,14 @@ def _collective(process: Process, stand: Stand) -> Collective | None:
         unfinished = [one for one in unfinished if _same(one.op, stand.operation)]
         unfinished = [one for one in unfinished if _is_called_at(one, stand.frame)] or unfinished
     return _newest(unfinished)
+
+
+def _named(stand: Stand, collective: Collective | None, process: Process) -> str:
+    """What a wait for a collective of whatever kind is for, where only one is under way."""
+    open_ones = sum(one.state != "completed" for one in process.collectives)
+    if collective and open_ones == 1 and stand.operation in ANY_COLLECTIVE:
+        return spoken(collective.op)
+    return stand.operation
 
 
 def _is_called_at(collective: Collective, frame: Frame | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from repro.scenario import Arm, Culprit, Expected, Scenario, Setting, Settings, nobody_alone
 
@@ -16,8 +17,26 @@ SETTINGS = (
 )
 
 
+LAUNCH = Setting(
+    "launch",
+    "hand",
+    "what starts the ranks: each by hand, or one process that starts them all (without the flight recorder)",
+    choices=("hand", "spawn", "torchrun"),
+)
+
+
+class Stuck(NamedTuple):
+    """An arm that hangs of `cause` in epoch `hang_at`; `culprit` holds all up."""
+
+    arm: Arm
+    cause: str
+    why: str
+    culprit: Culprit = nobody_alone
+
+
 def workers(settings: Settings) -> tuple[str, ...]:
-    return tuple(f"worker:{index}" for index in range(settings["workers"]))
+    launched = settings.get("launch", "hand") != "hand"
+    return tuple(f"worker:{index}" for index in range(1 if launched else settings["workers"]))
 
 
 def torch_job(
@@ -33,27 +52,46 @@ def torch_job(
     lookalike: bool = False,
     culprit: Culprit = nobody_alone,
 ) -> Scenario:
-    """A scenario whose `stuck` arm, if any, hangs of `cause` in epoch `hang_at`, and whose `healthy` one never does.
+    """A scenario whose `stuck` arm, if any, hangs of `cause`, and whose `healthy` one never does.
 
     `more` are settings of its own.
     """
+    hanging = (Stuck(stuck, cause, why, culprit),) if stuck else ()
+    return torch_jobs(name, summary, story, stuck=hanging, healthy=healthy, why=why, more=more, lookalike=lookalike)
+
+
+def torch_jobs(
+    name: str,
+    summary: str,
+    story: str,
+    *,
+    stuck: Sequence[Stuck],
+    healthy: Arm,
+    why: str = "the healthy twin",
+    more: Sequence[Setting] = (),
+    lookalike: bool = False,
+) -> Scenario:
+    """A scenario with several arms that hang, which share a healthy twin. Of these the first runs by default."""
+    hanging = {one.arm.name: one for one in stuck}
 
     def expected(arm: str, release: tuple[int, ...], settings: Settings) -> Expected:
-        if not stuck:
+        if not hanging:
             return Expected(hang=False, why=why)
-        if arm == stuck.name and settings["epoch_ends"] > settings["hang_at"]:
-            return Expected(hang=True, cause=cause, why=why, culprit=culprit(arm, settings))
-        return Expected(hang=False, why="the healthy twin" if arm == healthy.name else "it ends before that epoch")
+        if arm == healthy.name:
+            return Expected(hang=False, why="the healthy twin")
+        if settings["epoch_ends"] <= settings["hang_at"]:
+            return Expected(hang=False, why="it ends before that epoch")
+        one = hanging[arm]
+        return Expected(hang=True, cause=one.cause, why=one.why, culprit=one.culprit(arm, settings))
 
-    arms = (stuck, healthy) if stuck else (healthy,)
-
+    arms = (*(one.arm for one in stuck), healthy)
     return Scenario(
         name=name,
         summary=summary,
         story=story,
         program=name.replace("-", "_"),
         arms=arms,
-        default_arms=tuple(arm.name for arm in arms),
+        default_arms=tuple(dict.fromkeys((arms[0].name, healthy.name))),
         settings=(*SETTINGS, *more),
         runtimes=("torch",),
         ranks=workers,

@@ -31,7 +31,8 @@ class Node(object):
         self.arm = spec["arm"]
         self.directory = spec["directory"]
         self.data = spec.get("data", self.directory)  # where its input files lie
-        if self.settings.get("recorder", True):
+        by_hand = self.settings.get("launch", "hand") == "hand"  # else one process starts all ranks, with one file
+        if by_hand and self.settings.get("recorder", True):
             self.recorder = Recorder(
                 os.path.join(self.directory, "flight.lbrec"),
                 rank=self.rank,
@@ -70,9 +71,10 @@ class Node(object):
 
     def _say(self, word, more=""):
         path = os.path.join(self.directory, word)
-        with open(path + ".part", "w") as file:
+        part = "%s.%d" % (path, os.getpid())  # one process may have started several ranks
+        with open(part, "w") as file:
             file.write(more or str(os.getpid()))
-        os.rename(path + ".part", path)
+        os.rename(part, path)
 
 
 def start():

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 import pytest
-from test_causes_by_family import DOWNLOADS, GLOO, IN_ALL_REDUCE, MAIN, SITE, process, stack, verdict
+from test_causes_by_family import DOWNLOADS, GLOO, IN_ALL_REDUCE, MAIN, RESTS, SITE, process, stack, verdict
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.process_groups import circles, groups_of
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import group_order
-from diagnostics.model import Collection, Collective, Frame, Partner, Process, ProcessGroup, State
+from diagnostics.model import Collection, Collective, Frame, Partner, Process, ProcessGroup, Role, State
 from diagnostics.pipeline import explain
+from diagnostics.stacks.position import classify, main_position
 
 Calls = dict[str, tuple[int, bool]]
 """Label of a group -> the newest number that was called, and whether it has completed."""
+Names = tuple[str, ...]
 FIT = Frame("fit", "/home/ada/job/engine.py", 31)
 
 
@@ -188,3 +190,44 @@ def test_members_that_do_not_know_the_others_belong_to_the_group_of_that_name() 
     ranks = [rank(0, {"default_pg": (9, False)}, members), rank(1, {"default_pg": (8, True)}, {})]
     (group,) = groups_of(ranks)
     assert set(group.members) == {"worker:0", "worker:1"} and not group.unseen
+
+
+def test_who_forms_a_group_anew_waits_for_a_rank_that_does_not_come_to_it() -> None:
+    """GIVEN ranks that gave up their group, one of which forms a new one, THEN the other is named, and no data."""
+    joins = stack(
+        MAIN,
+        "again /home/ada/job/engine.py:55",
+        f"init_process_group {SITE}torch/distributed/distributed_c10d.py:1900",
+        "c10d::TCPStore::wait @libtorch_cpu.so",
+    )
+    ranks = (process("worker:0", RESTS, watched=60.0), process("worker:1", joins, pid=200, watched=60.0))
+    found = explain(Collection(1.0, 2.0, ranks))[1]
+    assert found.culprits[0].rank == "worker:0"
+    assert found.verdict == "rank-elsewhere" and found.hung
+
+
+IN_WAIT = stack(MAIN, "forward /home/ada/job/model.py:25", "c10d::Work::wait @libtorch_cpu.so", GLOO)
+
+
+@pytest.mark.parametrize(
+    ("open_ones", "named"), [(("all_gather",), "all_gather"), (("all_gather", "all_reduce"), "Work.wait")]
+)
+def test_a_wait_for_what_was_started_is_called_by_what_alone_is_under_way(open_ones: Names, named: str) -> None:
+    called = tuple(Collective("default_pg", 7 + n, op, state="scheduled") for n, op in enumerate(open_ones))
+    main = main_position(classify(process("worker:0", IN_WAIT, collectives=called)))
+    assert main is not None and main.operation == named
+
+
+def test_join_stands_in_a_collective_for_ranks_that_have_data_left() -> None:
+    """GIVEN a rank that is done with its data within `join()`, THEN it is in a collective, and not elsewhere."""
+    joins = stack(
+        MAIN,
+        "train /home/ada/job/engine.py:55",
+        f"__exit__ {SITE}torch/distributed/algorithms/join.py:274",
+        f"main_hook {SITE}torch/nn/parallel/distributed.py:452",
+        f"_match_all_reduce_for_bwd_pass {SITE}torch/nn/parallel/distributed.py:1982",
+        "c10::ivalue::Future::wait @libtorch_cpu.so",
+        "pthread_cond_wait @libc.so.6",
+    )
+    main = main_position(classify(process("worker:1", joins)))
+    assert main is not None and main.has(Role.COLLECTIVE) and main.place.startswith("train")

@@ -59,6 +59,8 @@ GROUPS = (
     python("torch/nn/parallel/distributed.py",
            "_pre_forward|_sync_buffers|_sync_module_buffers|_sync_final_model|__init__", "broadcast of the model",
            _W.COLLECTIVE, Role.COLLECTIVE, callee="^$", weight=_G),
+    python("torch/distributed/algorithms/join.py", "__exit__|notify_join_context|_notify_procs_to_terminate", "join()",
+           _W.COLLECTIVE, Role.COLLECTIVE, seen="1.9 to 2.13"),
     native(r"c10d::verify_params_across_processes|c10d::broadcast_coalesced|c10d::\w*::sync_module_states", "broadcast",
            _W.COLLECTIVE, Role.COLLECTIVE),
     native(r"c10d::ops?::(?:\(anonymous namespace\)::)?(allreduce|allgather|broadcast|barrier|reduce"
