@@ -79,7 +79,9 @@ def threads_at(process: Process) -> tuple[At, ...]:
 
 
 def unread_threads(process: Process) -> int:
-    """Threads of which no stack is known."""
+    """Threads of which no stack is known; beside a traceback's there may be others."""
+    if process.dump == "traceback":
+        return 1
     seen = {thread.tid for thread in process.threads if thread.frames}
     known = {thread.tid for thread in process.threads} | tids_of(process)
     return len(known - seen)

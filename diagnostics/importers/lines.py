@@ -25,8 +25,9 @@ _STAMPS = (
     re.compile(r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)(?: \d\d-\d\d \d\d:\d\d:\d\d| \d+)? \[[\w./-]+:\d+\] ?"),  # vLLM
     re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d "),
 )
+_MPIRUN = re.compile(r"\[\d+,(\d+)\](?:<\w+>)?(?:<std(?:out|err)>)?: ?")  # --tag-output
 _NUMBERED = (
-    re.compile(r"\[\d+,(\d+)\](?:<\w+>)?(?:<std(?:out|err)>)?: ?"),  # mpirun --tag-output
+    _MPIRUN,
     re.compile(r"\[(\d+)\]<std(?:out|err)>: ?"),  # horovodrun
     re.compile(r"\[(?:rank|default)(\d+)\]: ?(?=\[rank\d+\]:)|\[(?:rank|default)(\d+)\]: ?"),  # torch, torchrun
     re.compile(r"<(\d+)>: ?"),  # Intel MPI -l, jsrun
@@ -35,6 +36,7 @@ _LOCAL = re.compile(r"(\S{1,60}): (?=\[(?:rank|default)\d+\]:)")  # deepspeed, p
 _PODS = (
     re.compile(r"\[pod/([\w.-]+)/[\w.-]+\] "),  # kubectl logs --prefix
     re.compile(r"([a-z0-9][\w.-]*-\d+) +\| ?"),  # docker compose logs
+    re.compile(r"([\w.-]+) \[std(?:out|err)\] ?"),  # milabench, and runners like it
     re.compile(r"([\w.-]+?-\d+) (?:pytorch|tensorflow|worker|trainer|main|master|launcher) (?=\S)"),  # stern
 )
 _ACTOR = re.compile(r"\((?:([A-Za-z][\w.:-]*(?: rank=\d+)?) )?(?:pid|PID)=(\d+)(?:, ip=[\w.:]+)?\) ?")  # Ray, vLLM
@@ -58,7 +60,7 @@ def lines_of(text: str) -> Iterator[Line]:
     """The lines of a text, each whole and cleaned; a progress bar that overwrites itself is a line for each state."""
     raw = [_COLOURS.sub("", part[:LONGEST]) for line in text.split("\n") for part in line.rstrip("\r").split("\r")]
     raw = [line for line in map(_unquoted, _outdented(raw)) if not _FENCE.match(line)]
-    cleaned = [_clean(line) for line in unwrapped(raw)]
+    cleaned = [_clean(_tagged_once(line)) for line in unwrapped(_unticked(raw))]
     if label := labels_of([line.text for line in cleaned]):
         cleaned = [_without_label(line, label) for line in cleaned]
     last = Line("", "")
@@ -81,6 +83,24 @@ def _outdented(lines: list[str]) -> list[str]:
     if len(said) > 2 and all(line.startswith(("    ", "\t")) for line in said):
         return [line[1:] if line.startswith("\t") else line[4:] for line in lines]
     return lines
+
+
+_TICKED = re.compile(r"\s*`([^`]*)`\s*$")
+
+
+def _unticked(lines: list[str]) -> list[str]:
+    """Without Markdown's signs of code around every line."""
+    said = [line for line in lines if line.strip()]
+    ticked = sum(bool(_TICKED.match(line)) for line in said)
+    if ticked < 2 or ticked < len(said) - 1:
+        return lines
+    return [_TICKED.sub(r"\1", line) for line in lines]
+
+
+def _tagged_once(line: str) -> str:
+    """mpirun puts its tag before every write, also of a line's later parts."""
+    tag = _MPIRUN.match(line)
+    return tag[0] + line[tag.end() :].replace(tag[0].rstrip(), "") if tag else line
 
 
 def _clean(line: str) -> Line:

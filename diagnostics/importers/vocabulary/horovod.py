@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from diagnostics.importers.vocabulary.base import Block, Said, fact, ranks_in, row
+from diagnostics.importers.vocabulary.base import MOST_RANKS, Block, Said, fact, ranks_in, row
 from diagnostics.model import FactKind
 
 ROWS = (
@@ -39,6 +39,7 @@ ROWS = (
 
 _BY_RANK = re.compile(r"\s*(\d+): \[(.+?)(?:\]|$)")
 _BY_TENSOR = re.compile(r"(?:^|,? )?([^\s\[\],]+) \[(missing|ready|stalled global) ranks?: ?([\d, ]*)\]?")
+_LISTED = re.compile(r"\S \[(?:missing|ready) ranks: \d[\d, ]*\]")
 _SHOWN = 3
 
 
@@ -47,6 +48,7 @@ class Stalled(Block):
 
     def __init__(self) -> None:
         self._listing = ""
+        self._ready: set[str] = set()  # ranks that have come to any tensor
 
     def feed(self, line: str) -> Iterable[Said]:
         for listing in ("Missing ranks:", "Stalled ranks:", "Stalled ops:"):
@@ -54,6 +56,8 @@ class Stalled(Block):
             if at >= 0:
                 self._listing = listing
                 line = line[at + len(listing) :]
+        if not self._listing and _LISTED.search(line):
+            self._listing = "Stalled ops:"  # the paste begins within the list
         if not self._listing:
             return ()
         said = tuple(self._by_tensor(line)) or tuple(self._by_rank(line))
@@ -69,11 +73,12 @@ class Stalled(Block):
 
     def _by_tensor(self, line: str) -> Iterator[Said]:
         found = _BY_TENSOR.findall(line)
-        came = {rank for _, which, ranks in found if which == "ready" for rank in ranks_in(ranks)}
+        self._ready |= {rank for _, which, ranks in found if which == "ready" for rank in ranks_in(ranks)}
         for name, which, ranks in found:
             if which == "ready":
-                words = f"ranks {ranks.strip()} have submitted {name}, the others have not"
-                absent = sorted(came - set(ranks_in(ranks)))  # of those that came to another tensor
+                absent = _below_the_last(self._ready, ranks_in(ranks))
+                others = f"{', '.join(absent)} and any above" if absent else "the others"
+                words = f"ranks {ranks.strip()} have submitted {name}, {others} have not"
                 yield Said("", fact(FactKind.ABSENT, words, line, absent, tensor=name, came=ranks.strip()))
             else:
                 yield self._absent(ranks_in(ranks), [name], line)
@@ -88,6 +93,13 @@ class Stalled(Block):
             fact(FactKind.ABSENT, f"{who} has not submitted {shown}", line, named,
                  tensor=tensors[0] if tensors else "", tensors=str(len(tensors))),
         )  # fmt: skip
+
+
+def _below_the_last(known: Iterable[str], came: Iterable[str]) -> list[str]:
+    """Who did not come, as far as the list tells: ranks have numbers from 0 on, and it need not name the last."""
+    numbers, there = ({int(rank.rpartition(":")[2]) for rank in ranks} for ranks in (known, came))
+    last = max(numbers, default=-1)
+    return [f"worker:{number}" for number in range(last + 1) if number not in there] if last < MOST_RANKS else []
 
 
 BLOCKS = (Stalled,)

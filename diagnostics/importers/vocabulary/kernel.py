@@ -6,7 +6,10 @@ amdgpu, CUDA's error strings.
 
 from __future__ import annotations
 
-from diagnostics.importers.vocabulary.base import row
+import re
+from collections.abc import Iterable
+
+from diagnostics.importers.vocabulary.base import Block, Said, fact, row
 from diagnostics.model import FactKind
 
 ROWS = (
@@ -68,6 +71,10 @@ ROWS = (
         r"GPU (?:at (?:PCI:)?)?(?P<device>[0-9a-f:.]*\d[0-9a-f:.]*\d)?.*fallen off the bus", "a GPU[, {device},] has fallen off the bus",
     ),
     row(
+        FactKind.DEVICE, "rminitadapter failed",
+        r"GPU (?P<device>[0-9a-f:.]+\d): RmInitAdapter failed", "the driver could not start the GPU {device}",
+    ),
+    row(
         FactKind.DEVICE, "ring gfx",
         r"amdgpu.*ring (?P<ring>\S+) timeout", "the AMD driver saw the ring {ring} hang",
     ),
@@ -121,3 +128,29 @@ ROWS = (
         r"(?P<what>.{0,60}(?:blk_update_request: |Buffer )?I/O error.{0,100})", "{what}",
     ),
 )  # fmt: skip
+
+_ADDRESS = re.compile(r"NVRM: The NVIDIA GPU (?:at (?:PCI:)?)?([0-9a-f:.]+\d)(?!.*fallen)", re.I)
+_FALLEN = re.compile(r"fallen\s+off\s+the\s+bus", re.I)
+_LINES = 4
+"""Of the driver's message, which it breaks itself: the GPU stands in its first line, and what befell it in its last."""
+
+
+class Fallen(Block):
+    """A GPU that the driver's start did not find, which has no Xid."""
+
+    def __init__(self) -> None:
+        self._device = ""
+        self._left = 0
+
+    def feed(self, line: str) -> Iterable[Said]:
+        if address := _ADDRESS.search(line):
+            self._device, self._left = address[1], _LINES
+        elif self._left and _FALLEN.search(line):
+            self._left = 0
+            words = f"a GPU, {self._device}, has fallen off the bus"
+            yield Said("", fact(FactKind.DEVICE, words, line, device=self._device))
+        else:
+            self._left = max(0, self._left - 1)
+
+
+BLOCKS = (Fallen,)

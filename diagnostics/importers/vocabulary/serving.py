@@ -51,7 +51,8 @@ ROWS = (
     ),
     row(
         FactKind.ENDED, "died unexpectedly",
-        r"(?P<process>(?:Worker|Engine)\w* ?proc(?:ess)? [\w.:-]+|EngineCore\S*|Engine core proc \S+) died unexpectedly",
+        r"(?P<process>\w*(?:Worker|Engine)\w* ?proc(?:ess)? (?:rank=\[?(?P<ranks>\d[\d, ]*)\]?|[\w.:-]+)|EngineCore\S*"
+        r"|Engine core proc \S+) died unexpectedly",
         "{process} died unexpectedly",
     ),
     row(

@@ -81,6 +81,11 @@ ROWS = (
         r"(?:UNAVAILABLE|Unavailable\w*).*Socket closed", "a connection of gRPC was closed: the peer has gone",
     ),
     row(
+        FactKind.STUCK, "meets grpc error",  # Paddle's parameter servers
+        r"ep:\[(?P<host>[\w.-]+):(?P<port>\d+)\].*meets grpc error: ?(?P<what>.{0,80})",
+        "a call to {host}:{port} failed: {what}",
+    ),
+    row(
         FactKind.STUCK, "deadline exceeded",
         r"(?:DEADLINE_EXCEEDED|Deadline Exceeded)(?P<what>.{0,160})", "a call did not end in time{what}",
     ),

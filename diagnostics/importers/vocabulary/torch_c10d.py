@@ -156,9 +156,4 @@ ROWS = (
         r"Rank (?P<rank>\d+) successfully reached monitoredBarrier.*from rank 0",
         "rank {rank} came to the monitored barrier, and rank 0 did not answer it",
     ),
-    row(
-        FactKind.ABSENT, "not all ranks joining collective",
-        r"Not all ranks joining collective(?:,? sequence number:? (?P<number>\d+))?(?:.*?Missing ranks: \{?(?P<ranks>[\d, ]+))?",
-        "not all ranks came to collective {number}[; missing: {ranks}]",
-    ),
 )  # fmt: skip

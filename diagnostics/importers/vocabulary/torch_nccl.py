@@ -30,6 +30,11 @@ ROWS = (
         "[ of group {group}]",
     ),
     row(
+        FactKind.STATUS, "timeout at",
+        _PREFIX + r"\s*Timeout at \w+ work: (?P<number>\d+),(?!.*last completed)",
+        "rank {member}: failed at collective {number}[ of group {group}]",
+    ),
+    row(
         FactKind.TIMED_OUT, "some nccl operations have failed or timed out",
         r"Some NCCL operations have failed or timed out", "some of its NCCL operations failed or timed out",
     ),

@@ -11,6 +11,8 @@ from diagnostics.stacks.demangle import native_frame
 _THREAD = re.compile(r"^Thread \d+ \((?:Thread (0x[0-9a-f]+) \(LWP (\d+)\)|LWP (\d+)|process (\d+))")
 _NAME = re.compile(r'"([^"]*)"\)?:?$')
 _FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(.*)$")
+_REMARK = re.compile(r" {2,}(?:<[-=]+|[-=]*>|\u2190|\u2192|\u21d0|#|//).*$")
+"""What a person wrote beside a frame."""
 _AT = re.compile(r" (?:at ([^\s]+):(\d+)|from ([^\s]+))$")
 
 
@@ -49,6 +51,7 @@ def frame_of(line: str) -> Frame | None:
 
 
 def _frame(text: str) -> Frame:
+    text = _REMARK.sub("", text)
     where = _AT.search(text)
     symbol = (text[: where.start()] if where else text).strip()
     # gdb writes `function (arguments)`, with a space that C++ names do not have before their brackets.
