@@ -14,7 +14,7 @@ from conftest import Answer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.importers.unpickle import Refused, plain_value
+from diagnostics.collector.plain_pickle import Refused, plain_value
 
 Call = Callable[..., Answer]
 

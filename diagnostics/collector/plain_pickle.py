@@ -1,15 +1,11 @@
 """A pickle read without running it: plain values only, by a small set of opcodes of our own.
 
 Python's own reader calls whatever a pickle names. This one knows no opcode that looks up a name, calls, or
-builds an object; a pickle that holds one is refused.
+builds an object; a pickle that holds one is refused. CPython 3.6, the standard library alone.
 """
 
-from __future__ import annotations
-
 import pickletools
-from typing import Any
-
-from diagnostics.errors import EvidenceError
+from typing import Any, Dict, List
 
 MOST_OPCODES = 20_000_000
 _MARK = object()
@@ -24,8 +20,13 @@ _VALUES = frozenset(
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class Refused(EvidenceError):
-    """The pickle is cut, broken, or holds what is no plain value."""
+class Refused(ValueError):
+    """It is cut, broken, or holds what is no plain value. `hint`: what to do next."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 def plain_value(data: bytes) -> Any:
@@ -42,17 +43,19 @@ def plain_value(data: bytes) -> Any:
             if opcode.name == "STOP":
                 return machine.result()
             if count > MOST_OPCODES:
-                raise Refused(f"a pickle of more than {MOST_OPCODES:,} steps", "Dump fewer entries")
+                raise Refused("a pickle of more than {:,} steps".format(MOST_OPCODES), "Dump fewer entries")
             machine.step(opcode.name, argument)
+    except Refused:
+        raise
     except (ValueError, IndexError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise Refused(f"a pickle that is cut or broken ({type(error).__name__})", "Copy it again") from None
+        raise Refused("a pickle that is cut or broken (%s)" % type(error).__name__, "Copy it again") from None
     raise Refused("a pickle that does not end", "Copy it again")
 
 
 class _Machine:
     def __init__(self) -> None:
-        self._stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
+        self._stack: List[Any] = []
+        self._memo: Dict[int, Any] = {}
 
     def result(self) -> Any:
         (value,) = self._stack
@@ -81,12 +84,12 @@ class _Machine:
             self._build(name)
 
     @staticmethod
-    def _checked(values: list[Any], count: int) -> list[Any]:
+    def _checked(values: List[Any], count: int) -> List[Any]:
         if len(values) != count or _MARK in values:
             raise ValueError("too few values")
         return values
 
-    def _since_mark(self) -> list[Any]:
+    def _since_mark(self) -> List[Any]:
         stack = self._stack
         at = len(stack) - 1
         while stack[at] is not _MARK:
@@ -120,21 +123,21 @@ class _Machine:
             self._set(self._since_mark())
         else:
             raise Refused(
-                f"a pickle with the opcode {name}, which no plain value needs: it is not opened",
+                "a pickle with the opcode %s, which no plain value needs: it is not opened" % name,
                 "A flight recorder's dump holds plain values only; do not load this file with pickle either",
             )
 
-    def _append(self, values: list[Any]) -> None:
+    def _append(self, values: List[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, list) or _MARK in values:
             raise ValueError("no list")
         target.extend(values)
 
-    def _set(self, pairs: list[Any]) -> None:
+    def _set(self, pairs: List[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, dict) or len(pairs) % 2 or _MARK in pairs:
             raise ValueError("no dictionary")
-        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if not isinstance(key, str | int | float | bytes | None):
+        for key, value in zip(pairs[::2], pairs[1::2]):
+            if not (key is None or isinstance(key, (str, int, float, bytes))):
                 raise ValueError("a key that is a container")
             target[key] = value

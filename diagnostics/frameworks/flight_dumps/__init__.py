@@ -1,0 +1,1 @@
+"""Dumps of PyTorch's Flight Recorder that ranks have written themselves."""
