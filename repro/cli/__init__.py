@@ -93,7 +93,7 @@ COMMANDS = {
     "replay": Lazy(
         "repro.cli.replay",
         "replay",
-        "Write a small program that hangs as a stuck PyTorch job did, run it, and compare.",
+        "Make something small that hangs as a stuck job did, run it, and compare.",
     ),
     "trace": Lazy(
         "diagnostics.cli.trace",

@@ -11,9 +11,12 @@ from diagnostics import pipeline
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.cli.diagnose import read_evidence
 from diagnostics.errors import LastbatchError, MissingError, UsageError
+from repro.cli.replay_scenario import play_scenario
 from repro.replay.compare import Hang, differences, hang_of
 from repro.replay.plan import Plan, plan_of
 from repro.replay.program import program_of
+from repro.replay.scenario import choose, runs_tensorflow
+from repro.replay.scenario import hang_of as hang_in_scenario
 from repro.replay.shrink import fold, shrink, way_of
 
 MOST_RANKS = 8
@@ -42,14 +45,24 @@ def replay(
         int, typer.Option(help="Ranks to play at most; of those that are alike, some are left out.", min=2)
     ] = MOST_RANKS,
     only_write: Annotated[bool, typer.Option("--no-run", help="Write the program, and do not run it.")] = False,
-    runtime: Annotated[str, typer.Option(help="PyTorch to run it with.", metavar="NAME")] = "torch",
+    runtime: Annotated[
+        str | None, typer.Option(help="To run it with; default: torch, or the job's TensorFlow.", metavar="NAME")
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds of training until a scenario must hang.", min=1, metavar="S")
+    ] = 120.0,
     as_json: Json = False,
 ) -> int:
-    """Write a small program that hangs as a stuck PyTorch job did, run it, and compare.
+    """Make something small that hangs as a stuck job did, run it, and compare.
 
-    The program has the job's groups, and each rank's collectives in their order, as the job's memory, Flight Recorder
-    dumps or logs have them. Where a rank stood elsewhere, it waits in a function of that name. It runs with gloo on
-    this machine, is attached to, and ended. Ends with 1 where it hangs in another way than the job.
+    Of a PyTorch job a program: it has the job's groups, and each rank's collectives in their order, as the job's
+    memory, Flight Recorder dumps or logs have them. Where a rank stood elsewhere, it waits in a function of that name.
+    It runs with gloo on this machine, is attached to, and ended.
+
+    Of a TensorFlow job the command line of the scenario that hangs of the same cause, with as many workers and
+    servers, the job's release, and its input where the job's stands.
+
+    Ends with 1 where it hangs in another way than the job.
 
     Example: lastbatch replay lastbatch-20260101-120000.tar.zst --shrink    Example: lastbatch replay fr_trace_*
     """
@@ -59,6 +72,10 @@ def replay(
     collection, diagnosis = pipeline.explain(collection)
     if diagnosis.hung is False:
         raise LastbatchError("this job does not hang", "lastbatch diagnose says how its ranks are")
+    if runs_tensorflow(collection) and not any(one.collectives for one in collection.processes):
+        choice = choose(collection, diagnosis, ranks, smaller)
+        choice = choice._replace(runtime=runtime) if runtime else choice
+        return play_scenario(choice, hang_in_scenario(diagnosis), only_write, time_limit, as_json)
     whole = plan_of(collection)
     if not way_of(whole).somebody:
         raise LastbatchError(
@@ -69,7 +86,7 @@ def replay(
     written = Written(out, plan, origin)
     _write(written, f"Hangs as the job in {', '.join(path.name for path in paths[:3])} did.")
     job = hang_of(collection, diagnosis)
-    return _show(written, job, None if only_write else _replayed(written, runtime), as_json)
+    return _show(written, job, None if only_write else _replayed(written, runtime or "torch"), as_json)
 
 
 def _write(written: Written, title: str) -> None:

@@ -12,10 +12,13 @@ from repro.replay.shrink import way_of
 
 
 class Hang(NamedTuple):
-    """What a replay has to show again. `culprits`: their numbers in the job. `cycle`: of ranks in collectives."""
+    """What a replay has to show again. `cycle`: of ranks in collectives.
+
+    `culprits`: their numbers in the job; where a scenario plays it, what part of the job they are.
+    """
 
     family: str
-    culprits: tuple[int, ...]
+    culprits: tuple[int, ...] | tuple[str, ...]
     cycle: bool
 
 
@@ -26,7 +29,7 @@ def hang_of(collection: Collection, diagnosis: Diagnosis, origin: Sequence[int] 
     return Hang(diagnosis.verdict, tuple(sorted(culprits)), way_of(plan_of(collection)).cycle)
 
 
-def differences(job: Hang, replayed: Hang, kept: Sequence[int]) -> tuple[str, ...]:
+def differences(job: Hang, replayed: Hang, kept: Sequence[int] | Sequence[str]) -> tuple[str, ...]:
     """What is not the same, in words; () where all is. `kept`: the job's ranks that were played."""
     found = []
     if job.family != replayed.family:
@@ -43,7 +46,9 @@ def differences(job: Hang, replayed: Hang, kept: Sequence[int]) -> tuple[str, ..
     return tuple(found)
 
 
-def _ranks(numbers: Sequence[int]) -> str:
+def _ranks(numbers: Sequence[int | str]) -> str:
     if not numbers:
         return "nobody"
+    if isinstance(numbers[0], str):
+        return ", ".join(map(str, numbers))
     return ("rank " if len(numbers) == 1 else "ranks ") + ", ".join(map(str, numbers))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import msgspec
+import pytest
+
+from diagnostics.model import Frame, Thread
+
+sys.path.append(str(Path(__file__).parents[2] / "bench"))  # at the end: some benches are called as modules of Python
 
 import dumps
 import hangs
-import msgspec
-import pytest
 from hang_tools import TOOLS, chosen, flight, others, person
 from hang_tools.form import Answer, Dumps
-
-from diagnostics.model import Frame, Thread
 
 JOB = hangs.Known("job", frozenset({"input-stall"}), True, ((frozenset({12, "1"}), ("fetch",)),))
 WELL = hangs.Known("well", frozenset({"none"}), False)
