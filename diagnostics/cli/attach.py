@@ -65,6 +65,14 @@ def attach(
         str | None, typer.Option(help="How to run a command on a host: 'ssh {host}', 'docker exec -i {host}', ...")
     ] = None,
     host: Annotated[list[str] | None, typer.Option(help="A host to look at through --via; again for more.")] = None,
+    debug_image: Annotated[
+        str,
+        typer.Option(
+            help="Kubernetes: where containers may not trace, look from an ephemeral container of this image. It stays "
+            "in the pod.",
+            metavar="IMAGE",
+        ),
+    ] = "",
     deadline: Annotated[float, typer.Option(help="Seconds for each visit to a host.", min=2)] = 60.0,
     hang_after: Floor = 4.0,
     verbose: Verbose = False,
@@ -90,11 +98,13 @@ def attach(
         raise UsageError(f"there is no stack collector {min(unknown)!r}", f"There are {', '.join(COLLECTORS)}")
     if not targets and not via:
         raise which_target()
+    if via and debug_image:
+        raise UsageError("--debug-image is for pods that kubectl finds", "Give k8s:pod/NAME instead of --via")
     options = Options(gap, budget, tuple(collector or ()), resample=resample)
     if via:
         place = Place(Fleet(_hosts(host or [], targets or []), via, deadline), tuple(targets or ()))
     else:
-        place = resolve(targets or (), deadline)
+        place = resolve(targets or (), deadline, debug_image, lambda what: words.print(what, soft_wrap=True))
     with words.status("") as status:
         answer = pipeline.attach(
             place.words, options, Limits(floor=hang_after), children, peers, place.fleet, out or default_path(),

@@ -13,7 +13,7 @@ import pytest
 from conftest import Answer
 
 STAND_IN = """#!{python} -S
-import os, sys
+import json, os, sys
 SHOWN = 'jsonpath={{range .items[*]}}{{.metadata.name}}{{" "}}{{.status.phase}}{{"\\\\n"}}{{end}}'
 words = sys.argv[1:]
 space = words[1] if words[:1] == ["--namespace"] else "default"
@@ -24,6 +24,21 @@ if words == ["get", "pods", "--selector", "training.kubeflow.org/job-name=mnist"
     print("mnist-master-0 Running\\nmnist-worker-0 Pending")
 elif words[:2] == ["get", "pods"]:
     assert words[2] == "--selector" and words[4:] == ["--output", SHOWN], words
+elif words == ["get", "pod", "guarded-0", "--output", "json"]:
+    made = os.path.exists(os.path.join({home!r}, "made")) and open(os.path.join({home!r}, "made")).read()
+    status = [{{"name": made, "state": {{"running": {{}}}}}}] if made else []
+    print(json.dumps({{
+        "metadata": {{"annotations": {{"kubectl.kubernetes.io/default-container": "trainer"}}}},
+        "spec": {{"containers": [{{"name": "proxy"}}, {{"name": "trainer"}}]}},
+        "status": {{"ephemeralContainerStatuses": status}},
+    }}))
+elif words[:5] == ["debug", "guarded-0", "--image=python:3.12-slim", "--target=trainer", "--profile=general"]:
+    assert words[6:] == ["--quiet", "--", "sleep", "900"] and words[5].startswith("--container=lastbatch-"), words
+    with open(os.path.join({home!r}, "made"), "w") as made:
+        made.write(words[5].partition("=")[2])
+elif words[:3] == ["exec", "-i", "guarded-0"]:
+    assert words[3:] == ["--container=" + open(os.path.join({home!r}, "made")).read(), "--", "sh", "-s"], words
+    os.execvp("sh", ["sh", "-s"])
 elif words in (["exec", "-i", "mnist-master-0", "--", "sh", "-s"], ["exec", "-i", "trainer-0", "--", "sh", "-s"]):
     os.execvp("sh", ["sh", "-s"])
 else:
@@ -75,6 +90,18 @@ def test_the_pods_of_a_job_are_entered_and_one_that_does_not_run_is_named(
     assert {call.split()[0] for call in calls} == {"team"} and len(calls) >= 3, calls
 
 
+def test_a_pod_that_may_not_trace_is_entered_through_an_ephemeral_container(
+    lastbatch: Callable[..., Answer], kubectl: dict[str, str], stuck: str, tmp_path: Path
+) -> None:
+    words = ["attach", "k8s:pod/guarded-0", stuck, "--debug-image", "python:3.12-slim", "--json"]
+    answer = lastbatch(*words, env=kubectl, timeout=120)
+    assert answer.code == 1, answer.err
+    (rank,) = answer.json["ranks"]
+    assert rank["host"] == "guarded-0" and rank["position"]["function"] == "waits_for_ever"
+    name = (tmp_path / "made").read_text()
+    assert f"adding the ephemeral container {name}" in answer.err and "guarded-0" in answer.err
+
+
 def test_what_is_wrong_with_a_name_is_said(lastbatch: Callable[..., Answer], kubectl: dict[str, str]) -> None:
     for word, said in (
         ("k8s:job/none", "no pod has the label job-name=none"),
@@ -83,5 +110,7 @@ def test_what_is_wrong_with_a_name_is_said(lastbatch: Callable[..., Answer], kub
     ):
         answer = lastbatch("attach", word, env=kubectl)
         assert answer.code == 2 and said in answer.err, answer
+    answer = lastbatch("attach", "4711", "--debug-image", "python:3.12-slim", env=kubectl)
+    assert answer.code == 2 and "--debug-image is for pods" in answer.err, answer
     answer = lastbatch("attach", "k8s:job/x", env={**kubectl, "PATH": "/nowhere"})
     assert answer.code == 3 and "kubectl is not installed here" in answer.err, answer

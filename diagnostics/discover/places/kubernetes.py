@@ -1,4 +1,5 @@
-"""`k8s:pod/NAME`, `k8s:job/NAME`, `k8s:pytorchjob/NAME`, `k8s:LABEL=VALUE`: pods, entered by `kubectl exec`.
+"""`k8s:pod/NAME`, `k8s:job/NAME`, `k8s:pytorchjob/NAME`, `k8s:LABEL=VALUE`: pods, entered by `kubectl exec`, where the
+user gives an image also through an ephemeral container.
 
 A namespace stands in front: `k8s:NAMESPACE/pod/NAME`; without one kubectl's own counts.
 """
@@ -8,7 +9,9 @@ from __future__ import annotations
 import re
 import shlex
 
+from diagnostics.discover.places import ephemeral
 from diagnostics.discover.places.asking import ask
+from diagnostics.discover.places.ephemeral import Say
 from diagnostics.errors import UsageError
 from diagnostics.transport import Fleet
 
@@ -22,8 +25,12 @@ _BY_LABEL = {
 _SHOWN = r'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.phase}{"\n"}{end}'
 
 
-def find(word: str, deadline: float) -> Fleet:
+def find(word: str, deadline: float, image: str = "", say: Say = lambda _: None) -> Fleet:
     """The pods that it names.
+
+    Args:
+        image: of an ephemeral container, for pods whose own containers may not trace; "": none is made.
+        say: told what is done to the pods, before it is done.
 
     Raises:
         UsageError: it names none.
@@ -31,15 +38,23 @@ def find(word: str, deadline: float) -> Fleet:
     """
     space, kind, name, label = _parse(word)
     kubectl = ("kubectl", *(("--namespace", space) if space else ()))
-    via = f"{shlex.join(kubectl)} exec -i {{host}} --"
-    if kind == "pod":
-        return Fleet((name,), via, deadline)
+    pods, down = ((name,), ()) if kind == "pod" else _labelled(kubectl, label)
+    container = ""
+    if image and (up := [pod for pod in pods if pod not in dict(down)]):
+        container, barred = ephemeral.choose(kubectl, up, image, deadline, say)
+        down = (*down, *barred)
+    entered = f"--container={container} " if container else ""
+    return Fleet(pods, f"{shlex.join(kubectl)} exec -i {{host}} {entered}--", deadline, down)
+
+
+def _labelled(kubectl: tuple[str, ...], label: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The pods with this label, and those of them that do not run, with why."""
     said = ask(*kubectl, "get", "pods", "--selector", label, "--output", _SHOWN)
     phases = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
     if not phases:
         raise UsageError(f"no pod has the label {label}", f"See the labels of {shlex.join(kubectl[:1])} get pods")
     down = tuple((pod, f"the pod is {phase.lower()}") for pod, phase in phases.items() if phase != "Running")
-    return Fleet(tuple(phases), via, deadline, down)
+    return tuple(phases), down
 
 
 def _parse(word: str) -> tuple[str, str, str, str]:
