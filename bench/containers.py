@@ -22,7 +22,8 @@ from diagnostics.transport import flight
 from repro import scenarios
 from repro.cluster import Cluster, RankSpec
 from repro.cluster.docker import docker_cluster
-from repro.cluster.images import connect, ensure_image
+from repro.cluster.engine import connect
+from repro.cluster.images import ensure_image
 from repro.trial import epoch_ends_of, recorder_of, wait_until_ready
 
 RUNTIME = "tf1.12"

@@ -164,10 +164,10 @@ def lacking(error: MissingError) -> NoReturn:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
     """A Docker engine."""
-    from repro.cluster import images  # here and below: the fast tier does without Docker's SDK
+    from repro.cluster.engine import connect
 
     try:
-        client = images.connect()
+        client = connect()
     except MissingError as error:
         lacking(error)
     yield client
@@ -177,7 +177,7 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def image(engine: docker.DockerClient) -> Callable[[str], str]:
     """The image of a runtime, built where it is not there yet."""
-    from repro.cluster import images
+    from repro.cluster import images  # the fast tier does without Docker's SDK
 
     def get(name: str) -> str:
         try:

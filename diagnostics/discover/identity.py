@@ -39,7 +39,7 @@ KEYS = frozenset({
 })  # fmt: skip
 """The only variables that are ever taken out of a process's environment; none of them holds a secret."""
 
-_DOCKER = re.compile(r"(?:/docker/|docker-|/containerd/|libpod-)([0-9a-f]{64})")
+_CONTAINER = re.compile(r"(?:/docker/|docker-|/containerd/|(libpod-))([0-9a-f]{64})")
 _POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
 _YARN = re.compile(r"container_(?:e\d+_)?(\d+_\d+)_\d+_(\d+)$")
 _POD_RANK = re.compile(r"-(chief|master|worker|ps|evaluator|launcher)-(\d+)$")
@@ -164,6 +164,7 @@ def _container(environ: Mapping[str, str], cgroup: str) -> Identity | None:
         match = _POD_RANK.search(name)
         job = f"pod-{name[: match.start()]}" if match else f"pod-{pod[1][:8]}"
         return Identity(job, f"{match[1]}:{match[2]}" if match else "", "pod's control group")
-    if docker := _DOCKER.search(cgroup):
-        return Identity(f"docker-{docker[1][:12]}", "", "container's control group")
+    if found := _CONTAINER.search(cgroup):
+        engine = "podman" if found[1] else "docker"
+        return Identity(f"{engine}-{found[2][:12]}", "", "container's control group")
     return None

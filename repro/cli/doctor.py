@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,6 +21,7 @@ from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import session, sets
 from diagnostics.report.text import size
 from repro import runtimes
+from repro.cluster import engine
 from repro.runtimes import RuntimeState
 
 REGISTRY = "registry-1.docker.io"
@@ -68,19 +69,15 @@ def _tool(name: str, why: str, get: str) -> Check:
     return Check(name, path is not None, path or "not installed", "" if path else f"{get} ({why})")
 
 
-def _docker() -> Check:
-    if not shutil.which("docker"):
-        return Check("docker", False, "not installed", "apt-get install docker.io (for --backend docker)")
-    asked = subprocess.run(
-        ["docker", "version", "--format", "{{.Server.Version}}"],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    if asked.returncode == 0:
-        return Check("docker", True, f"engine {asked.stdout.strip()}")
-    return Check("docker", False, "no engine answers", "As root: .ci/docker-engine start (for --backend docker)")
+def _engine() -> Check:
+    if importlib.util.find_spec("docker") is None:
+        return Check("containers", False, "Docker's SDK is not installed", "pip install 'lastbatch[repro]'")
+    try:
+        client = engine.connect(patience=20)
+    except MissingError as error:
+        return Check("containers", False, error.message, f"{error.hint} (for --backend docker)")
+    with contextlib.closing(client):
+        return Check("containers", True, engine.described(client))
 
 
 def _images() -> Check:
@@ -167,7 +164,7 @@ def checks(states: Iterable[RuntimeState]) -> tuple[Check, ...]:
         _cuda_gdb,
         _uprobes,
         lambda: _symbols(states),
-        _docker,
+        _engine,
         _images,
     )
     return tuple(check() for check in look)

@@ -63,7 +63,8 @@ def prepare(backend: str, runtime: str, limits: NodeLimits, progress: Progress) 
             raise UsageError("processes of this machine have no limits of their own", "Add --backend docker")
         return Local(), ensure(runtime, progress=progress)
     # The engine's client is imported where it is used: it takes longer than the rest of the command line.
-    from repro.cluster.images import connect, ensure_image
+    from repro.cluster.engine import connect
+    from repro.cluster.images import ensure_image
 
     client = connect()
     try:

@@ -25,7 +25,7 @@ from diagnostics.collector.sources import cgroup
 from diagnostics.collector.sources.cgroup import Cgroup
 from diagnostics.errors import LastbatchError, MissingError
 from diagnostics.model import Memory
-from repro.cluster import Cluster, Link, Member, RankSpec, images, link, owner
+from repro.cluster import Cluster, Link, Member, RankSpec, engine, link, owner
 from repro.cluster.limits import NodeLimits
 from repro.cluster.staging import NODE_ENVIRONMENT, arguments, stage
 from repro.cluster.sweep import OWNER, RANK, TRIAL, remove, sweep
@@ -137,7 +137,21 @@ class DockerCluster(Cluster):
             self._set_quota(rank, -1)
 
     def _set_quota(self, rank: str, quota: int) -> None:
-        self.client.api.update_container(self.containers[rank], cpu_period=_PERIOD, cpu_quota=quota)
+        self._update(rank, cpu_period=_PERIOD, cpu_quota=quota)
+
+    def _update(self, rank: str, **limits: int) -> None:
+        """Change the limits of a rank that runs.
+
+        Raises:
+            MissingError: the engine has no call for it.
+        """
+        try:
+            self.client.api.update_container(self.containers[rank], **limits)
+        except NotFound:
+            self.client.api.inspect_container(self.containers[rank])  # else it is the container that is not there
+            raise MissingError(
+                "this engine cannot change the limits of a container that runs", "Podman 4.3 cannot: take Docker"
+            ) from None
 
     def exhaust_memory(self, rank: str, spare: int) -> None:
         """See `Cluster`. A neighbour in its container takes the rest; of the two the kernel kills the rank."""
@@ -145,7 +159,7 @@ class DockerCluster(Cluster):
         used = int(api.stats(identity, stream=False, one_shot=True)["memory_stats"]["usage"])
         limit = max(self.needed[rank], used) + spare
         Path(f"/proc/{self.member(rank).pid}/oom_score_adj").write_text("1000")
-        api.update_container(identity, mem_limit=limit, memswap_limit=limit)
+        self._update(rank, mem_limit=limit, memswap_limit=limit)
         eater = api.exec_create(identity, ["python3", "-S", "-c", _EAT])["Id"]
         api.exec_start(eater, detach=True)
 
@@ -222,7 +236,7 @@ def docker_cluster(
     Raises:
         MissingError: no engine, or no right to use it.
     """
-    client = images.connect()
+    client = engine.connect()
     sweep(client)
     trial = f"{os.getpid():x}-{random.getrandbits(32):08x}"
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -41,23 +42,6 @@ def home() -> Path:
     """The directory with the Dockerfile: in a checkout beside the packages, else where it was installed to."""
     beside = Path(str(repro.__file__)).parent.parent / "docker"
     return beside if (beside / "Dockerfile").exists() else Path(sys.prefix) / "share" / "lastbatch" / "docker"
-
-
-def connect() -> docker.DockerClient:
-    """A client of the engine that DOCKER_HOST names, else the local one; Podman's compatible socket does too.
-
-    Raises:
-        MissingError: no engine answers.
-    """
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except (DockerException, OSError) as error:
-        raise MissingError(
-            f"no Docker engine answers ({str(error).splitlines()[0][:120]})",
-            "Start one (.ci/docker-engine start), or point DOCKER_HOST to one or to Podman's socket",
-        ) from None
-    return client
 
 
 def ensure_image(client: docker.DockerClient, name: str, progress: Progress = lambda _: None) -> str:
@@ -156,7 +140,9 @@ def make_debian(client: docker.DockerClient, progress: Progress = lambda _: None
         if done.returncode:
             words = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise MissingError(f"no base could be made from Debian packages: {words}", "Check the package mirror")
-        client.api.import_image_from_file(tarball.name, repository=DEBIAN, tag=SUITE)
+        said = client.api.import_image_from_file(tarball.name, repository=DEBIAN, tag=SUITE)
+        # Podman leaves the tag out.
+        client.api.tag(json.loads(said.strip().splitlines()[-1])["status"], DEBIAN, SUITE)
 
 
 def _pack(target: IO[bytes], plan: Recipe, interpreter: Path | None) -> None:

@@ -63,6 +63,9 @@ def test_containers_are_known_by_their_control_group() -> None:
         "0::/kubepods/burstable/pod12345678-1234-1234-1234-123456789abc/" + "cd" * 32,
     )  # fmt: skip
     assert docker and docker.job == "docker-abababababab"
+    for place in ("machine.slice/libpod-{}.scope", "libpod_parent/libpod-{}", "user.slice/x/libpod-{}.scope/container"):
+        podman = identity_of({}, PYTHON, f"0::/{place.format('ef' * 32)}")
+        assert podman and podman.job == "podman-efefefefefef"
     assert pod and (pod.job, pod.rank) == ("pod-mnist", "worker:2")
 
 
