@@ -77,6 +77,6 @@ def connect(patience: int = PATIENCE) -> docker.DockerClient:
 def described(client: docker.DockerClient) -> str:
     """Which engine it is, and its release."""
     said = client.version()
-    first = next(iter(said.get("Components") or ()), {})
-    name = "Podman" if str(first.get("Name", "")).startswith("Podman") else "Docker"
+    first: Mapping[str, str] = next(iter(said.get("Components") or ()), {})
+    name = "Podman" if first.get("Name", "").startswith("Podman") else "Docker"
     return f"{name} {first.get('Version') or said.get('Version', '')}".strip()
