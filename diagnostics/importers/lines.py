@@ -100,7 +100,8 @@ def _unticked(lines: list[str]) -> list[str]:
 def _tagged_once(line: str) -> str:
     """mpirun puts its tag before every write, also of a line's later parts."""
     tag = _MPIRUN.match(line)
-    return tag[0] + line[tag.end() :].replace(tag[0].rstrip(), "") if tag else line
+    again = tag[0].rstrip() if tag and "<std" in tag[0] else ""
+    return tag[0] + line[tag.end() :].replace(again, "") if tag and again else line
 
 
 def _clean(line: str) -> Line:

@@ -201,6 +201,14 @@ class Scanner:
             threads = self._now.takes.setdefault(grammar.tool, {})
             threads[_CUT_OFF] = Open(grammar, ThreadHead(_CUT_OFF, "cut off"))
 
+    def mark_selections(self) -> None:
+        """One thread that was chosen from a dump: of a process that is not named, or another one than gdb's first."""
+        for seen in self.seen:
+            for tool, threads in seen.takes.items():
+                one = next(iter(threads.values())) if len(threads) == 1 else None
+                if one and _is_chosen(tool, one.head, named=bool(seen.pid)):
+                    threads[_CUT_OFF] = Open(one.grammar, ThreadHead(_CUT_OFF, "cut off"))
+
     @property
     def has_whole_tracebacks(self) -> bool:
         return self._tracebacks.ended > 0
@@ -217,6 +225,12 @@ class Scanner:
                 del threads[key]
 
 
+def _is_chosen(tool: str, only: ThreadHead, named: bool) -> bool:
+    """Whether the only thread that is shown was picked out of a dump of several."""
+    another = only.tid > 0 and not only.main and not only.current
+    return (tool == "py-spy" and not named) or (tool == "gdb" and another)
+
+
 def _begins_anew(line: str, current: Open) -> bool:
     """Whether a numbered frame starts another stack, whose header is lost."""
     return bool(current.frames) and line.lstrip().startswith("#0 ")
@@ -231,5 +245,6 @@ def scan(lines: Iterable[str]) -> Scanner:
     for line in whole:
         scanner.read(line)
     scanner.finish()
+    scanner.mark_selections()
     scanner.seen = [seen for seen in scanner.seen if not seen.empty]
     return scanner

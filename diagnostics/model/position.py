@@ -117,4 +117,6 @@ class Position(Record, frozen=True):
         if not self.function:
             return ""
         where = self.file.rpartition("/")[2]
+        if not where:
+            return self.function
         return f"{self.function} ({where}:{self.line})" if self.line else f"{self.function} ({where})"

@@ -79,6 +79,11 @@ ROWS = (
         r"amdgpu.*ring (?P<ring>\S+) timeout", "the AMD driver saw the ring {ring} hang",
     ),
     row(
+        FactKind.DEVICE, "by gpu node-",
+        r"(?P<what>HW Exception|Memory access fault) by GPU node-(?P<device>\d+)\b(?:.*?reason ?: ?(?P<reason>[\w ]{1,60}))?",
+        "the AMD driver reported of GPU node {device}: {what}[, {reason}]",
+    ),
+    row(
         FactKind.DEVICE, "gpu is lost",
         r"GPU is lost(?P<what>.{0,100})", "the driver lost the GPU{what}",
     ),

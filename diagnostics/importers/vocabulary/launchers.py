@@ -5,7 +5,10 @@ Wordings: Open MPI's `help-prte-runtime.txt`, `orte`, MPICH's `mpiexec.hydra`, S
 
 from __future__ import annotations
 
-from diagnostics.importers.vocabulary.base import row
+import re
+from collections.abc import Iterable
+
+from diagnostics.importers.vocabulary.base import Block, Said, fact, row
 from diagnostics.model import FactKind
 
 ROWS = (
@@ -114,3 +117,28 @@ ROWS = (
         r"(?:(?P<host>[\w.-]+):(?P<port>\d{2,5})\D{0,40})?[Cc]onnection timed out", "a connection[ to {host}:{port}] timed out",
     ),
 )  # fmt: skip
+
+_LOST = re.compile(r"An MPI communication peer process has unexpectedly disconnected|[OP]RTE has lost communication with a remote daemon")
+_WHO = re.compile(r"\s*(?:Peer host: +|Remote daemon: ?\[\[\d+,\d+\],\d+\] on node )([\w.-]+)\s*$")
+_LINES = 20
+"""Of such a text; the hosts stand near its beginning or at its end."""
+
+
+class PeerLost(Block):
+    """Open MPI's text about a process or a daemon that has gone: its host has a line of its own."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def feed(self, line: str) -> Iterable[Said]:
+        if _LOST.search(line):
+            self._left = _LINES
+        elif self._left and (who := _WHO.match(line)):
+            self._left = 0
+            words = f"the MPI process or daemon on {who[1]} has gone, or the network to it failed"
+            yield Said("", fact(FactKind.CONNECTION_LOST, words, line, host=who[1]))
+        else:
+            self._left = max(0, self._left - 1)
+
+
+BLOCKS = (PeerLost,)

@@ -148,6 +148,12 @@ ROWS = (
         "[ of shape {other_shape}][ (number {other_number})]",
     ),
     row(
+        FactKind.STATUS, "running collective: collectivefingerprint(",
+        r"\[Rank (?P<rank>\d+)\] Running collective: CollectiveFingerPrint\((?:SequenceNumber=(?P<number>\d+), ?)?"
+        r"OpType=(?P<operation>[A-Z_0-9]+)(?:, TensorShape=\[(?P<shape>[\d, ]*)\])?[,)]",
+        "rank {rank} called {operation}[ {number}][ of shape {shape}]",
+    ),
+    row(
         FactKind.MISMATCH, "collectives differ in the following aspects",
         r"Collectives differ in the following aspects:\s*(?P<what>.{0,300})", "the collectives differ: {what}",
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from diagnostics.importers.vocabulary.base import row
 from diagnostics.model import FactKind
 
-_PREFIX = r"(?:\[PG (?:ID )?(?P<pg>\d+)(?: PG GUID (?P<guid>\d+)?(?:\((?P<group>[^)]*)\))?)?\s*Rank (?P<member>\d+)\])"
+_PREFIX = r"(?:\[PG (?:ID )?(?P<pg>\d+)(?: PG GUID (?P<guid>\d+)?)? ?(?:\((?P<group>[^)]*)\))?\s*Rank (?P<member>\d+)\])"
 
 ROWS = (
     row(

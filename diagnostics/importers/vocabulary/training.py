@@ -36,7 +36,8 @@ ROWS = (
     ),
     row(
         FactKind.ENDED, "exits with return code",
-        r"Process (?P<pid>\d+) exits with return code = (?P<exit_code>-?\d+)", "process {pid} ended with exit code {exit_code}",
+        r"(?:Process (?P<pid>\d+)|sigkill_handler\].*\]) exits with return code = (?P<exit_code>-?\d+)(?!\d)",
+        "a process[ ({pid})] ended with exit code {exit_code}",
     ),
     row(
         FactKind.ENDED, "killing subprocess",

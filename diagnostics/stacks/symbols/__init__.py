@@ -210,12 +210,16 @@ def owner_of(frame: Frame, known: bool = False) -> Owner:
     return _native_owner(frame) if frame.native else _python_owner(frame, known)
 
 
+_ITS_TESTS = re.compile(r"/(?:tests|testing/_internal)/")
+"""A library's tests call it as a user does."""
+
+
 def _python_owner(frame: Frame, known: bool) -> Owner:
     source = source_of(frame.file)
     if source.standard:
         return Owner.STANDARD
     if of_package := _by_package(source):
-        return of_package.owner
+        return Owner.USER if _ITS_TESTS.search(source.path) else of_package.owner
     for table in tables():
         if _rows_of_a_file(table, frame, known):
             return min(table.owner, Owner.STANDARD)

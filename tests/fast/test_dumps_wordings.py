@@ -1,0 +1,149 @@
+"""Kinds of paste that public reports had and that were misread once, each in words and numbers of its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from diagnostics import importers, pipeline
+from diagnostics.analyze.progress import Limits
+from diagnostics.importers.lines import lines_of
+from diagnostics.model import LogFact
+from diagnostics.report.document import as_json
+
+
+def facts_of(text: str) -> list[LogFact]:
+    return [fact for process in importers.imported(text.encode(), "x.log").processes for fact in process.facts]
+
+
+def words_of(text: str) -> str:
+    return "\n".join(fact.words for fact in facts_of(text))
+
+
+def answer(text: str) -> tuple[str, str]:
+    """The family that is named, "unknown" for none, and the whole answer."""
+    collection, diagnosis = pipeline.explain(
+        importers.collection_of([importers.imported(text.encode(), "x.txt")]), Limits()
+    )
+    best = diagnosis.findings[0] if diagnosis.findings else None
+    named = best.family if best and best.confidence > 0.5 else "unknown"
+    return named, json.dumps(as_json(collection, diagnosis, None))
+
+
+def test_mpiruns_tag_stands_also_within_a_line() -> None:
+    lines = lines_of("[1,2]<stdout>:step 4[1,2]<stdout>:17 lo[1,2]<stdout>:ss 0.3\n[1,3]:a[1,3] = b")
+    assert [(line.source, line.text) for line in lines] == [
+        ("worker:2", "step 417 loss 0.3"),
+        ("worker:3", "a[1,3] = b"),
+    ]
+
+
+def test_a_list_of_stalled_tensors_may_begin_anywhere() -> None:
+    """GIVEN the middle of Horovod's list, THEN who is missing is said; of ranks that came, the gaps are who did not."""
+    (fact,) = facts_of("HorovodAllreduce_grads_w_0 [missing ranks: 4, 6]\n")
+    assert fact.about == ("worker:4", "worker:6")
+    (fact,) = facts_of("Stalled ops:\ngrad.fc.bias [ready ranks: 3, 0, 4]\n")
+    assert fact.about == ("worker:1", "worker:2") and "any above" in fact.words
+    assert not facts_of("print(x [missing values: 4])\n" + "Socket Timeout\n")[0].about
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_the_recorders_report_says_who_did_not_come(closed: bool) -> None:
+    report = (
+        "Not all ranks joining collective: sequence number: 902\ninternal record id: 31\ngroup info: 4:tp\n"
+        f"collective: nccl:all_gather\nmissing ranks: {{1, 12{'}' if closed else ''}\ncollective state: started\n"
+        "collective stack trace:\n gather at /srv/x/torch/distributed/c10d.py:27\nshare at /srv/x/model/parallel.py:9\n"
+    )
+    (fact,) = facts_of(report)
+    assert "all_gather 902" in fact.words and "share (parallel.py:9)" in fact.words
+    assert fact.values["function"] == "share"
+    assert fact.about == (("worker:1", "worker:12") if closed else ()), (
+        "a list that was cut may have lost half a number"
+    )
+
+
+def test_one_thread_of_a_dump_is_not_all_that_there_is() -> None:
+    """GIVEN a wait that nobody in the paste could end, WHEN the paste is a selection, THEN no notification was lost."""
+    stack = "    wait (threading.py:302)\n    get (queue.py:170)\n    batches (feed.py:64)\n    main (train.py:7)\n"
+    alone, _ = answer('Thread 0x7FA6 (idle): "MainThread"\n' + stack)
+    raised, _ = answer(
+        'Traceback (most recent call last):\n  File "/srv/feed.py", line 64, in batches\n    q.get()\n'
+        '  File "/usr/lib/python3.12/queue.py", line 170, in get\n    self.not_empty.wait()\n'
+        '  File "/usr/lib/python3.12/threading.py", line 302, in wait\n    waiter.acquire()\nRuntimeError: cancelled\n'
+    )
+    whole, _ = answer('Process 7: python train.py\nPython v3.11.2\n\nThread 7 (idle): "MainThread"\n' + stack)
+    assert (alone, raised, whole) == ("unknown", "unknown", "lost-wakeup")
+
+
+def test_remarks_and_signs_beside_frames_are_no_part_of_them() -> None:
+    _, marked = answer("#0  spin_here ()      <== looks stuck\n#1  cuEventQuery () from /lib/libcuda.so.1  // driver\n")
+    assert "looks stuck" not in marked.split('"position"')[1].split("}")[0] and "spin_here ()" not in marked
+    family, ticked = answer(
+        '`  File "run.py", line 3, in <module>`\n  `  ops = load("ops")`\n'
+        '` File "/srv/lib/python3.9/site-packages/torch/utils/cpp_extension.py", line 1371, in _jit_compile`\n'
+        '   `baton.wait()`\n`  File "/srv/lib/python3.9/site-packages/torch/utils/file_baton.py", line 42, in wait`\n'
+        "  `  time.sleep(1)`\n`KeyboardInterrupt`\n"
+    )
+    assert family == "stale-lock-file" and "run.py" in ticked
+
+
+def test_python_seen_from_gdb_is_innermost_first_also_without_its_head() -> None:
+    _, given = answer(
+        '  Waiting for the GIL\n  File "/srv/inner.py", line 5, in put\n    q.put(x)\n'
+        "  <built-in method f of X object at remote 0x7f>\n"
+        '  File "/srv/outer.py", line 9, in main\n    put()\n'
+    )
+    assert "inner.py" in given.split('"position"')[1].split("}")[0] and "interpreter lock" in given
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "NVRM: The NVIDIA GPU 0000:1a:00.0\n  NVRM: (PCI ID: 10de:2330) installed here has\n"
+            "  NVRM: fallen off the bus and",
+            "0000:1a:00.0",
+        ),
+        (
+            "Memory access fault by GPU node-3 (Agent handle: 0x1) on address 0x7f. Page not present.",
+            "GPU node 3",
+        ),
+        ("RayWorkerProc rank=[5] died unexpectedly, shutting down executor.", "rank=[5]"),
+        (
+            "[2024-05-02 01:02:03,004] [ERROR] [launch.py:325:sigkill_handler] ['python', '-u', 'a.py'] exits with "
+            "return code = -7",
+            "exit code -7",
+        ),
+        (
+            "PRTE has lost communication with a remote daemon.\n\n  HNP daemon   : [[1,0],0] on node a-0\n"
+            "  Remote daemon: [[1,0],3] on node b-7",
+            "b-7",
+        ),
+        (
+            "n1:77:80 [2] NCCL INFO ReduceScatter: opCount a1 sendbuff 0x1 recvbuff 0x2 count 64 datatype 7 op 0 "
+            "root 0 comm 0x5 [nranks=16] stream 0x3",
+            "ReduceScatter 0xa1",
+        ),
+        (
+            "[rank4]:[E1 00:00:01 ProcessGroupNCCL.cpp:1709] [PG 2 (dp_group) Rank 1] Timeout at NCCL work: 88, last",
+            "collective 88",
+        ),
+        (
+            "W0101 10:00:00.1 7 grpc_client.cc:280] Get name:[w], ep:[10.0.0.9:6174], status:[-1] meets grpc "
+            "error:Connect Failed",
+            "10.0.0.9:6174",
+        ),
+        (
+            "EI0002: The Notify register has not received the Notify record from remote rank: [7]. tag[AllGather_h_3]",
+            "AllGather",
+        ),
+        (
+            "[I ProcessGroupWrapper.cpp:587] [Rank 6] Running collective: CollectiveFingerPrint(SequenceNumber=31, "
+            "OpType=REDUCE, TensorShape=[8], T",
+            "REDUCE 31",
+        ),
+    ],
+)
+def test_wordings(line: str, said: str) -> None:
+    assert said in words_of(line + "\n")
