@@ -42,7 +42,8 @@ def asleep_for_good(collection: Collection) -> frozenset[str]:
     """Their names."""
     processes = collection.processes
     on_devices = {(device.host, pid) for device in collection.devices for pid in device.pids}
-    helpers = {one.rank for one in processes if one.state is State.IDLE and _has_nothing_to_do(one)}
+    resting = {one.rank for one in processes if one.state is State.IDLE and _has_nothing_to_do(one)}
+    of_job = {(one.host, one.pid) for one in processes}
     calm = {one.rank for one in processes if one.state in _DO_NOTHING or launches(one, processes)}
     ends: dict[tuple[str, str, str], list[tuple[Process, Connection]]] = {}
     for process in processes:
@@ -51,13 +52,24 @@ def asleep_for_good(collection: Collection) -> frozenset[str]:
     may = [one for one in processes if one.rank not in calm and (one.host, one.pid) not in on_devices]
     asleep = {process.rank for process in may if _stands(process)}
 
+    def sleeping(host: str) -> set[int]:
+        return {one.pid for one in processes if one.host == host and one.rank in asleep | resting}
+
     def stays(process: Process) -> bool:
         linked = all(_is_among(process, one, asleep | calm, ends) for one in process.connections)
-        pids = {one.pid for one in processes if one.host == process.host and one.rank in asleep | helpers}
-        return linked and _only_among(process, pids)
+        return linked and _only_among(process, sleeping(process.host))
 
-    while woken := {process.rank for process in processes if process.rank in asleep and not stays(process)}:
+    def rests(helper: Process) -> bool:
+        """Whether nobody of the job may ask it for something: a fork server tells of the ends of others' children."""
+        asks = {pid for call in helper.blocking_calls for pid in call.others if (helper.host, pid) in of_job}
+        return asks <= sleeping(helper.host)
+
+    while woken := {
+        one.rank for one in processes
+        if (one.rank in asleep and not stays(one)) or (one.rank in resting and not rests(one))
+    }:  # fmt: skip
         asleep -= woken
+        resting -= woken
     return frozenset(asleep)
 
 

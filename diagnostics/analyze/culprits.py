@@ -19,6 +19,7 @@ from diagnostics.model.rank import parse
 from diagnostics.stacks.position import is_idle, main_position, pairs, position_of, recorded_position
 
 MOST = 4
+ALONE = "it stands still, and nobody else is known to hold it up"
 _ASKS_INSIDE = (WaitKind.CONDITION, WaitKind.INPUT, WaitKind.STEP)
 _HOLDER = re.compile(r"process (\d+)$")
 _MEETS = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS)
@@ -117,13 +118,15 @@ def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit
 def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit]:
     """With the rank whose helper it is: that is the one that the others see.
 
-    A helper that has done its work, and cannot end, is the lesser of the two.
+    A helper that has done its work, and cannot end, is the lesser of the two. Who only waits for the ends of children
+    is none, if the child stands in the user's code.
     """
     parent = known.get(parse(one.rank).parent)
-    if parent is None:
+    main = main_position(parent) if parent else None
+    joins = main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
+    if parent is None or (joins and one.position is not None and one.position.own):
         yield one
         return
-    main = main_position(parent)
     at_its_end = one.position is not None and one.position.has(Role.TEARDOWN) and not one.position.own
     of_parent = main is not None and main.own and at_its_end
     less = round(0.7 * one.confidence, 2)
@@ -139,7 +142,8 @@ def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | 
         if process is not None:
             position = position_of(process, int(tid)) if tid else None
             others = ", ".join(group[:MOST])
-            return _culprit(process, name, 0.8, f"{others} wait for each other in a circle", position)
+            why = f"{others} wait for each other in a circle" if len(group) > 1 else "it waits for itself"
+            return _culprit(process, name, 0.8, why, position)
     return None
 
 
@@ -196,7 +200,7 @@ def _by_itself(process: Process) -> Culprit | None:
         tasks = [one for one in owing if one.has(Role.POOL_TASK, Role.CALLBACK, Role.INPUT_MAKE)]
         inside, owing = inside or bool(tasks), tasks or owing
     position = owing[0] if inside and owing else main
-    return _culprit(process, process.rank, 0.6, "it stands still, and nobody else is known to hold it up", position)
+    return _culprit(process, process.rank, 0.6, ALONE, position)
 
 
 def _odd_first(found: Sequence[Culprit], known: Mapping[str, Process]) -> Iterable[Culprit]:

@@ -9,7 +9,7 @@ import msgspec
 from diagnostics.analyze.absent import with_absent
 from diagnostics.analyze.beside import beside_others
 from diagnostics.analyze.coverage import coverage_words
-from diagnostics.analyze.culprits import find_culprits
+from diagnostics.analyze.culprits import ALONE, find_culprits
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import has_ended, launches, votes
 from diagnostics.analyze.job import judge_each
@@ -43,6 +43,8 @@ def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> t
     findings, errors = ((), ()) if well and _moves(facts) else find(facts)
     culprits = () if well else find_culprits(collection, waits)
     verdict, title = _verdict(facts, findings, hung)
+    if title and verdict not in ("unknown", *_NO_HANG):  # the cause says why
+        culprits = tuple(msgspec.structs.replace(one, why="") if one.why == ALONE else one for one in culprits)
     if hung is None and verdict not in ("unknown", *_NO_HANG):
         hung, collection = True, _as_the_cause_says(collection, title)
     standing = standing_of(collection, verdict, hung, culprits, waits)

@@ -37,6 +37,9 @@ took 2e-5 a round, one that hashes 200 kB fifteen times this limit."""
 _LOOKED_AT = 64
 """Bytes that it reads for that: SQLite's wait for a lock reads 16 each time."""
 
+_FROM_THIRD = 2
+_WOKEN = 3
+"""Times that others end a wait before that is work; a signal may end one, too."""
 _WORKS = (WaitKind.NOTHING, WaitKind.UNKNOWN)
 
 
@@ -55,22 +58,19 @@ def movement(process: Process, limits: Limits) -> Movement:
     positions = {position.tid: position for position in process.positions}
     standing = standing_loop(process)
     round_and_round = standing.loop.tid if standing else 0
-    spinning = tuple(
-        tid
-        for tid, _ in _busy(process, first, last, limits)
-        if tid == round_and_round or _waits_busily(positions.get(tid))
-    )
+    burning = tuple(_busy(process, first, last, limits))
+    spinning = tuple(tid for tid, _ in burning if tid == round_and_round or _waits_busily(positions.get(tid)))
     if last.events > first.events >= 0:
         return Movement(f"{last.events - first.events} recorder events in {seconds:.1f} s")
     if not standing and (changed := position_changed(process)):
         return Movement(changed)
     starving = _holder_that_starves(process)
-    for tid, cpu in _busy(process, first, last, limits):
+    for tid, cpu in burning:
         if starving and tid == starving:
             continue
         if tid != round_and_round and (tid not in spinning or _gets_on(positions[tid], tid, first, last)):
             return Movement(f"{cpu:.2f} s of CPU in {seconds:.1f} s", ())
-    busy = tuple(dict.fromkeys((*spinning, starving))) if starving else spinning
+    busy = tuple(dict.fromkeys((*spinning, *(tid for tid, _ in burning if tid == starving))))
     return Movement(_outside(process, first, last, limits, standing is not None), busy)
 
 
@@ -150,6 +150,22 @@ def _by_itself(process: Process, main: Position, first: Sample, last: Sample) ->
     return f"{cpu:.2f} s of CPU between its sleeps in {seconds:.1f} s" if worked else ""
 
 
+def _woken(process: Process, main: Position) -> str:
+    """How often others ended the wait of the thread where it stands, so that it waits anew at the same place; "".
+
+    Counted from the third sample on: taking stacks, after the second, wakes a thread, too. A lock's waiter that is
+    woken and does not get it has not got on.
+    """
+    call = next((one for one in process.blocking_calls if one.tid == main.tid), None)
+    alone = main.waits in (WaitKind.LOCK, WaitKind.GIL, WaitKind.TIME) or main.limited
+    if call is None or call.kind != "futex" or call.limited or alone or len(process.samples) < _FROM_THIRD + 2:
+        return ""
+    before, after = (_thread(process.samples[index], main.tid) for index in (_FROM_THIRD, -1))
+    times = after.voluntary - before.voluntary if before and after else 0
+    seconds = process.samples[-1].at - process.samples[_FROM_THIRD].at
+    return f"its main thread was woken {times} times in {seconds:.1f} s" if times >= _WOKEN else ""
+
+
 def _thread(sample: Sample, tid: int) -> ThreadSample | None:
     return next((thread for thread in sample.threads if thread.tid == tid), None)
 
@@ -170,6 +186,8 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
         return f"its files moved by {offsets} bytes in {seconds:.1f} s"
     if main is not None and not polls and (worked := _by_itself(process, main, first, last)):
         return worked
+    if main is not None and (woken := _woken(process, main)):
+        return woken
     logged = last.log_bytes - first.log_bytes
     if logged > 0 and _its_own(1, first.io_written, last.io_written) and not polls:
         return f"its log grew by {logged} bytes in {seconds:.1f} s"

@@ -16,7 +16,7 @@ from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.relations import Relations
 from diagnostics.model import GONE, BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
 from diagnostics.model.rank import parse
-from diagnostics.stacks.blocked import Names, names_of, words
+from diagnostics.stacks.blocked import Names, names_of, wanted_locks, words
 from diagnostics.stacks.position import classify_all, is_idle, main_position, pairs
 from diagnostics.stacks.spoken import partner_is_to
 
@@ -43,7 +43,8 @@ class _Job:
         self.relations = relations
         self.names: Names = names_of(collection)
         self.peers = peers(self.processes)
-        self.ranks = frozenset(process.rank for process in self.processes)
+        self.by_rank = {process.rank: process for process in self.processes}
+        self.ranks = frozenset(self.by_rank)
         self.gone = [rank for rank in collection.expected if rank not in self.ranks]
 
 
@@ -63,6 +64,11 @@ def find_waits(collection: Collection, relations: Relations | None = None) -> tu
     for process in waiting:
         for wait in _of(process, job, process.rank in known):
             found.setdefault((wait.rank, wait.on), wait)
+    for process in job.processes:
+        if parse(process.rank).is_child and launches(process, job.processes):
+            for child in children_of(process, job.processes)[:_MOST]:
+                wait = Wait(process.rank, child.rank, f"the end of {child.rank}", kind=WaitKind.CHILD)
+                found.setdefault((wait.rank, wait.on), wait)
     return tuple(found.values())
 
 
@@ -256,12 +262,21 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         yield _wait(process, position, call.peer, said, WaitKind.SOCKET, quiet)
     elif call.kind in ("pipe", "socket", "child", "several", "futex", "file"):
         others = [job.names[process.host, pid] for pid in call.others if (process.host, pid) in job.names]
+        if call.kind == "futex":  # in shared memory; who waits for it as well, or for a child, wakes nobody
+            others = [other for other in others if not _wakes_nobody(job.by_rank[other])]
         others = _who_owes(position, [other for other in others if other != process.rank], job)
         kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
             yield _wait(process, position, other, said, kind)
         if not others and call.kind == "socket" and " -> " in call.what:
             yield _wait(process, position, call.what.partition(" -> ")[2], said, kind)
+
+
+def _wakes_nobody(process: Process) -> bool:
+    main = main_position(process)
+    if main is None or main.waits is WaitKind.CHILD or main.has(Role.SPAWN):
+        return main is not None
+    return any(call.tid == main.tid and call.kind == "futex" and call.others for call in process.blocking_calls)
 
 
 def _for_answer(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
@@ -284,22 +299,29 @@ def _for_what(position: Position) -> str:
 
 def _who_owes(position: Position, others: Sequence[str], job: _Job) -> list[str]:
     """Of those that have the other end: where a batch or a result is waited for, who is at work on one."""
+    if position.waits is WaitKind.CHILD:
+        return [name for other in others for name in _in_place_of_its_server(job.by_rank[other], job)]
     if not position.has(*_HANDS_OVER):
         return list(others)
-    known = {process.rank: process for process in job.processes}
-    at_work = [other for other in others if any(not is_idle(one) for _, one in pairs(known[other]))]
+    at_work = [other for other in others if any(not is_idle(one) for _, one in pairs(job.by_rank[other]))]
     return at_work or list(others)
+
+
+def _in_place_of_its_server(other: Process, job: _Job) -> list[str]:
+    """A fork server tells of the ends of those that it has started, which are the ones that are waited for."""
+    children = [child.rank for child in children_of(other, job.processes) if child.parent == other.pid]
+    serves_forks = all(is_idle(one) for _, one in pairs(other))
+    return children if children and serves_forks else [other.rank]
 
 
 def _for_lock_files(process: Process, position: Position, job: _Job) -> list[Wait]:
     if not position.has(Role.FILE_LOCK) and position.waits is not WaitKind.FILE:
         return []
     found = []
-    for lock in process.locks:
-        if lock.waits:
-            holders = [job.names.get((process.host, pid), f"process {pid}") for pid in lock.holders]
-            said = f"the lock on {lock.path}"
-            found += [_wait(process, position, who, said, WaitKind.LOCK) for who in holders or [f"file {lock.path}"]]
+    for lock in wanted_locks(process, position.has(Role.FILE_LOCK)):
+        holders = [job.names.get((process.host, pid), f"process {pid}") for pid in lock.holders]
+        said = f"the lock on {lock.path}"
+        found += [_wait(process, position, who, said, WaitKind.LOCK) for who in holders or [f"file {lock.path}"]]
     return found
 
 

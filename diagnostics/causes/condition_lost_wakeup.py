@@ -8,11 +8,12 @@ without a timeout, and none for anything outside of the process. Then only a sig
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.family import TOGETHER
+from diagnostics.analyze.family import TOGETHER, has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
     INSIDE,
     At,
+    children_of,
     is_forked,
     is_python,
     look_at_stillness,
@@ -49,6 +50,11 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case = Case("condition-lost-wakeup")
     where = [process.rank]
     case.saw("waits", f"waits for a notification without a timeout: {waiting[0].where}", "stacks", where)
+    if barrier := next((at for at in waiting if at.position.has(Role.BARRIER)), None):
+        case.title = f"Threads wait at a barrier for one that does not come: {barrier.where}"
+    if ended := [child for child in children_of(process, facts) if has_ended(child)]:
+        said = "a process that it started has ended: it may have been the one to come"
+        case.saw("child-ended", said, "processes", names(ended))
     if not any(at.position.place for at in waiting):
         said = "the stack has the wait alone: whose it is, and what it is for, is not told"
         case.saw("nobody-named", said, "stacks", where)
@@ -114,6 +120,10 @@ CAUSE = Cause(
             "wait-for-state",
             "Wait for a state, not for the notification: condition.wait_for(predicate), or `while not predicate: "
             "wait()`",
+        ),
+        Remedy(
+            "barrier-timeout",
+            "Give a barrier a timeout: Barrier.wait(timeout) raises in all that wait, and whoever fails calls abort()",
         ),
         Remedy("notify-under-lock", "Change the state and notify under the same lock"),
         Remedy(

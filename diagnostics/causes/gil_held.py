@@ -11,7 +11,7 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.movement import movement
 from diagnostics.analyze.progress import Limits
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import At, is_called_by_driver, is_python, threads_at
+from diagnostics.causes.observe import At, holds_it_itself, is_called_by_driver, is_python, threads_at
 from diagnostics.model import GONE, Process, Role, State, WaitKind
 from diagnostics.stacks.position import pairs
 
@@ -24,8 +24,8 @@ def _examine_process(process: Process) -> Case | None:
     starved = [At(process, thread, position) for thread, position in pairs(process) if position.waits is WaitKind.GIL]
     holders = [at for at in threads_at(process) if at.thread.holds_gil and at.position.waits is not WaitKind.GIL]
     in_driver = [at for at in holders if at.position.has(Role.DEVICE, Role.DEVICE_LAUNCH)]
-    if not starved and not in_driver:
-        return None
+    if not (starved or in_driver) or any(map(holds_it_itself, holders)):
+        return None  # a mutex of its own comes free for nobody, with or without the interpreter lock
     case = Case("gil-held")
     where = [process.rank]
     if starved:

@@ -14,7 +14,7 @@ from diagnostics.causes.lock_order import holder_of
 from diagnostics.causes.observe import (
     INSIDE,
     At,
-    call_of,
+    holds_it_itself,
     is_forked,
     is_shared_lock,
     is_whole,
@@ -42,7 +42,7 @@ def examine(facts: Facts) -> Case | None:
 def _examine_thread(at: At, threads: tuple[At, ...], facts: Facts) -> Case | None:
     case = Case("lock-taken-again")
     where = [at.process.rank]
-    own = _owns(at)
+    own = holds_it_itself(at)
     interrupted = at.position.has(Role.SIGNAL_HANDLER, Role.FINALIZER)
     lockers = [one for one in threads if one.position.waits is WaitKind.LOCK]
     if not own and not interrupted and (len(lockers) > 1 or at.position.has(*_FROM_OUTSIDE)):
@@ -64,11 +64,6 @@ def _examine_thread(at: At, threads: tuple[At, ...], facts: Facts) -> Case | Non
     if not own:
         case.needs("who took the lock last: locks of Python have no owner; look at where else the program takes it")
     return case
-
-
-def _owns(at: At) -> bool:
-    call = call_of(at.process, at.thread.tid)
-    return bool(call and at.thread.tid in (call.owner, call.holder))
 
 
 def _look_at_others(case: Case, at: At, threads: tuple[At, ...]) -> None:

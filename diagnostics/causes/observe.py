@@ -130,6 +130,12 @@ def call_of(process: Process, tid: int) -> BlockingCall | None:
     return next((call for call in process.blocking_calls if call.tid == tid), None)
 
 
+def holds_it_itself(at: At) -> bool:
+    """Whether the mutex that it waits for is its own already."""
+    call = call_of(at.process, at.thread.tid)
+    return bool(call and at.thread.tid in (call.owner, call.holder))
+
+
 def is_shared_lock(at: At) -> bool:
     """Whether the lock that it waits for lies in memory that other processes have as well."""
     call = call_of(at.process, at.thread.tid)
@@ -201,12 +207,16 @@ def look_at_stillness(case: Case, process: Process, ats: Iterable[At] = ()) -> N
     elif len(process.samples) > 1:
         if all(stood_still(process, at.thread.tid) for at in ats):
             case.saw("not-scheduled", "was not scheduled between two samples", "samples", [process.rank])
-        elif process.state is not State.UNKNOWN or any(at.forever for at in ats):
+        elif process.state is not State.UNKNOWN or any(at.forever and not _asks_again(at) for at in ats):
             case.saw("ran", "ran between two samples", "samples", [process.rank])
     elif is_whole(process):
         case.saw("dumped", "somebody took a dump of it, as is done of what hangs", "dump", [process.rank])
     if len(process.samples) < 2:
         case.needs("a second sample: attach to the process, or take the dump again after a minute")
+
+
+def _asks_again(at: At) -> bool:
+    return at.position.has(Role.FILE_LOCK)
 
 
 def places(ats: Sequence[At]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import main_at, may_be_stuck, peers
+from diagnostics.discover.by_framework import first_group
 from diagnostics.frameworks.tensorflow1.sessions import asked_for, trained_before
 from diagnostics.model import Process, Role, State
 from diagnostics.model.rank import parse
@@ -75,8 +76,11 @@ def _look_at_rest(case: Case, facts: Facts, asking: Sequence[Process]) -> None:
     dead = [process for process in facts.processes if process.state is State.DEAD]
     if dead:
         case.saw("dead", "is gone: it may have been there before", "processes", names(dead))
+    size = max((group.size for process in asking if (group := first_group(process))), default=0)
     elsewhere = [p for p in rest if p not in dead and (main := main_at(p)) and main.position.operation]
-    if not rest and not dead:
+    if 0 < size <= len(asking):
+        case.saw("all-there", f"all {size} ranks of the group are there, and wait so", "memory of torch", names(asking))
+    elif not rest and not dead:
         case.saw(
             "all-wait", "every rank that is known waits so: one that is not known is missing", "stacks", names(asking)
         )

@@ -12,6 +12,7 @@ from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import may_be_stuck, named_for_a_lock, threads_at
 from diagnostics.model import FileLock, Process, Role, State, WaitKind
 from diagnostics.redact import redact_text
+from diagnostics.stacks.blocked import wanted_locks
 from diagnostics.stacks.position import threads_with
 
 
@@ -20,7 +21,7 @@ def examine(facts: Facts) -> Case | None:
 
 
 def waited_for(process: Process) -> tuple[FileLock, ...]:
-    return tuple(lock for lock in process.locks if lock.waits)
+    return wanted_locks(process, any(at.position.has(Role.FILE_LOCK) for at in threads_at(process)))
 
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:

@@ -65,6 +65,7 @@ WEIGHTS = (
     *_of("collective-mismatch", ZOO, prior=-2, stacks_differ=3.3, behind=1.5, numbers_differ=4.5, called_at=0),
     *_of("collective-mismatch", REPORTS, waits_apart=2.2, places_differ=1.9, groups_differ=-3, tears_down=-1.5),
     *_of("collective-mismatch", JUDGEMENT, pairs_unmet=3.3),
+    *_of("condition-lost-wakeup", REPORTS, child_ended=0.3),
     *_of("condition-lost-wakeup", ZOO, prior=-2, waits=0.5, other_thread=-2, all_wait_inside=2.5, by_design=-2.5),
     *_of("condition-lost-wakeup", REPORTS, pool_waits_for_itself=-2, pool_elsewhere=-2, tears_down=-1),
     *_of("condition-lost-wakeup", JUDGEMENT, others_wait_for_ranks=-1.5, nobody_named=-2),
@@ -121,7 +122,7 @@ WEIGHTS = (
     *_of("peer-dead", FAULTS, ended_with_status=2),
     *_of("peer-startup", ZOO, prior=-1.5, missing=1.5, log_names=2, asks=0.7, no_step_yet=2, connects_in_vain=0.5),
     *_of("peer-startup", ZOO, another_missing=-1, trained_before=-3, unconnected=1),
-    *_of("peer-startup", REPORTS, all_wait=0.7, elsewhere=-1.5, dead=-2),
+    *_of("peer-startup", REPORTS, all_wait=0.7, all_there=-2, elsewhere=-1.5, dead=-2),
     *_of("pipe-circle", REPORTS, prior=-1, waits=1.5, both_write=1.5, both_read=0.7, one_reads=-0.5),
     *_of(
         "pool-task-lost",

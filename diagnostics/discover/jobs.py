@@ -69,7 +69,10 @@ def find_jobs(seen: Sequence[Seen], local_hosts: frozenset[str] = frozenset()) -
     addresses, expected = _addresses(seen), _expected(seen)
     here = {p.identity.job for p in seen if p.identity and p.identity.here}
     taken = {pid for members in found.values() for pid in members}
-    free = [p for p in by_pid.values() if p.pid not in taken and (p.framework or p.recorder_rank)]
+    free = [
+        p for p in by_pid.values()
+        if p.pid not in taken and (p.framework or p.recorder_rank) and not _has_its_parents_rank(p, by_pid)
+    ]  # fmt: skip
     for members in connected([p for p in free if not is_helper(p, by_pid)]):
         pids = {member.pid for member in members}
         group = named_group(members, [p for p in seen if p.ended and p.parent in pids])
@@ -120,10 +123,19 @@ def _identified(by_pid: Mapping[int, Seen]) -> Iterable[tuple[str, int, str, str
         identity = one.identity
         if identity is None or not identity.job or is_launcher(one):
             continue
-        if any(above.identity == identity and not is_launcher(above) for above in ancestors(one, by_pid)):
+        if _has_its_parents_rank(one, by_pid):
             continue
         rank = one.recorder_rank or identity.rank or str(process(one.pid))
         yield identity.job, one.pid, rank, "recorder" if one.recorder_rank else identity.source
+
+
+def _has_its_parents_rank(one: Seen, by_pid: Mapping[int, Seen]) -> bool:
+    """Whether one above it says the same rank. Else they may differ: a program changes its environment as it runs."""
+    if one.identity is None or not one.identity.job:
+        return False
+    name = one.identity.job, one.identity.rank
+    above = [each.identity for each in ancestors(one, by_pid) if not is_launcher(each)]
+    return any(name == (identity.job, identity.rank) for identity in above if identity)
 
 
 def _addresses(seen: Iterable[Seen]) -> dict[str, dict[str, str]]:

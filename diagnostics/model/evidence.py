@@ -104,7 +104,7 @@ class Memory(Record, frozen=True):
 
 
 class FileLock(Record, frozen=True):
-    """A lock on a file that the process holds or waits for (/proc/locks), or a lock file by its name.
+    """A lock on a file that the process holds, waits for or has open (/proc/locks), or a lock file by its name.
 
     `kind`: `flock`, `posix`, `lease`, `ofd`, or `name` (a file whose existence is the lock). `holders`: process ids; ()
     where nobody has it, or nobody who may be seen.
@@ -112,7 +112,7 @@ class FileLock(Record, frozen=True):
 
     path: str
     kind: str
-    waits: bool = False  # it waits for it; else it holds it
+    waits: bool = False  # it waits for it; else it holds it, or others do, as `holders` tells
     holders: tuple[int, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from diagnostics.model import BlockingCall, Collection, Process, Thread, WaitKind
+from diagnostics.model import BlockingCall, Collection, FileLock, Process, Thread, WaitKind
 from diagnostics.redact import redact_text
 
 Names = Mapping[tuple[str, int], str]
@@ -35,6 +35,12 @@ def significant(process: Process) -> tuple[BlockingCall, ...]:
     """Calls that point at somebody or something outside of the thread, the main thread's first."""
     found = [call for call in process.blocking_calls if call.kind in _SIGNIFICANT]
     return tuple(sorted(found, key=lambda call: (call.tid != process.pid, call.tid)))
+
+
+def wanted_locks(process: Process, asks_again: bool) -> tuple[FileLock, ...]:
+    """Locks on files that it waits for; of one that asks again and again, else those that others hold on its files."""
+    waits = tuple(lock for lock in process.locks if lock.waits)
+    return waits or tuple(lock for lock in process.locks if asks_again and process.pid not in lock.holders)
 
 
 def names_of(collection: Collection) -> Names:

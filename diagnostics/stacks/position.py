@@ -33,7 +33,7 @@ from diagnostics.model import (
     WaitKind,
 )
 from diagnostics.redact import redact_text
-from diagnostics.stacks.blocked import KINDS, Names, name_of, names_of, words
+from diagnostics.stacks.blocked import KINDS, Names, name_of, names_of, wanted_locks, words
 from diagnostics.stacks.spoken import partner_is_to, spoken
 from diagnostics.stacks.stand import Stand, stand_of
 from diagnostics.stacks.symbol import Owner
@@ -190,7 +190,7 @@ def blocked_words(call: BlockingCall, process: Process, names: Names) -> str:
 
 def _lock(process: Process) -> str:
     """The lock on a file that the process waits for, with who has it."""
-    wanted = next((lock for lock in process.locks if lock.waits), None)
+    wanted = next(iter(wanted_locks(process, asks_again=True)), None)
     if wanted is None:
         return ""
     by = ", ".join(f"process {pid}" for pid in wanted.holders)

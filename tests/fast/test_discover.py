@@ -98,6 +98,21 @@ def test_children_and_launchers_are_not_ranks() -> None:
     assert [(member.pid, member.rank) for member in job.members] == [(21, "worker:0"), (22, "child/worker:0/22")]
 
 
+def test_what_a_rank_has_forked_is_its_child_also_where_it_has_connections_of_its_own() -> None:
+    """GIVEN torchrun, two ranks, and a helper of the first that has its environment and serves a socket."""
+    torchrun = Seen(50, 1, 0, ("python", "/usr/bin/torchrun", "train.py"), framework="torch", listens=("[::]:29500",))
+    said = [
+        identity_of({"RANK": str(n), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}, PYTHON)
+        for n in (0, 1)
+    ]
+    links = [((f"127.0.0.1:{5000 + n}", "127.0.0.1:29500"),) for n in (0, 1)]
+    ranks = [Seen(51 + n, 50, 0, PYTHON, said[n], framework="torch", links=links[n]) for n in (0, 1)]
+    own = ("127.0.0.1:7000", "127.0.0.1:7001")
+    helper = Seen(60, 51, 0, PYTHON, said[0], framework="torch", links=(own, *links[0]), listens=(own[0],))
+    named = {member.pid: member.rank for job in find_jobs([torchrun, *ranks, helper]) for member in job.members}
+    assert (named[51], named[52], named[60]) == ("worker:0", "worker:1", "child/worker:0/60")
+
+
 def test_peers_without_a_name_are_offered() -> None:
     identity = identity_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
     rank = Seen(

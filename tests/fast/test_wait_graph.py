@@ -8,7 +8,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.analyze.movement import position_changed
+from diagnostics.analyze.movement import movement, position_changed
+from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import (
@@ -186,3 +187,56 @@ def test_a_handler_on_top_of_a_lock_that_is_waited_for_is_no_progress() -> None:
     assert position_changed(msgspec.structs.replace(process, later=(stack(9, line=20),))) != ""
     other = msgspec.structs.replace(process, positions=(msgspec.structs.replace(waits, waits=WaitKind.SOCKET),))
     assert position_changed(other) != ""
+
+
+def test_a_main_thread_that_others_wake_again_and_again_gets_on() -> None:
+    """GIVEN a step a few times in twenty seconds, at one place whenever it is looked at, THEN it does not stand."""
+
+    def looks(*switches: int) -> tuple[Sample, ...]:
+        return tuple(
+            Sample(4.0 * at, (ThreadSample(1, "python", "S", 1.0, count, 5, last_ran=1.0),))
+            for at, count in enumerate(switches)
+        )
+
+    def moves(call: BlockingCall, *switches: int) -> str:
+        waits = Frame("wait", "/usr/lib/python3.11/threading.py", 3)
+        stack = Thread(1, "python", (Frame("fit", "train.py", 28), waits))
+        process = classify(Process("pid:1", 1, "a", threads=(stack,), samples=looks(*switches), blocking_calls=(call,)))
+        return movement(process, Limits()).words
+
+    futex = BlockingCall(1, "futex", "futex")
+    assert "woken 12 times" in moves(futex, 0, 2, 4, 8, 12, 16)
+    assert moves(futex, 0, 2, 4, 4, 4, 5) == "", "taking stacks wakes it, too, and a signal may"
+    assert moves(msgspec.structs.replace(futex, limited=True), 0, 2, 4, 8, 12, 16) == "", "it wakes by itself"
+
+
+def test_who_waits_for_a_shell_waits_for_what_that_runs() -> None:
+    """GIVEN a worker of a fork server that runs a tool by a shell, THEN the others of the program wait for the tool."""
+    library = "/usr/lib/python3.11"
+    joins = (Frame("<module>", "train.py", 34), Frame("join", f"{library}/multiprocessing/process.py", 149))
+    serves = (Frame("main", f"{library}/multiprocessing/forkserver.py", 218),)
+    runs = (Frame("archive", "train.py", 11), Frame("check_call", f"{library}/subprocess.py", 408))
+
+    def one(pid: int, parent: int, frames: tuple[Frame, ...], *others: int, cpu: float = 0.0) -> Process:
+        name = "pid:10" if pid == 10 else f"child/pid:10/{pid}"
+        looks = tuple(
+            Sample(at, (ThreadSample(pid, "x", "S", at * cpu, 5 + int(at * cpu), 5, last_ran=0.0 if cpu else 40.0),))
+            for at in (1.0, 2.0)
+        )
+        calls = (BlockingCall(pid, "wait4", "pipe" if pid == 10 else "child", others=others),) if others else ()
+        command = ("/bin/sh", "-c", "xz log") if pid == 13 else ("python",)
+        return Process(
+            name, pid, "a", threads=(Thread(pid, "x", frames),), samples=looks, parent=parent, blocking_calls=calls,
+            command=command,
+        )  # fmt: skip
+
+    wait = (Frame("wait4", "libc.so.6", native=True),)
+    job = (
+        one(10, 1, joins, 11), one(11, 10, serves, 12), one(12, 11, runs, 13), one(13, 12, wait, 14),
+        one(14, 13, (Frame("lzma_code", "liblzma.so.5", native=True),), cpu=0.9),
+    )  # fmt: skip
+    judged, diagnosis = explain(Collection(0.0, 0.0, job))
+    assert diagnosis.hung is False, [(p.rank, p.state, p.state_why) for p in judged.processes]
+    stands = msgspec.structs.replace(job[-1], samples=one(14, 13, (), cpu=0.0).samples)
+    judged, diagnosis = explain(Collection(0.0, 0.0, (*job[:-1], stands)))
+    assert diagnosis.hung is not False

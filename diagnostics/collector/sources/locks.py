@@ -1,10 +1,10 @@
-"""Locks on files that a process holds or waits for, from /proc/locks (man 5 proc); and lock files that it polls."""
+"""Locks on files that a process holds, waits for or has open (/proc/locks, man 5 proc); lock files that it polls."""
 
 import os
 import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from diagnostics.collector import procfs
+from diagnostics.collector import namespaces, procfs
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.look import Fields, Look, plain
 from diagnostics.collector.sources import mounts
@@ -53,15 +53,33 @@ def rows_in(text: str) -> List[_Row]:
 
 
 def _locks_of(pid: int, rows: Iterable[_Row]) -> List[FileLock]:
+    """Its own, and those that others hold on files that it has open."""
     rows = [row for row in rows if row.kind]
-    own = [row for row in rows if row.pid == pid][:MOST]
-    paths = _paths(pid, {int(row.file.rpartition(":")[2]) for row in own}) if own else {}
+    own = [row for row in rows if row.pid == pid]
+    its = {row.file for row in own}
+    held = [row for row in rows if not row.waits and row.pid > 0 and row.file not in its]
+    paths = _paths(pid, {_inode_in(row) for row in own + held}) if own or held else {}
+    others = [row for row in held if _inode_in(row) in paths and _is_on(pid, paths[_inode_in(row)], row.file)]
     found = []
-    for row in own:
-        inode = int(row.file.rpartition(":")[2])
+    for row in own + others:
+        inode = _inode_in(row)
         holders = sorted({one.pid for one in rows if one.file == row.file and not one.waits and one.pid > 0})
         found.append(FileLock(paths.get(inode, "inode %d" % inode), row.kind, row.waits, tuple(holders)))
-    return sorted(set(found))
+    return sorted(set(found))[:MOST]
+
+
+def _inode_in(row: _Row) -> int:
+    return int(row.file.rpartition(":")[2])
+
+
+def _is_on(pid: int, path: str, file: str) -> bool:
+    """Whether the path's file is on the device that /proc/locks names: inodes are numbered by device."""
+    try:
+        device = os.stat(namespaces.path_of(pid, path)).st_dev if mounts.answering(pid, [path]) else None
+    except OSError:
+        return False
+    major, minor = file.split(":")[:2]
+    return device is not None and (os.major(device), os.minor(device)) == (int(major, 16), int(minor, 16))
 
 
 def _paths(pid: int, inodes: Iterable[int]) -> Dict[int, str]:
