@@ -12,14 +12,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
+from diagnostics.analyze.recorded import Records, records_of
 from diagnostics.analyze.wait_graph import cycles
 from diagnostics.model import Collective, Partner, Process, ProcessGroup, Role
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import main_position
 from diagnostics.stacks.spoken import partner_is_to
 
+_SEQ = attrgetter("seq")
 _WAITS = (Role.COLLECTIVE, Role.BARRIER)
 
 
@@ -71,10 +74,11 @@ def groups_of(processes: Sequence[Process]) -> tuple[Group, ...]:
     """The groups of which at least one member is known, by label and members."""
     names = numbered(processes)
     role = _commonest_role(processes)
+    records = records_of(processes)
     drafts: dict[_Key, dict[str, Member]] = {}
     for process in processes:
         known = {group.group: group for group in process.groups}
-        for label, member in _members(process).items():
+        for label, member in _members(process, records).items():
             drafts.setdefault(_key(label, known.get(label)), {})[process.rank] = member
     _join_unknown(drafts)
     ranks = {_key(group.group, group): group.ranks for process in processes for group in process.groups}
@@ -218,18 +222,19 @@ def _hops(rank: str, inside: Mapping[str, tuple[Group, Member]], among: set[str]
                 yield Hop(rank, group, member.waits, other.rank, other.last)
 
 
-def _members(process: Process) -> dict[str, Member]:
+def _members(process: Process, records: Records) -> dict[str, Member]:
     """Label of a group -> how far the process has come in it."""
-    last: dict[str, int] = {}
-    for one in process.collectives:
-        if not one.p2p and one.group:  # of which group a log's collective is, is not always told
-            last[one.group] = max(one.seq, last.get(one.group, 0))
+    last = {
+        label: max(map(_SEQ, called[process.rank]), default=0)
+        for label in {one.group: None for one in process.collectives}
+        if label and process.rank in (called := records.get(label, {}))
+    }
     for group in process.groups:
         if group.enqueued < 0 and process.collectives:
             last.setdefault(group.group, 0)  # its ring was read, and nothing of this group was ever called
     waits = waits_in(process)
     return {
-        label: Member(process.rank, number, waits if waits and waits.group == label else None)
+        label: Member(process.rank, number, waits if waits and waits.group == label and waits.seq <= number else None)
         for label, number in last.items()
     }
 

@@ -268,7 +268,7 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
             yield _wait(process, position, other, said, kind)
-        if not others and call.kind == "socket" and " -> " in call.what:
+        if not others and not call.peer and call.kind == "socket" and " -> " in call.what:
             yield _wait(process, position, call.what.partition(" -> ")[2], said, kind)
 
 

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.facts import names as names_in
+from diagnostics.analyze.recorded import records_of
 from diagnostics.analyze.wait_graph import cycles
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import peers, place, together
@@ -25,7 +26,7 @@ Table = dict[str, dict[int, Collective]]  # rank -> number -> collective, of one
 
 
 def examine(facts: Facts) -> Case | None:
-    groups = [table for table in _groups(facts).values() if len(table) > 1]
+    groups = [table for table in _groups(facts) if len(table) > 1]
     return likeliest((*map(_examine_group, groups), _examine_stacks(facts), _examine_pairs(facts)))
 
 
@@ -113,14 +114,9 @@ def _sorted_by(named: Mapping[str, str]) -> dict[str, list[str]]:
     return found
 
 
-def _groups(facts: Facts) -> dict[str, Table]:
-    groups: dict[str, dict[str, dict[int, Collective]]] = {}
-    for process in facts.processes:
-        for collective in process.collectives:
-            if collective.p2p:
-                continue
-            groups.setdefault(collective.group, {}).setdefault(process.rank, {})[collective.seq] = collective
-    return groups
+def _groups(facts: Facts) -> Iterable[Table]:
+    for called in records_of(facts.processes).values():
+        yield {rank: {one.seq: one for one in collectives} for rank, collectives in called.items() if collectives}
 
 
 def _examine_group(table: Table) -> Case | None:

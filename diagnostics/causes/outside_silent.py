@@ -50,6 +50,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case.saw("reads", f"waits for {waits}: {main.where}", "stacks, kernel", where)
     if opens(main):
         case.saw("opens", "it waits in open() for another end, at every sample", "samples", where)
+    elif call and call.peer == process.rank:
+        case.saw("from-known", "it serves the other end itself", "connections", where)
     elif _from_known(main, facts):
         case.saw("from-known", "a process of the job has the other end", "open files, connections", where)
     elif call:

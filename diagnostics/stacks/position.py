@@ -243,11 +243,13 @@ def _is_called_at(collective: Collective, frame: Frame | None) -> bool:
 
 
 def _newest(collectives: Sequence[Collective]) -> Collective | None:
-    """The last of a group, or the last called of several; None where that is not known: numbers cannot be compared."""
-    if len({one.group for one in collectives}) == 1:
-        return max(collectives, key=lambda one: one.seq)
-    timed = bool(collectives) and all(one.called_at >= 0 for one in collectives)
-    return max(collectives, key=lambda one: one.called_at) if timed else None
+    """The last called, or else the last of a group; None where that is not known: numbers of several do not compare.
+
+    A group that was formed anew under its name numbers from 1 again.
+    """
+    if collectives and all(one.called_at >= 0 for one in collectives):
+        return max(collectives, key=lambda one: (one.called_at, one.seq))
+    return max(collectives, key=lambda one: one.seq) if len({one.group for one in collectives}) == 1 else None
 
 
 def _same(recorded: str, operation: str) -> bool:

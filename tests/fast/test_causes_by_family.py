@@ -366,3 +366,12 @@ def test_a_server_that_waits_for_clients_is_no_silent_source() -> None:
     listening = Connection("0.0.0.0:80", "", "LISTEN")
     server = process("pid:100", serves, connections=(listening,), listens=("0.0.0.0:80",))
     assert verdict(server)[0] in ("none", "unknown")
+
+
+def test_who_serves_the_other_end_itself_waits_for_nothing_outside() -> None:
+    """GIVEN a rank that asks a server in its own process, THEN nobody says that the other end is unknown."""
+    asks = waits(200, "socket", "recvfrom", "127.0.0.1:46210 -> 127.0.0.1:58905", peer="worker:1")
+    ranks = (process("worker:0", IN_ALL_REDUCE), process("worker:1", DOWNLOADS, pid=200, calls=[asks], watched=60.0))
+    found = explain(Collection(1.0, 2.0, ranks))[1]
+    assert found.culprits[0].rank == "worker:1" and "worker:0 waits for it" in found.culprits[0].why
+    assert not any("no process of the job" in fact.fact for one in found.findings for fact in one.evidence)

@@ -231,3 +231,33 @@ def test_join_stands_in_a_collective_for_ranks_that_have_data_left() -> None:
     )
     main = main_position(classify(process("worker:1", joins)))
     assert main is not None and main.has(Role.COLLECTIVE) and main.place.startswith("train")
+
+
+def formed_anew(index: int, calls: Iterable[tuple[int, float, str]], stands: tuple[Frame, ...]) -> Process:
+    """A rank that called these (number, at, operation) of the group of all; the last one is open where it is in one."""
+    *before, last = [Collective("default_pg", n, op, state="completed", called_at=at) for n, at, op in calls]
+    if stands is IN_ALL_REDUCE:
+        last = msgspec.structs.replace(last, state="scheduled")
+    known = (ProcessGroup("default_pg", "0", "default_pg", (0, 1), 2, index),)
+    name, pid = f"worker:{index}", 100 + 10 * index
+    return process(name, stands, pid=pid, collectives=(*before, last), groups=known, watched=60.0)
+
+
+OLD = [(number, 100.0 + number, "all_reduce") for number in range(1, 42)]
+
+
+def test_numbers_of_a_group_that_was_given_up_say_nothing_of_the_new_one() -> None:
+    """GIVEN a rank in collective 1 of a group formed anew, and one that is at rest since 41 of the old one."""
+    ranks = (formed_anew(0, OLD, RESTS), formed_anew(1, [*OLD[:40], (1, 200.0, "broadcast")], IN_ALL_REDUCE))
+    found = explain(Collection(1.0, 2.0, ranks))[1]
+    assert [(wait.rank, wait.on) for wait in found.waits] == [("worker:1", "worker:0")]
+    assert found.culprits[0].rank == "worker:0"
+    assert not any("came to" in fact.fact for one in found.findings for fact in one.evidence), "both called number 1"
+
+
+def test_ranks_of_a_group_formed_anew_are_compared_in_the_new_one() -> None:
+    """GIVEN ranks that both have the new group, of one of which the old numbers are still known."""
+    new = [(number, 200.0 + number, "all_reduce") for number in range(1, 10)]
+    ranks = (formed_anew(0, [*OLD, *new], IN_ALL_REDUCE), formed_anew(1, new[:8], RESTS))
+    (group,) = groups_of(ranks)
+    assert {rank: member.last for rank, member in group.members.items()} == {"worker:0": 9, "worker:1": 8}
