@@ -9,6 +9,7 @@ from typing import Any
 
 from diagnostics.cli.console import BAD_NEWS, OK, page, print_json
 from repro.cli.display import displayed
+from repro.faults import schedule
 from repro.replay.compare import Hang, differences
 from repro.replay.scenario import Choice, hang_of
 from repro.trial import Plan, run_trial
@@ -25,7 +26,8 @@ def play_scenario(choice: Choice, job: Hang, only_tell: bool, time_limit: float,
     differs = _differences(job, replayed) if replayed else ()
     document: dict[str, Any] = {
         "command": command, "scenario": choice.scenario.name, "arm": choice.arm, "runtime": choice.runtime,
-        "settings": choice.given, "ranks": len(choice.ranks), "taken": choice.taken, "job": job._asdict(),
+        "settings": choice.given,
+        "faults": choice.faults, "ranks": len(choice.ranks), "taken": choice.taken, "job": job._asdict(),
         "replayed": replayed._asdict() if replayed else None, "same": not differs if replayed else None,
         "differences": differs,
     }  # fmt: skip
@@ -43,7 +45,9 @@ def _run(choice: Choice, time_limit: float) -> Hang:
     choice.scenario.require()
     with displayed(choice.scenario.name) as display, tempfile.TemporaryDirectory(prefix="lastbatch-replay-") as home:
         runtime = ensure(choice.runtime, progress=display.stage)
-        plan = Plan(choice.scenario, choice.arm, runtime, choice.settings, time_limit, Path(home) / choice.arm)
+        faults = tuple(schedule.parse(fault) for fault in choice.faults)
+        directory = Path(home) / choice.arm
+        plan = Plan(choice.scenario, choice.arm, runtime, choice.settings, time_limit, directory, faults=faults)
         outcome = run_trial(plan, display)
     return hang_of(outcome.diagnosis) if outcome.verdict == "hung" and outcome.diagnosis else Hang("none", (), False)
 

@@ -13,6 +13,7 @@ from diagnostics.errors import MissingError
 from diagnostics.model import Collection, Diagnosis, Process, Role
 from diagnostics.model.rank import RankKind, parse
 from repro import scenarios
+from repro.faults import schedule
 from repro.replay.compare import Hang
 from repro.runtimes.names import parse as parse_runtime
 from repro.runtimes.names import release_numbers
@@ -20,16 +21,21 @@ from repro.scenario import Expected, Scenario, Settings
 
 CHIEFS = ("worker:0", "chief:0", "master:0")
 SERVERS, WORKERS = "ps", "workers"
+STARTUP = "startup"
 
 
 class Choice(NamedTuple):
-    """An arm of a scenario that hangs as a job did. `taken`: what it has of the job, and what it lacks, in words."""
+    """An arm of a scenario that hangs as a job did. `taken`: what it has of the job, and what it lacks, in words.
+
+    `faults` as `run` takes them: what makes it hang, where the arm by itself does not.
+    """
 
     scenario: Scenario
     arm: str
     runtime: str
     given: Mapping[str, str]
     taken: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
     @property
     def settings(self) -> Settings:
@@ -41,6 +47,8 @@ class Choice(NamedTuple):
 
     @property
     def expected(self) -> Expected:
+        if self.faults:
+            return Expected(hang=True, family=schedule.parse(self.faults[0]).fault.family)
         release = release_numbers(parse_runtime(self.runtime).framework_version)
         return self.scenario.expected(self.arm, release, self.settings)
 
@@ -48,6 +56,7 @@ class Choice(NamedTuple):
     def command(self) -> tuple[str, ...]:
         """As it would be typed."""
         sets = [word for name, value in self.given.items() for word in ("--set", f"{name}={value}")]
+        sets += [word for fault in self.faults for word in ("--fault", fault)]
         return ("lastbatch", "run", self.scenario.name, "--arm", self.arm, "--runtime", self.runtime, *sets)
 
 
@@ -102,7 +111,21 @@ def choose(collection: Collection, diagnosis: Diagnosis, most: int, smallest: bo
     )
     given, taken = _settings(collection, scenario, most)
     choice = Choice(scenario, arm, runtime, given, (_release_words(release, runtime), *taken))
-    return _shrunk(choice) if smallest else choice
+    choice = _shrunk(choice) if smallest else choice
+    return _with_absent(choice, collection, diagnosis) if scenario.name == STARTUP else choice
+
+
+def _with_absent(choice: Choice, collection: Collection, diagnosis: Diagnosis) -> Choice:
+    """Where who is to blame has no process, nobody is started in its place either."""
+    there = {process.rank for process in collection.processes}
+    away = next((one.rank for one in diagnosis.culprits if one.rank not in there), "")
+    alike = [rank for rank in choice.ranks if part_of(rank) == part_of(away)]
+    if not alike:
+        return choice
+    arms = [arm.name for arm in choice.scenario.arms]
+    healthy = next(arm for arm in arms if not _expect(choice.scenario, arm, choice.runtime).hang)
+    said = f"{away} has no process: {alike[-1]} is not started"
+    return choice._replace(arm=healthy, faults=(f"absent:{alike[-1]}",), taken=(*choice.taken, said))
 
 
 def _expect(scenario: Scenario, arm: str, runtime: str) -> Expected:
@@ -133,7 +156,7 @@ def _arms_that_fit(collection: Collection, blamed: Container[str]) -> dict[str, 
         "QueueRunner" in thread.name for process in workers for thread in process.threads
     )
     serves = any(_serves(process) for process in collection.processes if process.rank in blamed)
-    return {"last-batch": ("queue",) if runners else ("dataset",), "startup": ("other-port",) if serves else ("held",)}
+    return {"last-batch": ("queue",) if runners else ("dataset",), STARTUP: ("other-port",) if serves else ("held",)}
 
 
 def _serves(process: Process) -> bool:

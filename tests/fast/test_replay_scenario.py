@@ -32,7 +32,11 @@ def recorded(name: str) -> tuple[Collection, Diagnosis]:
     [
         ("sync-starved", "sync-starved --arm uneven --runtime tf1.12 --set workers=2 --set ps=1", "a worker"),
         ("queue-off", "queue-runners-off --arm off --runtime tf1.12", "the chief"),
-        ("server-absent", "startup --arm held --runtime tf1.12 --set workers=1 --set ps=2", "a server"),
+        (
+            "server-absent",
+            "startup --arm late --runtime tf1.12 --set workers=1 --set ps=2 --fault absent:ps:1",
+            "a server",
+        ),
     ],
 )
 def test_jobs_of_others_become_the_arm_that_hangs_of_their_cause(name: str, command: str, part: str) -> None:
