@@ -19,7 +19,7 @@ from diagnostics.model.rank import process as unnamed_process
 from diagnostics.stacks.merge import merge_threads
 
 _PYTHON_TOOLS = ("pystack", "py-spy", "py-bt", "faulthandler", "traceback", "austin", "asyncio")
-_NATIVE_TOOLS = ("gdb", "lldb", "eu-stack", "kernel")
+_NATIVE_TOOLS = ("gdb", "lldb", "eu-stack", "editor", "kernel")
 _OUTLINE = 12
 """Frames of a failed collective's stack that its fact names."""
 
@@ -65,7 +65,7 @@ def processes_of(texts: Sequence[Text], named: str, unnamed: str) -> tuple[tuple
 _ALARM = re.compile(
     r"\b(?:errors?|exception|fail(?:ed|s|ure)?|timed?[- ]?out|hangs?|hanging|hung|stuck|stalled|deadlock\w*|killed"
     r"|abort(?:ed)?|lost|refused|unreachable|unresponsive|evicted|cancelled|out of memory|not respond\w*"
-    r"|no heartbeat)\b",
+    r"|no heartbeat|taking more than)\b",
     re.I,
 )
 _MOST_ALARMS = 20

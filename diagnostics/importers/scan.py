@@ -226,9 +226,9 @@ class Scanner:
 
 
 def _is_chosen(tool: str, only: ThreadHead, named: bool) -> bool:
-    """Whether the only thread that is shown was picked out of a dump of several."""
+    """Whether the only thread that is shown was picked out of a dump of several; lldb shows one unless asked."""
     another = only.tid > 0 and not only.main and not only.current
-    return (tool == "py-spy" and not named) or (tool == "gdb" and another)
+    return (tool == "py-spy" and not named) or (tool == "gdb" and another) or tool == "lldb"
 
 
 def _begins_anew(line: str, current: Open) -> bool:

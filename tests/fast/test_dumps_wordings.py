@@ -143,7 +143,47 @@ def test_python_seen_from_gdb_is_innermost_first_also_without_its_head() -> None
             "OpType=REDUCE, TensorShape=[8], T",
             "REDUCE 31",
         ),
+        ("[07:01:02] src/van.cc:9: control={ cmd=ADD_NODE, node={ role=worker, ip=10.0.0.8, port=4, i", "10.0.0.8:4"),
+        ("Waiting for workers to connect: 3/16 (40 seconds passed)", "3 of 16 workers"),
+        (
+            "The worker group startup timed out after 60.0 seconds waiting for 12 workers. Potential causes",
+            "12 workers",
+        ),
     ],
 )
 def test_wordings(line: str, said: str) -> None:
     assert said in words_of(line + "\n")
+
+
+def test_syslogs_lines_of_the_kernel_are_its_own() -> None:
+    """GIVEN a hung task in a host's log, THEN where it waits is read as from dmesg; what it opens may be a FIFO."""
+    log = (
+        "Feb  3 04:05:06 gpu-9 kernel: INFO: task python:{pid} blocked for more than 120 seconds.\n"
+        "Feb  3 04:05:06 gpu-9 kernel: Call Trace:\n"
+        "Feb  3 04:05:06 gpu-9 kernel: [<ffffffff8168c889>] schedule+0x29/0x70\n"
+        "Feb  3 04:05:06 gpu-9 kernel: [<ffffffff8168a4e5>] {inner}+0xc5/0x1c0\n"
+        "Feb  3 04:05:06 gpu-9 kernel: [<ffffffff8120ddd2>] path_openat+0xc2/0x490\n"
+    )
+    locked, given = answer(log.format(pid=411, inner="__mutex_lock_slowpath"))
+    assert locked == "filesystem-stall" and '"pid": 411' in given
+    fifo, _ = answer(log.format(pid=412, inner="fifo_open"))
+    assert fifo != "filesystem-stall"
+
+
+def test_lldbs_numbers_of_threads_are_no_ids_of_processes() -> None:
+    frames = (
+        "  * frame #0: 0x01aa919084 libsystem_kernel.dylib`__psynch_cvwait + 8\n"
+        "    frame #1: 0x01aa78b1b4 libsystem_pthread.dylib`_pthread_cond_wait + 84\n"
+        "    frame #2: 0x0103200000 libmine.dylib`mine::Queue::pop(int) + 40\n"
+    )
+    family, given = answer("(lldb) bt\n* thread #1, queue = 'com.apple.main-thread'\n" + frames)
+    assert family == "unknown" and "pid:1" not in given
+
+
+def test_stacks_that_an_editor_copies_are_read() -> None:
+    _, given = answer(
+        "libc.so.6!__futex_abstimed_wait_common64(int private) (/build/nptl/futex-internal.c:57)\n"
+        "libpthread.so.0!__new_sem_wait_slow64(struct new_sem * sem) (/build/nptl/sem_waitcommon.c:183)\n"
+        "libmine.so!mine::Pool::run(std::function<void ()> f) (/srv/mine/pool.cc:31)\n"
+    )
+    assert "pool.cc" in given and "mine::Pool::run" in given

@@ -17,7 +17,7 @@ def _thread(line: str) -> ThreadHead | None:
     match = _THREAD.match(line)
     if match is None:
         return None
-    return ThreadHead(int(match[2] or "0", 0) or int(match[1]), match[3] or "", main=match[1] == "1")
+    return ThreadHead(int(match[2] or "0", 0), match[3] or "", main=match[1] == "1")
 
 
 def _frame(line: str) -> Frame | None:

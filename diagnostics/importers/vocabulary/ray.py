@@ -61,6 +61,16 @@ ROWS = (
         r"(?P<what>.{0,120}waiting for scheduling.{0,120})", "{what}",
     ),
     row(
+        FactKind.NOT_JOINED, "worker group startup timed out",
+        r"worker group startup timed out after (?P<seconds>[\d.]+) seconds waiting for (?P<expected>\d+) workers",
+        "{expected} workers of Ray Train did not all start within {seconds} s",
+    ),
+    row(
+        FactKind.NOT_JOINED, "waiting for",
+        r"Waiting for (?:more )?(?P<what>nodes|workers|replicas|hosts|ranks|peers|clients)\b[^:]{0,40}: ?(?P<joined>\d+)/(?P<expected>\d+)",
+        "waits: {joined} of {expected} {what} have come",
+    ),
+    row(
         FactKind.STUCK, "gettimeouterror",
         r"GetTimeoutError: (?P<what>.{0,200})", "a result of Ray did not come in time: {what}",
     ),

@@ -82,6 +82,10 @@ ROWS = (
         r"RendezvousTimeoutError", "the rendezvous of the launcher timed out: not all nodes came",
     ),
     row(
+        FactKind.ENDED, "rendezvousclosederror",
+        r"RendezvousClosedError", "the rendezvous of the launcher was closed: another agent has ended the job",
+    ),
+    row(
         FactKind.CONNECTION_LOST, "failed to recv, got 0 bytes",
         r"failed to recv, got 0 bytes", "the store of the job closed the connection: the process that has it has gone",
     ),

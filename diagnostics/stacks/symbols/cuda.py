@@ -84,6 +84,9 @@ SYMBOLS = (
     native(r"^__pyx_pw_\w*(?:streamSynchronize|deviceSynchronize|eventSynchronize|\dsynchronize)", "device synchronize",
            _W.DEVICE, Role.DEVICE),
     native(r"^\?*$|^0x[0-9a-f]+$|^libcuda$", "", None, weight=_G, library=r"^libcuda\.", home=True),
+    native(r"^-\[_?MTL\w*CommandBuffer waitUntil\w+\]|^torch::mps::MPSModule_deviceSynchronize"
+           r"|^at::mps::MPSStream::synchronize",
+           "device synchronize", _W.DEVICE, Role.DEVICE, seen="PyTorch 2.4 to 2.9 on Metal"),
     native(r"^libcuda_[0-9a-f]{16,}$", "", None, weight=_G, home=True),
     native(r"^cupti\w+", "", None, Role.PROXY, weight=_G),
 )  # fmt: skip

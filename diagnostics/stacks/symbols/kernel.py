@@ -16,6 +16,10 @@ SYMBOLS = (
     native(r"^(?:folio_wait\w*|wait_on_page\w*|io_schedule\w*|wait_on_buffer|jbd2_\w+|xfs_\w+|ext4_\w+"
            r"|blkdev_\w+|btrfs_\w+|submit_bio_wait|rq_qos_wait|wbt_wait|blk_mq_get_tag|balance_dirty_pages\w*"
            r"|__lock_page|folio_lock)", "file", _W.FILE, hard=True),
+    native(r"^(?:sync_inodes_sb|sync_filesystem|wb_wait_for_completion|iterate_supers|__filemap_fdatawait\w*"
+           r"|lookup_slow|do_last$|open_last_lookups|path_openat|path_lookupat|iterate_dir)",
+           "file", _W.FILE, weight=_P,
+           not_for="What is opened may be a FIFO or a device, which functions inside of these tell."),
     native(r"^(?:wait_for_partner|fifo_open)$", "open of a FIFO", _W.PIPE, hard=True,
            not_for="It waits for somebody to open the other end."),
     native(r"^(?:pipe_read|pipe_wait\w*|anon_pipe_read|pipe_wait_readable)$", "read", _W.PIPE, weight=_P),
