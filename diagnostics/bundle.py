@@ -29,13 +29,13 @@ import zstandard
 
 from diagnostics import redact
 from diagnostics.errors import NO_SPACE, EvidenceError, LastbatchError, MissingError, UsageError
+from diagnostics.model import BUNDLE_SUFFIX, Collection, Record
 from diagnostics.model import FORMAT as MODEL_FORMAT
-from diagnostics.model import Collection, Record
-from diagnostics.version import __version__
+from diagnostics.version import release
 
 FORMAT = 2
 _READS = (1, 2)
-SUFFIX = ".tar.zst"
+SUFFIX = BUNDLE_SUFFIX
 INDEX = "index.json"
 COLLECTION = "collection.json"
 
@@ -221,7 +221,7 @@ def _pack(members: Mapping[str, Attachment], left_out: dict[str, str]) -> bytes:
     listed = tuple(
         Member(name, len(item.data), hashlib.sha256(item.data).hexdigest(), item.kind) for name, item in members.items()
     )
-    index = msgspec.json.format(msgspec.json.encode(Index(FORMAT, __version__, listed, left_out)))
+    index = msgspec.json.format(msgspec.json.encode(Index(FORMAT, release(), listed, left_out)))
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in [(INDEX, index), *((name, item.data) for name, item in members.items())]:
@@ -373,7 +373,7 @@ def _decode(data: bytes, index: Index) -> Collection:
     except (msgspec.ValidationError, AttributeError, TypeError) as error:
         # Its checksum is right, so it is whole: another release has other fields.
         why = " ".join(str(error).split())[:200]
-        said = f"the collection is not as lastbatch {__version__} writes it: {why}"
+        said = f"the collection is not as lastbatch {release()} writes it: {why}"
         raise EvidenceError(said, f"Read it with the release that wrote it ({index.tool_version[:40]!r})") from error
 
 

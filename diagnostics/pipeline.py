@@ -5,32 +5,33 @@
 `attach` goes all the way; `explain` enters at classify, with what a bundle or another tool's dump holds. The bundle is
 on disk before anything interprets what is in it. What fails after that costs only its own share of the answer, and is
 named in `Diagnosis.errors`.
+
+What explains the evidence is imported where it is used: `attach` must have begun to collect before that, and imports it
+while it waits for the second sample.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from diagnostics import bundle, causes, frameworks
-from diagnostics.analyze.beside import undecided
-from diagnostics.analyze.diagnose import diagnose
-from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
-from diagnostics.discover.by_framework import named_by_framework
 from diagnostics.discover.hosts import look_for
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
-from diagnostics.stacks import symbols
-from diagnostics.stacks.position import classify_all
 from diagnostics.transport import Fleet, Here, Options, Reach, Target, resample
 from diagnostics.transport.reach import Progress, silent
+
+if TYPE_CHECKING:
+    from diagnostics import bundle
 
 
 class Answer(NamedTuple):
@@ -79,15 +80,34 @@ def attach(
     """
     words = [str(target) for target in targets]
     reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
-    threading.Thread(target=_warm_up, daemon=True).start()
-    collection = sample_until_decided(reach.collect(options, progress), reach, limits, options.resample, progress)
+    with _warming_up():
+        collection = reach.collect(options, progress)
+    collection = sample_until_decided(collection, reach, limits, options.resample, progress)
     return answer(collection, limits, out, reach=reach, progress=progress, device=device)
 
 
+_LATER = ("analyze.diagnose", "discover.by_framework", "bundle", "report.terminal", "report.document")
+
+
+@contextmanager
+def _warming_up() -> Iterator[None]:
+    """What explains the evidence is read meanwhile: whoever collects mostly waits."""
+    reader = threading.Thread(target=_warm_up, daemon=True)
+    reader.start()
+    yield
+    reader.join()
+
+
 def _warm_up() -> None:
-    """What explains the evidence is read while it is collected, which mostly waits."""
-    symbols.tables()
-    causes.load()
+    with suppress(Exception):  # whoever needs it will meet it
+        for name in _LATER:
+            import_module(f"diagnostics.{name}")
+        from diagnostics import causes, frameworks
+        from diagnostics.stacks import symbols
+
+        symbols.tables()
+        causes.load()
+        frameworks.load()
 
 
 def _here(chosen: Selection) -> Here:
@@ -106,6 +126,10 @@ def sample_until_decided(
 
     None for a pause that is known to end: it would be over before it is told.
     """
+    from diagnostics.analyze.beside import undecided
+    from diagnostics.analyze.job import judge_all
+    from diagnostics.stacks.position import classify_all
+
     began = time.monotonic()
     if explain(collection, limits)[1].verdict == "slow":
         return collection
@@ -163,6 +187,8 @@ def _write(
     out: Path | None, collection: Collection, attachments: Mapping[str, str | bytes | bundle.Attachment]
 ) -> tuple[Path | None, LastbatchError | None]:
     """The job may never hang like this again: where the disk refuses, the answer is still given."""
+    from diagnostics import bundle
+
     if out is None:
         return None, None
     try:
@@ -175,6 +201,8 @@ def enrich(
     collection: Collection, reach: Reach, device: bool = False
 ) -> tuple[Collection, tuple[StageError, ...]]:
     """With what the processes' own frameworks have in memory, and with what is on their cards where that is asked."""
+    from diagnostics import frameworks
+
     errors = []
     for name, look in frameworks.enrichers({"device"} if device else ()):
         try:
@@ -186,4 +214,9 @@ def enrich(
 
 def explain(collection: Collection, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """What a collection means: every rank's positions and state, who waits for whom, who holds all up, and why."""
+    from diagnostics import causes
+    from diagnostics.analyze.diagnose import diagnose
+    from diagnostics.discover.by_framework import named_by_framework
+    from diagnostics.stacks.position import classify_all
+
     return diagnose(classify_all(named_by_framework(collection)), causes.find_all, limits)

@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from diagnostics import bundle, pipeline
+from diagnostics import pipeline
 from diagnostics.analyze.progress import Limits
-from diagnostics.cli.console import CANNOT_TELL, LACKING, OK, Json, command, page, print_json, words
+from diagnostics.cli.console import CANNOT_TELL, LACKING, OK, Json, command, words
 from diagnostics.cli.showing import Floor, Verbose, show
-from diagnostics.discover.jobs import Job
 from diagnostics.discover.places import Place, resolve
 from diagnostics.discover.selectors import jobs_here, select
 from diagnostics.errors import UsageError
-from diagnostics.model import State
+from diagnostics.model import BUNDLE_SUFFIX, State
 from diagnostics.model.rank import parse
-from diagnostics.redact import redact_command
-from diagnostics.report.text import compact_ranks, plural
+from diagnostics.report.text import compact_ranks
 from diagnostics.transport import COLLECTORS, Fleet, Options
 
 Targets = Annotated[
@@ -93,7 +90,9 @@ def attach(
     Example: lastbatch attach --via 'ssh {host}' --host node1 --host node2 cmd:train.py
     """
     if list_jobs:
-        return _list(jobs_here(), as_json)
+        from diagnostics.cli.job_list import show_jobs  # what only this needs would keep every attach waiting
+
+        return show_jobs(jobs_here(), as_json)
     if unknown := set(collector or ()) - set(COLLECTORS):
         raise UsageError(f"there is no stack collector {min(unknown)!r}", f"There are {', '.join(COLLECTORS)}")
     if not targets and not via:
@@ -136,7 +135,7 @@ def _hosts(named: Sequence[str], selectors: Sequence[str]) -> tuple[str, ...]:
 
 
 def default_path() -> Path:
-    return Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + bundle.SUFFIX)
+    return Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + BUNDLE_SUFFIX)
 
 
 def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> int:
@@ -153,64 +152,3 @@ def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> i
         Text(f"lastbatch: no stack could be read: {reason}. See lastbatch doctor for what is missing"), soft_wrap=True
     )
     return LACKING if code in (OK, CANNOT_TELL) else code
-
-
-def _list(jobs: Sequence[Job], as_json: bool) -> int:
-    if as_json:
-        print_json({"jobs": [described(job) for job in jobs]})
-        return OK
-    if not jobs:
-        page.print("No job is seen on this machine. Give PIDs, e.g. lastbatch attach $(pgrep -f train.py)")
-    for job in jobs:
-        page.print(_table(job))
-    return OK
-
-
-def described(job: Job) -> dict[str, object]:
-    """A job as JSON."""
-    return {
-        "job": f"job:{job.id}",
-        "ranks": tuple(
-            {"rank": m.rank, "pid": m.pid, "why": m.why, "command": redact_command(m.command)} for m in job.members
-        ),
-        "expected": job.expected,
-        "elsewhere": dict(job.elsewhere),
-        "missing": job.missing,
-        "absent": job.absent,
-        "peers": tuple(
-            {"address": p.address, "pid": p.pid, "of": p.of, "command": redact_command(p.command)} for p in job.peers
-        ),
-    }
-
-
-MOST_ROWS = 40
-
-
-def _table(job: Job) -> Table:
-    title = f"job:{job.id}   {plural(len(job.members), 'process', 'processes')}"
-    if job.expected:
-        title += f", {len(job.expected) - len(job.missing)} of {plural(len(job.expected), 'rank')} here"
-    table = Table(box=None, pad_edge=False, expand=True, title=Text(title, "bold"), title_justify="left")
-    for column in ("rank", "pid", "known by"):
-        table.add_column(column, overflow="fold", no_wrap=True)
-    table.add_column("command", overflow="ellipsis", no_wrap=True, ratio=1)
-    for member in job.members[:MOST_ROWS]:
-        command_line = " ".join(redact_command(member.command))
-        table.add_row(Text(member.rank), str(member.pid), Text(member.why), Text(command_line))
-    if len(job.members) > MOST_ROWS:
-        table.add_row(Text(f"and {len(job.members) - MOST_ROWS} more", "dim"), "", "", "")
-    for rank, address in job.elsewhere[:MOST_ROWS]:
-        table.add_row(
-            Text(rank, "dim"), "", Text(f"at {address}", "dim"), Text("not on this machine: see --via", "dim")
-        )
-    for rank in job.absent[:MOST_ROWS]:
-        table.add_row(Text(rank, "red"), "", "", Text("should be here: has ended, or was never started", "dim"))
-    for peer in job.peers:
-        what = " ".join(redact_command(peer.command)) or "not on this machine"
-        table.add_row(
-            Text("unnamed", "yellow"),
-            str(peer.pid or ""),
-            Text(f"talks to {', '.join(peer.of[:3])}"),
-            Text(f"{peer.address} {what}"),
-        )
-    return table

@@ -1,4 +1,7 @@
-"""What the commands that give an answer share: options, and how it is printed."""
+"""What the commands that give an answer share: options, and how it is printed.
+
+The reports are imported when there is something to report: see `diagnostics.pipeline`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,6 @@ import typer
 
 from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, page, print_json
 from diagnostics.model import Collection, Diagnosis
-from diagnostics.report.document import as_json as document_of
-from diagnostics.report.terminal import render_diagnosis
-from diagnostics.report.verdict import is_hung
 
 LONGEST_COMMAND = 200
 """Characters of file names; the user has a longer command in the shell's history."""
@@ -28,6 +28,8 @@ Verbose = Annotated[
 
 def exit_code(collection: Collection, diagnosis: Diagnosis) -> int:
     """What the answer ends a command with."""
+    from diagnostics.report.verdict import is_hung
+
     return {True: BAD_NEWS, False: OK, None: CANNOT_TELL}[is_hung(collection, diagnosis)]
 
 
@@ -41,8 +43,12 @@ def show(
 ) -> int:
     """Print the answer; the exit code. `given`: the files that it is about, where there is no bundle of all."""
     if as_json:
+        from diagnostics.report.document import as_json as document_of
+
         print_json(document_of(collection, diagnosis, str(written) if written else None))
     else:
+        from diagnostics.report.terminal import render_diagnosis
+
         source = shlex.join(map(str, [written] if written else given))
         page.print(render_diagnosis(collection, diagnosis, verbose, source if len(source) <= LONGEST_COMMAND else ""))
         if written:

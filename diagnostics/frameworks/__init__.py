@@ -27,6 +27,12 @@ def enrichers(asked: Container[str] = ()) -> Iterator[tuple[str, Enricher]]:
             yield name.rpartition(".")[2], partial(_look, f"{name}.enrich")
 
 
+def load() -> None:
+    """Import those that nobody has to ask for, ahead of their use. Raises what they raise."""
+    for _, look in enrichers():
+        importlib.import_module(look.args[0])
+
+
 def _look(module: str, collection: Collection, reach: Reach) -> Collection:
     """Imported when it is called, so that one that cannot be costs only itself."""
     look: Enricher = importlib.import_module(module).look

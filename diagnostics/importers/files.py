@@ -19,7 +19,7 @@ from diagnostics.model import Collection, Process
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.merge import merge_threads
 from diagnostics.stacks.tools import Unreadable, pyspy
-from diagnostics.version import __version__
+from diagnostics.version import release
 
 LARGEST = 64 << 20
 """Bytes; of a longer text the end is read, where the hang is."""
@@ -138,7 +138,7 @@ def collection_of(imports: Sequence[Imported]) -> Collection:
         seconds=0.0,
         processes=tuple(ranks.values()),
         expected=tuple(dict.fromkeys(rank for given in imports for rank in given.expected)),
-        tool_version=__version__,
+        tool_version=release(),
     )
 
 

@@ -17,6 +17,7 @@ from diagnostics.model.diagnosis import RankClass as RankClass
 from diagnostics.model.diagnosis import StackNode as StackNode
 from diagnostics.model.diagnosis import StageError as StageError
 from diagnostics.model.diagnosis import Wait as Wait
+from diagnostics.model.evidence import BUNDLE_SUFFIX as BUNDLE_SUFFIX
 from diagnostics.model.evidence import FORMAT as FORMAT
 from diagnostics.model.evidence import Attempt as Attempt
 from diagnostics.model.evidence import BlockingCall as BlockingCall

@@ -17,6 +17,8 @@ from diagnostics.model.trace import TraceResult
 
 FORMAT = 2
 """Version of the stored form of `Collection`; a reader refuses what it does not know."""
+BUNDLE_SUFFIX = ".tar.zst"
+"""How the name of a bundle ends, the file that a collection is kept in."""
 
 
 class Frame(Record, frozen=True, gc=False):

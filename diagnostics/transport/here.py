@@ -25,7 +25,7 @@ from diagnostics.transport.answers import Answer, decode, process_of, with_stack
 from diagnostics.transport.options import Options, Target
 from diagnostics.transport.peers import name_peers
 from diagnostics.transport.reach import Progress, silent
-from diagnostics.version import __version__
+from diagnostics.version import release
 
 SLACK = 30.0
 """Seconds that a collector may take beyond the gaps and budgets of its order."""
@@ -122,7 +122,7 @@ def _collection(
         processes=name_peers(processes),
         expected=tuple(expected),
         skew=_skew(answer),
-        tool_version=__version__,
+        tool_version=release(),
         devices=answer.devices,
         kernel_log=answer.kernel_log,
         left_out=answer.left_out,

@@ -16,7 +16,7 @@ from diagnostics.transport.command import Said, run_on
 from diagnostics.transport.options import Options, Target
 from diagnostics.transport.peers import name_peers
 from diagnostics.transport.reach import Progress, silent
-from diagnostics.version import __version__
+from diagnostics.version import release
 
 SHARE = 0.6
 """Of a visit, for the source that is asked; the rest is for the way there."""
@@ -76,7 +76,7 @@ class There(Record, frozen=True):
             seconds=round(time.monotonic() - began, 3),
             processes=name_peers([p for one in self.hosts for p in _processes(one, *answers[one.host], addresses)]),
             expected=tuple(dict.fromkeys(rank for one in self.hosts for rank in one.expected)),
-            tool_version=__version__,
+            tool_version=release(),
             devices=tuple(msgspec.structs.replace(device, host=host) for host, a in told for device in a.devices),
             kernel_log=tuple(msgspec.structs.replace(line, host=host) for host, a in told for line in a.kernel_log),
             left_out=tuple(f"{why} (on {host})" for host, a in told for why in a.left_out),

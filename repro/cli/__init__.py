@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from diagnostics.cli.console import run_app
-from diagnostics.version import __version__
+from diagnostics.version import release
 
 
 class Lazy(NamedTuple):
@@ -136,7 +136,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lastbatch {__version__}")
+        typer.echo(f"lastbatch {release()}")
         raise typer.Exit
 
 

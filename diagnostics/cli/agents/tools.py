@@ -15,8 +15,9 @@ import msgspec
 from diagnostics import causes, importers, pipeline
 from diagnostics.analyze.progress import Limits
 from diagnostics.causes import Cause
-from diagnostics.cli.attach import default_path, described, which_target
+from diagnostics.cli.attach import default_path, which_target
 from diagnostics.cli.diagnose import explained
+from diagnostics.cli.job_list import described
 from diagnostics.discover.places import resolve
 from diagnostics.discover.selectors import jobs_here
 from diagnostics.errors import LastbatchError, MissingError, UsageError
