@@ -20,17 +20,24 @@ Enricher = Callable[[Collection, Reach], Collection]
 
 def enrichers(asked: Container[str] = ()) -> Iterator[tuple[str, Enricher]]:
     """(framework, function) of each package here that can add its framework's state; those that were asked for last."""
-    names = [f"{__name__}.{info.name}" for info in pkgutil.iter_modules(__path__) if info.ispkg]
-    asked_by = {name: getattr(importlib.import_module(name), "ASKED_BY", "") for name in names}
-    for name in sorted(names, key=lambda one: bool(asked_by[one])):
-        if (not asked_by[name] or asked_by[name] in asked) and importlib.util.find_spec(f"{name}.enrich"):
-            yield name.rpartition(".")[2], partial(_look, f"{name}.enrich")
+    for name in _names(asked):
+        yield name.rpartition(".")[2], partial(_look, f"{name}.enrich")
 
 
 def load() -> None:
     """Import those that nobody has to ask for, ahead of their use. Raises what they raise."""
-    for _, look in enrichers():
-        importlib.import_module(look.args[0])
+    for name in _names():
+        importlib.import_module(f"{name}.enrich")
+
+
+def _names(asked: Container[str] = ()) -> list[str]:
+    names = [f"{__name__}.{info.name}" for info in pkgutil.iter_modules(__path__) if info.ispkg]
+    asked_by = {name: getattr(importlib.import_module(name), "ASKED_BY", "") for name in names}
+    return [
+        name
+        for name in sorted(names, key=lambda one: bool(asked_by[one]))
+        if (not asked_by[name] or asked_by[name] in asked) and importlib.util.find_spec(f"{name}.enrich")
+    ]
 
 
 def _look(module: str, collection: Collection, reach: Reach) -> Collection:

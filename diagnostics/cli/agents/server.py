@@ -17,7 +17,7 @@ from pydantic import Field
 
 from diagnostics.cli.agents import instructions, tools
 from diagnostics.errors import LastbatchError
-from diagnostics.version import __version__
+from diagnostics.version import release
 
 Document = dict[str, Any]
 
@@ -80,7 +80,7 @@ def server(keep: Path) -> Any:
         """
         return await _in_time("explain_cause", partial(tools.explain_cause, name))
 
-    made = MCPServer("lastbatch", version=__version__, instructions=instructions(), log_level="WARNING")
+    made = MCPServer("lastbatch", version=release(), instructions=instructions(), log_level="WARNING")
     for tool in (list_jobs, attach, diagnose, explain_cause):
         made.add_tool(tool, description=inspect.getdoc(tool), annotations=ToolAnnotations(read_only_hint=True))
     return made
