@@ -65,8 +65,8 @@ def attach(
     debug_image: Annotated[
         str,
         typer.Option(
-            help="Kubernetes: where containers may not trace, look from an ephemeral container of this image. It stays "
-            "in the pod.",
+            help="Kubernetes: where containers may not trace or have no shell, look from an ephemeral container of "
+            "this image. It stays in the pod.",
             metavar="IMAGE",
         ),
     ] = "",

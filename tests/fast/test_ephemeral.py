@@ -55,10 +55,16 @@ class Kubectl:
         self, pods: Mapping[str, Pod], refused: Mapping[str, str] = {}, broken: Mapping[str, str] = {}
     ) -> None:
         self.pods, self.refused, self.broken = dict(pods), refused, broken
+        self.no_exec: dict[str, str] = {}
         self.told: list[str] = []
 
     def ask(self, *words: str) -> str:
         verb, name = words[1], words[3] if words[1] == "get" else words[2]
+        if verb == "exec":
+            assert words[3:] == ("--", "sh", "-c", ":")
+            if name in self.no_exec:
+                raise MissingError(f"kubectl: {self.no_exec[name]}")
+            return ""
         if verb == "get":
             return json.dumps(self.pods[name])
         self.told.append(f"debug {name}")
@@ -79,6 +85,23 @@ def test_nothing_is_added_where_all_may_trace(monkeypatch: pytest.MonkeyPatch) -
     kubectl = Kubectl({"a": pod(adds("SYS_PTRACE"))})
     assert kubectl.choose(monkeypatch) == ("", ())
     assert len(kubectl.told) == 1 and "without an ephemeral container" in kubectl.told[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "added"),
+    [
+        ('error: failed to exec in container: exec: "sh": executable file not found in $PATH: unknown', True),
+        ("command terminated with exit code 126", True),
+        ('Error from server (Forbidden): pods "a" is forbidden: cannot create resource "pods/exec"', False),
+    ],
+)
+def test_an_image_without_a_shell_takes_one_and_a_missing_right_does_not(
+    said: str, added: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubectl = Kubectl({"a": pod(adds("SYS_PTRACE"))})
+    kubectl.no_exec["a"] = said
+    assert bool(kubectl.choose(monkeypatch).container) is added
+    assert ("have no shell in a" in kubectl.told[0]) is added and ("debug a" in kubectl.told) is added
 
 
 def test_it_is_said_before_it_is_done_and_who_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A way into pods whose containers may not trace: an ephemeral container beside them, made by `kubectl debug`.
+"""A way into pods whose containers may not trace, or have no shell: an ephemeral container, made by `kubectl debug`.
 
 It shares the process namespace of the container that it targets, and its profile `general` gives it SYS_PTRACE
 (https://kubernetes.io/docs/tasks/debug/debug-application/debug-running-pod/). It cannot be taken out of a pod again:
@@ -8,6 +8,7 @@ so it is made only where the user gave an image for it, said before it is made, 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,8 @@ LIFETIME = 900
 """Seconds until it ends by itself."""
 TRACING = frozenset({"SYS_PTRACE", "CAP_SYS_PTRACE", "ALL"})
 _OFTEN = 0.5
+_NO_SHELL = re.compile(r"executable file not found|no such file or directory|exit code 12[67]\b")
+"""As runtimes say it, through kubectl; and what a shell would end with."""
 
 Say = Callable[[str], None]
 
@@ -32,19 +35,22 @@ class Way(NamedTuple):
 
 
 def choose(kubectl: Sequence[str], pods: Sequence[str], image: str, deadline: float, say: Say) -> Way:
-    """The pods' own containers where each of them may trace, else one that is added to each.
+    """The pods' own containers where each of them may trace and has a shell, else one that is added to each.
 
     Raises:
         MissingError: it could be added to none.
     """
     found = {pod: _pod(kubectl, pod) for pod in pods}
-    if all(map(may_trace, found.values())):
+    barred = [pod for pod in pods if not may_trace(found[pod])]
+    lacking = [pod for pod in pods if pod not in barred and not _has_shell(kubectl, pod)]
+    if not barred and not lacking:
         say("the pods' containers may trace: looking through kubectl exec, without an ephemeral container")
         return Way("")
+    reason = f"may not trace in {', '.join(barred)}" if barred else f"have no shell in {', '.join(lacking)}"
     name = f"lastbatch-{secrets.token_hex(4)}"
     say(
-        f"adding the ephemeral container {name} ({image}, with SYS_PTRACE) to {', '.join(pods)}: not all containers "
-        f"may trace. It ends after {LIFETIME // 60} min, and stays in the pod's list"
+        f"adding the ephemeral container {name} ({image}, with SYS_PTRACE) to {', '.join(pods)}, as containers "
+        f"{reason}. It ends after {LIFETIME // 60} min, and stays in the pod's list"
     )
     why_not: dict[str, str] = {}
     for pod in pods:
@@ -90,6 +96,15 @@ def state_of(pod: Mapping[str, Any], name: str) -> tuple[str, str]:
             for state, details in status.get("state", {}).items():
                 return state, details.get("reason", "")
     return "waiting", ""
+
+
+def _has_shell(kubectl: Sequence[str], pod: str) -> bool:
+    """False where the container has none; another failure (a right, the network) is not a matter of the container."""
+    try:
+        ask(*kubectl, "exec", pod, "--", "sh", "-c", ":")
+    except MissingError as error:
+        return not _NO_SHELL.search(error.message)
+    return True
 
 
 def _wait(kubectl: Sequence[str], pod: str, name: str, until: float) -> str:
