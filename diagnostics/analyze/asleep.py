@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 
 from diagnostics.analyze.family import launches, listens
 from diagnostics.analyze.movement import stood_still
-from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State
+from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State, WaitKind
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import is_idle, pairs
 from diagnostics.stacks.symbols import uses
@@ -32,6 +32,7 @@ _DO_NOTHING = (State.IDLE, State.HUNG)
 """Who answers when it is asked, and who was stopped: nothing comes from these."""
 _ASKS_AGAIN = (Role.INPUT_NEXT, Role.POOL_WAIT)
 """Waits that libraries cut into pieces, to see meanwhile whether those that they wait for still run."""
+_FOR_OTHERS = (WaitKind.CONDITION, WaitKind.LOCK, WaitKind.JOIN)
 _OWN_EVENTS = ("eventfd", "eventpoll")
 _OUTSIDE_KINDS = re.compile(r"file|terminal|timerfd|inotify|call|io_uring")
 _Ends = Mapping[tuple[str, str, str], list[tuple[Process, Connection]]]
@@ -87,7 +88,15 @@ def _stands(process: Process) -> bool:
         _sleeps(process, thread.tid, calls.get(thread.tid), positions.get(thread.tid))
         for thread in process.samples[-1].threads
         if not _is_quiet(positions.get(thread.tid))
-    )
+    ) and not any(_was_elsewhere(position, calls.get(position.tid)) for position in positions.values())
+
+
+def _was_elsewhere(position: Position, call: BlockingCall | None) -> bool:
+    """Whether it slept by the clock when its call was read, and no more when its stack was, or the other way round."""
+    if call is None:
+        return False
+    sleeps = position.waits is WaitKind.TIME
+    return call.kind == "futex" if sleeps else call.kind == "time" and position.waits in _FOR_OTHERS
 
 
 def _sleeps(process: Process, tid: int, call: BlockingCall | None, position: Position | None) -> bool:

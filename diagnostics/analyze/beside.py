@@ -28,6 +28,8 @@ _FOR_GOOD = frozenset(
 """Waits that, in a circle, nobody outside of it ends."""
 _NEARLY = 0.95
 """Samples that are taken a second apart show a little less than a second."""
+_UNSEEN = 10
+"""Times as long as else that a rank has to stand which waits for others that nobody looked at."""
 _AT_REST = (WaitKind.TIME, WaitKind.TERMINAL)
 
 
@@ -67,6 +69,10 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
             return _with(process, State.HUNG, f"{process.state_why}, and nothing runs any more that could wake it")
         if not votes(process, processes) and not _waited_for(process, waits):
             return process
+        unseen = _not_looked_at(process, collection, relations)
+        if unseen and not _long(process, _UNSEEN * limits.stands):
+            why = f"{process.state_why}, and waits for {unseen}, which was not looked at"
+            return _with(process, State.UNKNOWN, why)
         if _long(process, limits.stands) and not rests:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing of the job that it waits for moves")
         return process
@@ -178,6 +184,20 @@ def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
         if process and process.state in (State.PROGRESSING, State.SLOW):
             return rank
     return ""
+
+
+def _not_looked_at(process: Process, collection: Collection, relations: Relations) -> str:
+    """A member of the group in whose collective it waits, which may well get on: only some of the job were looked at.
+
+    "" where all are known, or ought to be here and are not.
+    """
+    main = main_position(process)
+    if main is None or not main.has(Role.COLLECTIVE, Role.BARRIER) or main.has(Role.RENDEZVOUS):
+        return ""
+    groups = relations.groups_by_label.get(main.group, ())
+    group = next((one for one in groups if process.rank in one.members and one.coverage), None)
+    seen = {one.rank for one in collection.processes} | set(collection.expected)
+    return next((name for name in group.unseen if name not in seen), "") if group else ""
 
 
 def _keeps_servers(process: Process, processes: Iterable[Process]) -> bool:

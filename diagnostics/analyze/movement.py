@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits, storage_answers
-from diagnostics.model import Frame, Position, Process, Role, Sample, Thread, ThreadSample, WaitKind
+from diagnostics.model import BlockingCall, Frame, Position, Process, Role, Sample, Thread, ThreadSample, WaitKind
 from diagnostics.stacks.position import is_idle, main_position
 
 _SPINS = (Role.DEVICE, Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.FILE_LOCK)
@@ -156,14 +156,26 @@ def _woken(process: Process, main: Position) -> str:
     Counted from the third sample on: taking stacks, after the second, wakes a thread, too. A lock's waiter that is
     woken and does not get it has not got on.
     """
-    call = next((one for one in process.blocking_calls if one.tid == main.tid), None)
-    alone = main.waits in (WaitKind.LOCK, WaitKind.GIL, WaitKind.TIME) or main.limited
-    if call is None or call.kind != "futex" or call.limited or alone or len(process.samples) < _FROM_THIRD + 2:
+    times = _wakes(process, main) if waits_for_others(process, main) else 0
+    if times < _WOKEN:
         return ""
-    before, after = (_thread(process.samples[index], main.tid) for index in (_FROM_THIRD, -1))
-    times = after.voluntary - before.voluntary if before and after else 0
     seconds = process.samples[-1].at - process.samples[_FROM_THIRD].at
-    return f"its main thread was woken {times} times in {seconds:.1f} s" if times >= _WOKEN else ""
+    return f"its main thread was woken {times} times in {seconds:.1f} s"
+
+
+def waits_for_others(process: Process, position: Position) -> bool:
+    """Whether only others end the wait of this thread: it has no limit, and is for no lock, which many may want."""
+    call = next((one for one in process.blocking_calls if one.tid == position.tid), None)
+    by_itself = position.waits in (WaitKind.LOCK, WaitKind.GIL, WaitKind.TIME) or position.limited
+    return call is not None and call.kind == "futex" and not call.limited and not by_itself
+
+
+def _wakes(process: Process, position: Position) -> int:
+    """How often the thread was woken, from the third sample on."""
+    if len(process.samples) < _FROM_THIRD + 2:
+        return 0
+    before, after = (_thread(process.samples[index], position.tid) for index in (_FROM_THIRD, -1))
+    return after.voluntary - before.voluntary if before and after else 0
 
 
 def _thread(sample: Sample, tid: int) -> ThreadSample | None:
@@ -181,6 +193,8 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
     stored = last.disk_bytes - first.disk_bytes
     if first.disk_bytes >= 0 and stored / seconds > limits.moving_disk:
         return f"{stored} bytes of storage in {seconds:.1f} s"
+    if main is not None and stood_still(process, main.tid) and _only_clocks_run(process, main, first, last):
+        return "its storage answers" if storage_answers(first, last) else ""
     offsets = abs(last.file_offsets - first.file_offsets) if first.file_offsets >= 0 else 0
     if offsets and _its_own(offsets, first.io_bytes, last.io_bytes) and not polls:
         return f"its files moved by {offsets} bytes in {seconds:.1f} s"
@@ -192,6 +206,29 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
     if logged > 0 and _its_own(1, first.io_written, last.io_written) and not polls:
         return f"its log grew by {logged} bytes in {seconds:.1f} s"
     return "its storage answers" if storage_answers(first, last) else ""
+
+
+def _only_clocks_run(process: Process, main: Position, first: Sample, last: Sample) -> bool:
+    """Whether the main thread waits for others, and none ran but those that wake by the clock: a monitor, a heartbeat.
+
+    What these write says nothing of the work. Beside a rank in a collective no thread's lines do.
+    """
+    if main.has(*_TOGETHER):
+        return True
+    if not waits_for_others(process, main) or main.waits is WaitKind.JOIN:
+        return False
+    calls = {call.tid: call for call in process.blocking_calls}
+    ran = [one for one in process.positions if not _same(_thread(first, one.tid), _thread(last, one.tid))]
+    return all(is_idle(one) or _works_by_clock(one, calls.get(one.tid)) for one in ran)
+
+
+def _works_by_clock(position: Position, call: BlockingCall | None) -> bool:
+    timed = call is None or call.kind == "time" or call.limited
+    return timed and (position.waits is WaitKind.TIME or position.limited)
+
+
+def _same(one: ThreadSample | None, other: ThreadSample | None) -> bool:
+    return one is not None and other is not None and one.voluntary == other.voluntary and one.cpu == other.cpu
 
 
 def _leaves_it_to_a_pool(process: Process, main: Position) -> bool:
@@ -247,6 +284,9 @@ def still_since(process: Process, positions: Sequence[Position]) -> tuple[float,
     if not process.samples:
         return -1.0, False
     last = process.samples[-1]
+    main = main_position(process)
+    if main and waits_for_others(process, main) and _wakes(process, main) and (at := _thread(last, main.tid)):
+        return at.last_ran, False  # its wait has ended meanwhile, and this is another one
     ran = [one.last_ran for position in positions if (one := _thread(last, position.tid)) and one.last_ran >= 0]
     if ran and all(stood_still(process, position.tid) for position in positions):
         return min(ran), False

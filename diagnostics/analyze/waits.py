@@ -343,12 +343,21 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
         if helpers:
             return
     main = main_position(process)
+    tasks = position.has(Role.POOL_WAIT) and any(one.has(Role.POOL_TASK) for one in _at_work(process))
     for _, other in pairs(process):
+        if tasks and not other.has(Role.POOL_TASK):
+            continue  # the pool's tasks owe the result
+        if position.has(Role.POOL_TASK) and other.waits is WaitKind.TIME:
+            continue  # who works by the clock owes a task nothing
         if other == main and other.has(Role.RENDEZVOUS, *_MEETS):
             continue  # who waits for other ranks notifies nobody here
-        if other.tid != position.tid and not is_idle(other) and _has_its_own_wait(other):
+        if other.tid != position.tid and not is_idle(other) and (tasks or _has_its_own_wait(other)):
             said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"
             yield _wait(process, position, node(process, other.tid), said, position.waits)
+
+
+def _at_work(process: Process) -> Iterator[Position]:
+    return (one for _, one in pairs(process) if not is_idle(one))
 
 
 def _has_its_own_wait(position: Position) -> bool:

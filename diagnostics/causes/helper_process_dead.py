@@ -36,6 +36,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if any((child.exit_status or 0) != 0 for child in ended):
         case.saw("ended-badly", "it did not end by itself, or with an error", "exit status", names(ended))
     if alone:
+        if not ended:
+            case.title = f"{process.rank} waits for data by a pipe whose other end only it itself has open: {at.where}"
         said = "no other process has the other end of that pipe open: nothing can come any more"
         case.saw("nobody-else", said, "open files", [process.rank])
     elif [child for child in children if child not in ended]:

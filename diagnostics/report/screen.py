@@ -100,8 +100,9 @@ class FirstScreen:
         culprits = self.diagnosis.culprits
         limits = room.culprits if not self.whole else (0,) * len(culprits)
         for culprit, most in zip(culprits, limits, strict=False):
+            name = "Culprit " if verdict.kind == "hung" else "Look at "
             said = Text.assemble(
-                ("Culprit ", "bold"), (culprit_name(culprit), "bold red"), f", {percent(culprit.confidence)} sure: ",
+                (name, "bold"), (culprit_name(culprit), "bold red"), f", {percent(culprit.confidence)} sure: ",
                 culprit_words(culprit),
             )  # fmt: skip
             lines += self._cut(console, said, width, most)

@@ -32,7 +32,7 @@ SLEEP = (Frame("clock_nanosleep", "libc.so.6", native=True),)
 
 def process(pid: int, *calls: BlockingCall, inner: tuple[Frame, ...] = LOCK, wakes: int = 0, **more: Any) -> Process:
     """A process with a thread for each call, which stand still, but for its first where `wakes`."""
-    frames = (Frame("train", "/job/train.py", 30), *inner)
+    own = Frame("train", "/job/train.py", 30)
     samples = tuple(
         Sample(
             100.0 + n,
@@ -43,7 +43,7 @@ def process(pid: int, *calls: BlockingCall, inner: tuple[Frame, ...] = LOCK, wak
         )
         for n in (0, 1)
     )
-    threads = tuple(Thread(one.tid, frames=frames) for one in calls)
+    threads = tuple(Thread(one.tid, frames=(own, *(SLEEP if one.kind == "time" else inner))) for one in calls)
     return Process(f"worker:{pid}", pid, "h", threads=threads, samples=samples, blocking_calls=calls, **more)
 
 
@@ -95,6 +95,13 @@ def test_a_thread_that_ran_between_the_samples_does_so_too() -> None:
 
 def test_a_sleep_of_a_day_wakes_nobody() -> None:
     assert names(process(7, futex(7), sleep(8, 86400.0))) == {"worker:7"}
+
+
+def test_a_thread_whose_stack_was_read_after_its_sleep_has_moved() -> None:
+    """GIVEN a generator's thread that slept when its call was read, and waits for the next batch in its stack."""
+    both = process(7, futex(7), sleep(8, 86400.0))
+    later = tuple(msgspec.structs.replace(one, frames=(*one.frames[:1], *LOCK)) for one in both.threads)
+    assert not names(msgspec.structs.replace(both, threads=later))
 
 
 def test_two_that_read_from_each_other_are_asleep_and_whoever_waits_for_one_that_works_is_not() -> None:

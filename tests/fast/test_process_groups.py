@@ -12,7 +12,18 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.process_groups import circles, groups_of
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import group_order
-from diagnostics.model import Collection, Collective, Frame, Partner, Process, ProcessGroup, Role, State
+from diagnostics.model import (
+    Collection,
+    Collective,
+    Frame,
+    Partner,
+    Process,
+    ProcessGroup,
+    Role,
+    Sample,
+    State,
+    ThreadSample,
+)
 from diagnostics.pipeline import explain
 from diagnostics.stacks.position import classify, main_position
 
@@ -261,3 +272,18 @@ def test_ranks_of_a_group_formed_anew_are_compared_in_the_new_one() -> None:
     ranks = (formed_anew(0, [*OLD, *new], IN_ALL_REDUCE), formed_anew(1, new[:8], RESTS))
     (group,) = groups_of(ranks)
     assert {rank: member.last for rank, member in group.members.items()} == {"worker:0": 9, "worker:1": 8}
+
+
+@pytest.mark.parametrize(("stood", "hung"), [(25.0, None), (900.0, True)])
+def test_a_rank_whose_others_nobody_looked_at_is_not_soon_called_hung(stood: float, hung: bool | None) -> None:
+    """GIVEN one rank of two in a barrier for a while, THEN the other may evaluate; not for a quarter of an hour."""
+    members = {"default_pg": (0, 1)}
+    one = rank(1, {"default_pg": (9, False)}, members)
+    looks = tuple(
+        Sample(at, tuple(ThreadSample(t.tid, "x", "S", 1.0, 5, 5, last_ran=stood) for t in one.threads))
+        for at in (1.0, 2.0)
+    )
+    one = msgspec.structs.replace(one, samples=looks, state=State.UNKNOWN)
+    judged, diagnosis = explain(Collection(0.0, 0.0, (one,)))
+    assert diagnosis.hung is hung, judged.processes[0].state_why
+    assert ("worker:0, which was not looked at" in judged.processes[0].state_why) is (hung is None)

@@ -240,3 +240,27 @@ def test_who_waits_for_a_shell_waits_for_what_that_runs() -> None:
     stands = msgspec.structs.replace(job[-1], samples=one(14, 13, (), cpu=0.0).samples)
     judged, diagnosis = explain(Collection(0.0, 0.0, (*job[:-1], stands)))
     assert diagnosis.hung is not False
+
+
+def test_what_a_monitor_writes_is_no_work_of_a_rank_that_stands() -> None:
+    """GIVEN a main thread in Queue.get, and a heartbeat that writes a line a second, THEN it does not get on."""
+    gets = (Frame("fit", "train.py", 3), Frame("get", "/usr/lib/python3.11/queue.py", 171))
+    beats = (Frame("heartbeat", "train.py", 32), Frame("clock_nanosleep", "libc.so.6", native=True))
+
+    def moves(beating: tuple[Frame, ...], call: BlockingCall) -> str:
+        looks = tuple(
+            Sample(
+                at,
+                (ThreadSample(1, "x", "S", 1.0, 5, 5), ThreadSample(2, "x", "S", 1.0 + at / 1000, int(at), 5)),
+                log_bytes=int(58 * at),
+            )
+            for at in (1.0, 2.0)
+        )
+        threads = (Thread(1, "x", gets), Thread(2, "x", beating))
+        calls = (BlockingCall(1, "futex", "futex"), call)
+        process = classify(Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls))
+        return movement(process, Limits()).words
+
+    assert moves(beats, BlockingCall(2, "clock_nanosleep", "time")) == ""
+    works = (Frame("feed", "train.py", 40), Frame("recv", "libc.so.6", native=True))
+    assert "log grew" in moves(works, BlockingCall(2, "recvfrom", "socket")), "it may be the one that does the work"
