@@ -22,6 +22,9 @@ _DECIDES = {
     Place.WORKS: "works",
 }
 
+_WHOLE_PROGRAMS = frozenset({"block_until_ready", "Await"})
+"""Operations by which XLA's programs are waited for."""
+
 
 def examine(facts: Facts) -> Case | None:
     return likeliest(_examine_process(process, facts) for process in facts.processes)
@@ -40,6 +43,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     where = [process.rank]
     if main and waits:
         case.saw("waits", f"waits for the device: {main.where}", "native stacks", where)
+    if main and main.position.operation in _WHOLE_PROGRAMS:
+        said = "it waits for the result of a whole program, whose collectives run on the device, too"
+        case.saw("may-be-a-collective", said, "stacks", where)
     if place and (key := _DECIDES.get(place.place)):
         case.saw(key, place.words, "device", where)
     else:

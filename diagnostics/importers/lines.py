@@ -19,7 +19,7 @@ _QUOTE = re.compile(r"(?:> ?)+")
 _FENCE = re.compile(r"\s*(?:```|~~~)[\w-]*\s*$|</?(?:details|summary|pre|code)>$")
 _STAMPS = (
     re.compile(r"\[?\d{4}-\d\d-\d\d[T_ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?:? "),
-    re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)? ?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?: [A-Z]{3,4})?(?: \d{4})? (?:[\w.-]+ kernel: ?)?"),  # noqa: E501
+    re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)? ?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d:\d\d(?: [A-Z]{3,4})?(?: \d{4})?(?: (?:[\w.-]+ kernel: ?)?|(?=\[))"),  # noqa: E501
     re.compile(r"\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]? (?=[\[(A-Z])"),
     re.compile(r"\d+(?:\.\d+)?s\t\d+\t"),  # Kaggle
     re.compile(r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)(?: \d\d-\d\d \d\d:\d\d:\d\d| \d+)? \[[\w./-]+:\d+\] ?"),  # vLLM

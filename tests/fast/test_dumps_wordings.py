@@ -39,6 +39,18 @@ def test_mpiruns_tag_stands_also_within_a_line() -> None:
     ]
 
 
+def test_horovodruns_time_needs_no_space_before_its_tag() -> None:
+    (line,) = lines_of("Sun Feb  7 08:17:46 2021[3]<stderr>:Traceback (most recent call last):")
+    assert (line.source, line.text) == ("worker:3", "Traceback (most recent call last):")
+
+
+def test_a_wait_for_a_program_of_xla_may_be_a_collective_of_it() -> None:
+    """GIVEN one rank that waits for a result of JAX, THEN nobody says that its device does not answer."""
+    stack = "    _value (jax/_src/array.py:642)\n    __float__ (jax/_src/array.py:300)\n    main (train.py:12)\n"
+    family, given = answer('Process 5: python train.py\n\nThread 5 (idle): "MainThread"\n' + stack)
+    assert family == "unknown" and "train.py" in given
+
+
 def test_a_list_of_stalled_tensors_may_begin_anywhere() -> None:
     """GIVEN the middle of Horovod's list, THEN who is missing is said; of ranks that came, the gaps are who did not."""
     (fact,) = facts_of("HorovodAllreduce_grads_w_0 [missing ranks: 4, 6]\n")
@@ -145,6 +157,13 @@ def test_python_seen_from_gdb_is_innermost_first_also_without_its_head() -> None
         ),
         ("[07:01:02] src/van.cc:9: control={ cmd=ADD_NODE, node={ role=worker, ip=10.0.0.8, port=4, i", "10.0.0.8:4"),
         ("Waiting for workers to connect: 3/16 (40 seconds passed)", "3 of 16 workers"),
+        ("INFO shard-manager: launcher: Waiting for shard 2 to be ready... rank=2", "rank 2 is not ready"),
+        ("ERROR Shard process was signaled to shutdown with signal 9 rank=5", "rank 5 was ended by signal 9"),
+        ("OSError: Timed out trying to connect to 'tls://10.0.0.3:8786' after 30 s", "10.0.0.3:8786 within 30 s"),
+        ("[PG 7 Rank 2] Future for ProcessGroup abort timed out after 1000 ms", "did not end within 1000 ms"),
+        ("Worker process 77 exit with exception.", "process 77 ended"),
+        ("Time out nodes are ['5', '6']", "nodes '5', '6'"),
+        ("Container rank 3 status failed cmd ['python', 'a.py'] code -9 log log/workerlog.3", "rank 3 ended with"),
         (
             "The worker group startup timed out after 60.0 seconds waiting for 12 workers. Potential causes",
             "12 workers",

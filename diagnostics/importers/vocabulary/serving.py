@@ -50,6 +50,15 @@ ROWS = (
         "waits for {waiting} engine processes to {what}",
     ),
     row(
+        FactKind.NOT_JOINED, "waiting for shard",  # TGI
+        r"Waiting for shard(?: \d+)? to be ready\.*(?: rank=(?P<ranks>\d+))?", "[the shard of rank {ranks} ]is not ready",
+    ),
+    row(
+        FactKind.ENDED, "shard process was signaled",
+        r"Shard process was signaled to shutdown with signal (?P<signal>\d+)(?: rank=(?P<ranks>\d+))?",
+        "the shard[ of rank {ranks}] was ended by signal {signal}",
+    ),
+    row(
         FactKind.ENDED, "died unexpectedly",
         r"(?P<process>\w*(?:Worker|Engine)\w* ?proc(?:ess)? (?:rank=\[?(?P<ranks>\d[\d, ]*)\]?|[\w.:-]+)|EngineCore\S*"
         r"|Engine core proc \S+) died unexpectedly",

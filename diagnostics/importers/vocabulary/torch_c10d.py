@@ -19,6 +19,11 @@ ROWS = (
         "nobody answered at {host}:{port} within {limit}",
     ),
     row(
+        FactKind.NOT_CONNECTED, "timed out trying to connect to",  # Dask
+        r"Timed out trying to connect to '?(?:tcp|tls|ucx)://" + _HOST + r":(?P<port>\d+)'? after (?P<limit>[\d.]+ s)",
+        "nobody answered at {host}:{port} within {limit}",
+    ),
+    row(
         FactKind.NOT_CONNECTED, "client socket has failed to connect to",
         r"client socket has failed to connect to (?:any network address of )?[(\[]?" + _HOST
         + r"[\]]?(?:\)|:|, )\(?(?P<port>\d+)\)?(?: \(errno: (?P<errno>\d+) - (?P<what>[^)]*)\))?",

@@ -50,6 +50,11 @@ ROWS = (
         "[rank {member}: ]the heartbeat monitor saw no progress of the watchdog thread[; {pending} collectives pending]",
     ),
     row(
+        FactKind.STUCK, "future for processgroup abort timed out",
+        r"(?:" + _PREFIX + r".*?)?Future for ProcessGroup abort timed out after (?P<limit_ms>\d+) ms",
+        "[rank {member}: ]the abort of its process group did not end within {limit_ms} ms",
+    ),
+    row(
         FactKind.STUCK, "could not acquire gil within",
         r"Could not acquire GIL within (?P<limit_ms>\d+) ms(?: on exit)?",
         "another thread held the interpreter lock for more than {limit_ms} ms when the process was to exit",
