@@ -23,7 +23,7 @@ from typing import Any, Callable, Dict, Iterable, List
 from diagnostics.collector import namespaces, procfs
 from diagnostics.collector.discreet import redacted
 from diagnostics.collector.look import Look, Target, plain
-from diagnostics.collector.observing import ask, observe, resolved
+from diagnostics.collector.observing import ask, found, observe, resolved
 from diagnostics.collector.scan import scan
 from diagnostics.collector.sources import recorder
 from diagnostics.collector.stacks import base, pyspy, unwinders
@@ -100,6 +100,12 @@ def _later(targets: Iterable[Target], known: Dict[str, int]) -> Iterable[Dict[st
         counts = recorder.counts_of(target.recorder) if target.recorder else None
         if counts and counts.events > known.get(str(target.pid), -1):
             yield {"pid": target.pid, "flight": plain(recorder.load(target.recorder))}
+
+
+def get_ready() -> None:
+    """Import what every order needs. It may be a while until there is one."""
+    found()
+    collectors()
 
 
 def main(order: Order) -> None:

@@ -9,10 +9,13 @@ from diagnostics.collector.environment import environ_of
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.sockets import Sockets, sockets_of
 
+helpers = set()  # type: Set[int]
+"""Processes that this one has begun to look at others."""
+
 
 def own_family() -> Set[int]:
-    """This process and those that started it: a tool never looks at itself."""
-    family, pid = set(), os.getpid()
+    """This process, those that started it, and its helpers: a tool never looks at itself."""
+    family, pid = set(helpers), os.getpid()
     while pid > 1:
         family.add(pid)
         pid = procfs.parent_of(pid)

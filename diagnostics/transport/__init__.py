@@ -8,6 +8,7 @@ from diagnostics.transport.here import Here as Here
 from diagnostics.transport.here import add_stacks as add_stacks
 from diagnostics.transport.here import collect as collect
 from diagnostics.transport.here import observe as observe
+from diagnostics.transport.here import ready as ready
 from diagnostics.transport.hosts import Fleet as Fleet
 from diagnostics.transport.options import COLLECTORS as COLLECTORS
 from diagnostics.transport.options import Options as Options

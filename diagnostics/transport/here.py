@@ -12,12 +12,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
 
+from diagnostics.collector import scan
 from diagnostics.errors import EvidenceError, MissingError
 from diagnostics.model import Collection, Process, Record
 from diagnostics.transport import program
@@ -148,7 +149,7 @@ def _run(
     rounds = -(-len(targets) // cores) if "stacks" in do else 0
     deadline = options.gap * options.samples + options.budget * 3 * rounds + more.get("seconds", 0.0) + SLACK
     order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
-    collector = _started(program.argv_here())
+    collector = _waiting.pop() if _waiting else _started(program.argv_here())
     try:
         output, errors = _talk(collector, json.dumps(order).encode(), deadline, progress)
     finally:
@@ -159,6 +160,27 @@ def _run(
         words = errors.decode("utf-8", "replace").strip().splitlines()
         why = words[-1] if words else f"it ended with {collector.returncode}"
         raise EvidenceError(f"the collector failed: {why}", "Run lastbatch doctor") from None
+
+
+_waiting: list[subprocess.Popen[bytes]] = []
+"""The collector that was begun ahead of its order, if there is one."""
+
+
+@contextmanager
+def ready() -> Iterator[None]:
+    """A collector is begun ahead of the next order: it gets ready while the processes to look at are looked for."""
+    begun = []
+    with suppress(MissingError):  # said when it is needed
+        begun.append(_started(program.argv_here()))
+    scan.helpers.update(collector.pid for collector in begun)
+    _waiting[:] = begun
+    try:
+        yield
+    finally:
+        for collector in _waiting:
+            _end(collector)
+        _waiting.clear()
+        scan.helpers.difference_update(collector.pid for collector in begun)
 
 
 def _started(argv: list[str]) -> subprocess.Popen[bytes]:

@@ -26,7 +26,12 @@ SHELL = Path(__file__).with_name("agent.sh")
 CARRIED = ("__init__.py", "collector/**/*.py", "recorder/*.py", "redaction/*.py")
 """What travels, below `HOME`."""
 
-_START = "import sys, json; sys.path.insert(0, sys.argv[1]); from diagnostics.collector.program import main; "
+_START = """import sys, json
+sys.path.insert(0, sys.argv[1])
+from diagnostics.collector.program import get_ready, main
+get_ready()
+main(json.loads(sys.stdin.read()))
+"""
 
 
 def order(do: Sequence[str], targets: Sequence[Mapping[str, Any]], options: Options, deadline: float) -> dict[str, Any]:
@@ -39,8 +44,7 @@ def order(do: Sequence[str], targets: Sequence[Mapping[str, Any]], options: Opti
 
 def argv_here() -> list[str]:
     """The command that runs the collector on this machine, without our dependencies; it takes its order on stdin."""
-    call = "main(json.loads(sys.stdin.read()))"
-    return [sys.executable, "-I", "-S", "-c", _START + call, str(HOME.parent)]
+    return [sys.executable, "-I", "-S", "-c", _START, str(HOME.parent)]
 
 
 def means_here() -> dict[str, Any]:
