@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gap", type=float, default=1.0)
     parser.add_argument("--stood", type=float, default=SETTLED, help="seconds that the processes stand still before")
-    parser.add_argument("--lastbatch", action="append", default=[], help="another release's command, in turns with ours")
+    parser.add_argument("--lastbatch", action="append", default=[], help="another release, in turns with ours")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     commands = [os.path.join(sysconfig.get_path("scripts"), "lastbatch"), *asked.lastbatch]

@@ -16,8 +16,9 @@ from conftest import wait_for
 
 from diagnostics.collector import procfs
 from diagnostics.discover.hosts import look_for
+from diagnostics.discover.scan import scan
 from diagnostics.model import Collection, Process
-from diagnostics.transport import Fleet, Here, Options, Reach, Target, collect, program, resample
+from diagnostics.transport import Fleet, Here, Options, Reach, Target, collect, here, program, ready, resample
 from diagnostics.transport.command import run_on
 from repro.runtimes import discover
 
@@ -175,3 +176,26 @@ def test_one_more_sample_is_cheap_and_tells_where_python_stands(elsewhere: bool)
         (main,) = (thread for thread in threads[process.host, pid] if thread.tid == pid)
         assert {frame.function for frame in main.frames} == {"<module>", "enters"}
         assert all(thread.state == "S" for thread in procfs.sample_threads(pid))
+
+
+def test_a_collector_that_is_begun_ahead_is_no_process_of_a_job_and_is_used_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    begin = here._started
+
+    def note(argv: list[str]) -> subprocess.Popen[bytes]:
+        begun.append(begin(argv))
+        return begun[-1]
+
+    monkeypatch.setattr(here, "_started", note)
+    with hung(WAITS_FOR_A_LOCK) as pid:
+        with ready():
+            seen = {one.pid for one in scan()}
+            assert len(begun) == 1 and pid in seen and begun[0].pid not in seen
+            answers = [collect([Target(pid)], Options(gap=0.1)) for _ in range(2)]
+            assert len(begun) == 2, "the second order needs a collector of its own"
+        assert all(len(answer.processes[0].samples) == 2 and answer.processes[0].threads for answer in answers)
+    with ready():
+        assert begun[2].poll() is None
+    assert all(collector.poll() is not None for collector in begun), "none is left where no order came"
