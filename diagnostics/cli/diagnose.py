@@ -16,6 +16,7 @@ from diagnostics.cli.console import OK, Json, command, page, print_json
 from diagnostics.cli.showing import Floor, Verbose, show
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, StageError
+from diagnostics.redact import redact_collection
 from diagnostics.report.markdown import render_markdown
 from diagnostics.report.trace import render_speedscope, render_trace
 
@@ -23,13 +24,13 @@ from diagnostics.report.trace import render_speedscope, render_trace
 def read_evidence(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]]:
     """All files as one collection: hosts of a job that were collected one by one, dumps of its ranks by other tools.
 
-    With the files that could not be read, and why.
+    With the files that could not be read, and why. Secrets in other tools' files are covered, as they are in bundles.
     """
     importers.refuse_urls(paths)
     bundles = [path for path in paths if _is_bundle(path)]
     dumps, errors = importers.read_all([path for path in paths if path not in bundles])
     collections = [bundle.read(path).collection for path in bundles]
-    collections += [importers.collection_of(dumps)] if dumps else []
+    collections += [redact_collection(importers.collection_of(dumps))] if dumps else []
     first = collections[0]
     whole = msgspec.structs.replace(
         first,

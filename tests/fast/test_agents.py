@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from conftest import lacking
 
-from diagnostics import causes
+from diagnostics import causes, pipeline
 from diagnostics.cli import agents
 from diagnostics.cli.agents import tools
+from diagnostics.cli.diagnose import read_evidence
 from diagnostics.discover.jobs import Job, Member
 from diagnostics.errors import MissingError, UsageError
+from diagnostics.report.html import render_html
 from repro import cli
 
 Story = Callable[[Any], Awaitable[None]]
@@ -78,6 +80,28 @@ def test_stacks_of_threads_are_left_out_unless_they_are_asked_for(tmp_path: Path
     short, whole = (tools.diagnose([str(tmp_path / "worker-0.txt")], threads=asked) for asked in (False, True))
     assert whole["ranks"][0].pop("threads") and short == whole
     assert short["ranks"][0]["rank"] == "worker:0"
+
+
+def test_secrets_of_a_log_are_not_in_the_answer(tmp_path: Path) -> None:
+    """GIVEN a line that is shown as evidence, and a traceback with a secret in its message."""
+    secret = "hunter2hunter2"
+    timeout = (
+        "[rank0]:[E ProcessGroupNCCL.cpp:616] [Rank 0] Watchdog caught collective operation timeout: WorkNCCL("
+        "SeqNum=11, OpType=ALLREDUCE, NumelIn=4, NumelOut=4, Timeout(ms)=600000) "
+        "ran for 600012 milliseconds before timing out."
+    )
+    (tmp_path / "rank0.log").write_text(f"{timeout} password={secret}\n")
+    (tmp_path / "rank1.log").write_text(
+        "Traceback (most recent call last):\n"
+        '  File "train.py", line 3, in <module>\n'
+        f'    connect("https://me:{secret}@store")\n'
+        f"ConnectionError: https://me:{secret}@store\n"
+    )
+    answer = tools.diagnose([str(tmp_path)], threads=True)
+    assert "ran for 600012 milliseconds" in str(answer), "the line is shown"
+    assert secret not in str(answer)
+    collection, _ = read_evidence([tmp_path])
+    assert secret not in render_html(*pipeline.explain(collection))
 
 
 def test_what_a_process_calls_itself_is_made_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
