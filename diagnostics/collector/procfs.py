@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Pattern, Set, Tuple
 
 from diagnostics.collector.kernel import Name, stat_fields, text_of
 from diagnostics.collector.sched import TaskClocks, fields
@@ -233,13 +233,16 @@ def command_of(pid: int) -> Tuple[str, ...]:
     return tuple(text.rstrip("\0").split("\0")) if text else ()
 
 
-def mapped_files(pid: int, shared: bool = False) -> Tuple[str, ...]:
+def mapped_files(pid: int, shared: bool = False, like: Optional[Pattern[str]] = None) -> Tuple[str, ...]:
     """Files that the process has mapped, in the order of their addresses, each once.
 
     `shared`: only those that it writes to for others to see, as a recorder does; libraries are none of them.
+    `like`: only those that this is found in.
     """
     found: Dict[str, None] = {}
     for line in text_of("/proc/%d/maps" % pid, MAX_MAPS).splitlines():
+        if (shared and " rw-s " not in line) or (like and not like.search(line)):
+            continue
         words = line.split(None, 5)
         if len(words) == 6 and words[5].startswith("/") and (not shared or words[1].startswith("rw-s")):
             path = words[5]

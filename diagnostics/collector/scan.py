@@ -57,7 +57,7 @@ def _ended(pid: int) -> Dict[str, Any]:
 
 
 def _seen(pid: int, command: List[str], sockets: Sockets, keys: Iterable[str]) -> Dict[str, Any]:
-    frameworks = [path for path in procfs.mapped_files(pid) if FRAMEWORK.search(path)]
+    frameworks = procfs.mapped_files(pid, like=FRAMEWORK)
     return {
         "pid": pid,
         "parent": procfs.parent_of(pid),
@@ -65,7 +65,7 @@ def _seen(pid: int, command: List[str], sockets: Sockets, keys: Iterable[str]) -
         "command": command,
         "environ": environ_of(pid, frozenset(keys)),
         "cgroup": text_of("/proc/%d/cgroup" % pid, 4096),
-        "frameworks": frameworks[:1],
+        "frameworks": list(frameworks[:1]),
         "listens": list(sockets.listens),
         "links": [[one.local, one.remote] for one in sockets.connections if one.state == "ESTABLISHED"],
         "asks": [one.remote for one in sockets.connections if one.state == "SYN_SENT"],

@@ -25,6 +25,8 @@ _TRIED_AGAIN_AFTER = 60.0
 def answering(pid: int, paths: Iterable[str]) -> Tuple[str, ...]:
     """Those of the paths, which are the process's own, whose file system is a local one or answers."""
     wanted = tuple(paths)
+    if not wanted:
+        return ()
     mounts = mounts_in(text_of("/proc/%d/mountinfo" % pid, 4 << 20))
     if not any(mount.kind.startswith(REMOTE) for mount in mounts):
         return wanted
