@@ -17,6 +17,7 @@ import argparse
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -43,6 +44,8 @@ from repro.scenario import Scenario
 PREPARED = Path(__file__).parent / "hang_tools" / "prepared"
 KINDS = ("jobs", "zoo", "dumps")
 OFTEN = 0.005
+FAILURES = (LastbatchError, subprocess.SubprocessError, OSError, ValueError)
+"""Of a tool, which has then said nothing, or of a program, which is then tried again."""
 
 
 class Known(NamedTuple):
@@ -137,7 +140,7 @@ def asked(tool: Tool, job: Job, program: str) -> Answer:
     with Pauses(list(job.everyone)) as pauses:
         try:
             answer = tool.live(job) if tool.live else nothing("it looks at no process")
-        except (LastbatchError, OSError, ValueError) as error:
+        except FAILURES as error:
             answer = nothing(f"{type(error).__name__}: {error}"[:300])
     seconds = round(time.monotonic() - began, 2)
     return msgspec.structs.replace(
@@ -221,7 +224,7 @@ def of_dumps(case: Path, tools: Sequence[Tool]) -> Iterator[Row]:
         began = time.monotonic()
         try:
             answer = tool.offline(Dumps(files)) if tool.offline else nothing("it reads no dumps of others")
-        except (LastbatchError, OSError, ValueError) as error:
+        except FAILURES as error:
             answer = nothing(f"{type(error).__name__}: {error}"[:300])
         seconds = round(time.monotonic() - began, 2)
         answer = msgspec.structs.replace(answer, program=known.program, tool=tool.name, seconds=seconds)
@@ -371,7 +374,7 @@ def main() -> int:
                 if options.log:
                     with options.log.open("ab") as file:
                         file.write(msgspec.json.encode(row) + b"\n")
-        except LastbatchError as error:  # it did not come up: the next call tries it again
+        except FAILURES as error:  # it did not come up: the next call tries it again
             print(f"failed {entry.name}: {' '.join(str(error).split())[:300]}", flush=True)
     print(f"\n{table(rows)}\n\n{only_one(rows)}\n")
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

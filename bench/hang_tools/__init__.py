@@ -12,7 +12,7 @@ TOOLS = (
     Tool("gdb", stacks.reading(stacks.gdb), stacks.reading_of("gdb")),
     Tool("merged stacks", stacks.reading(stacks.pystack, by_words=False)),
     Tool("faulthandler", stacks.reading(stacks.faulthandler), stacks.reading_of("faulthandler"), prepared=True),
-    Tool("torchfrtrace", flight.live, flight.offline, prepared=True),
+    Tool("torchfrtrace", flight.live, prepared=True),
 )
 
 

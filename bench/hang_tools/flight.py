@@ -3,18 +3,18 @@
 The job was started with `TORCH_FR_BUFFER_SIZE` and a thread in each rank that dumps when asked (`prepared`): gloo has
 no such thing by itself. The thread also fills in the members of the groups, which gloo leaves out and `torchfrtrace`
 does not go on without. Reading: `missing ranks` are the culprits, and they are elsewhere; a `Culprit rank` with another
-operation, size or type is a mismatch. `No errors` is no answer. Nothing is said about where a rank stands.
+operation, size or type is a mismatch. `No errors` is no answer. Nothing is said about where a rank stands. Dumps of
+others are not given to it: it unpickles them, which runs whatever is in them.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
-from hang_tools.form import Answer, Dumps, Job, nothing
+from hang_tools.form import Answer, Job, nothing
 
 ASKED = "dump-asked"
 _MISSING = re.compile(r"missing ranks: \{([\d, ]+)\}")
@@ -57,19 +57,3 @@ def answer_of(text: str, pids: dict[int, int]) -> Answer:
         last = text.strip().splitlines()[-1:] or [""]
         return nothing(f"it says: {last[0][:120]}")
     return Answer(hung=True, family=family, culprit=tuple(pids.get(rank, str(rank)) for rank in ranks))
-
-
-def offline(dumps: Dumps) -> Answer:
-    """Needs PyTorch 2.9 or newer here; dumps that others made have members already."""
-    flights = [path for path in dumps.files if path.read_bytes()[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04")]
-    if not flights:
-        return nothing("no Flight Recorder dump")
-    import tempfile
-
-    from repro.runtimes import ensure
-
-    with tempfile.TemporaryDirectory() as folder:
-        for number, path in enumerate(sorted(flights)):
-            found = re.search(r"(\d+)\D*$", path.name)
-            shutil.copy(path, Path(folder) / f"rank_{found[1] if found else number}")
-        return analyzed(Path(folder), str(ensure("torch").python), {})

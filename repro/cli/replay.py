@@ -11,6 +11,7 @@ from diagnostics import pipeline
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.cli.diagnose import read_evidence
 from diagnostics.errors import LastbatchError, MissingError, UsageError
+from diagnostics.report.text import plural
 from repro.cli.replay_scenario import play_scenario
 from repro.replay.compare import Hang, differences, hang_of
 from repro.replay.plan import Plan, plan_of
@@ -123,10 +124,9 @@ def _show(written: Written, job: Hang, replayed: Hang | None, as_json: bool) -> 
     if as_json:
         print_json(document)
     else:
-        page.print(
-            f"{written.program}: {plan.world} ranks, {len(plan.groups)} groups, {document['calls']} calls",
-            soft_wrap=True,
-        )
+        sizes = ((plan.world, "rank"), (len(plan.groups), "group"), (document["calls"], "call"))
+        told = ", ".join(plural(number, noun) for number, noun in sizes)
+        page.print(f"{written.program}: {told}", soft_wrap=True)
         for guess in plan.guessed:
             page.print(f"guessed: {guess}", soft_wrap=True)
         if replayed:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from diagnostics.errors import MissingError
 from diagnostics.model import Collection, Diagnosis, Process, Role
 from diagnostics.model.rank import RankKind, parse
+from diagnostics.report.text import plural
 from repro import scenarios
 from repro.faults import schedule
 from repro.replay.compare import Hang
@@ -171,7 +172,7 @@ def _settings(collection: Collection, scenario: Scenario, most: int) -> tuple[di
     servers = sum(parse(name).is_server for name in names)
     workers = sum(parse(name).kind is RankKind.RANK and not parse(name).is_server for name in names)
     receive = receivers(collection)
-    taken = [f"{_counted(workers, 'worker')} and {_counted(servers, 'server')}"]
+    taken = [f"{plural(workers, 'worker')} and {plural(servers, 'server')}"]
     if servers and receive and len(receive) < servers:
         taken.append(f"{len(receive)} of {servers} servers receive a step: {', '.join(receive)}")
         servers = len(receive)
@@ -190,10 +191,6 @@ def _settings(collection: Collection, scenario: Scenario, most: int) -> tuple[di
         given["batches"] = str(length)
         taken.append(f"{length} batches an epoch, by the recorder")
     return given, tuple(taken)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _folded(wanted: dict[str, int], most: int) -> dict[str, int]:

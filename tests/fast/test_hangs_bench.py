@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parents[2] / "bench"))  # at the end: some be
 
 import dumps
 import hangs
+import replay
 from hang_tools import TOOLS, chosen, flight, others, person
 from hang_tools.form import Answer, Dumps
 
@@ -124,3 +125,20 @@ def test_what_is_in_the_log_is_not_run_again() -> None:
     answer = Answer("flock-held", "gdb")
     had = {("flock-held", "gdb"): hangs.Row(answer, hangs.scored(JOB, answer), ())}
     assert [tool.name for tool in hangs.missing(entry[0], tools, had)] == ["py-spy"]
+
+
+def test_a_replay_is_the_same_differs_or_is_left_out() -> None:
+    """WHEN the command says why it cannot play a job, THEN only a reason that lies in the job leaves it out."""
+    job = {"family": "sync-starvation"}
+    same = {
+        "job": job, "replayed": job, "same": True, "differences": [], "ranks": 3, "scenario": "sync-starved",
+        "arm": "uneven",
+    }  # fmt: skip
+    differs = {**same, "same": False, "differences": ["it did not hang"], "groups": 1, "calls": 2}
+    left_out = {"error": "no cause of this hang is named, so no scenario can be chosen"}
+    failed = {"error": "rank 1 of the program ended"}
+    played = [replay.Played(said, 0, 1.0) for said in (same, differs, left_out, failed)]
+    assert replay.summary(played) == "1 of 3 hang as the job did; 1 left out"
+    assert "sync-starved/uneven" in replay.line("a", played[0]) and replay.line("a", played[0]).endswith("the same")
+    assert replay.line("b", played[1]).endswith("it did not hang")
+    assert replay.line("c", played[3]).endswith("rank 1 of the program ended")
