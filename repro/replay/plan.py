@@ -134,8 +134,9 @@ def plan_of(collection: Collection) -> Plan:
         (call.group, call.seq): call for process in processes.values() for call in process.collectives if not call.p2p
     }
     job = _Job(processes, groups, {name: _passed(name, groups[name], processes, known) for name in groups}, known)
+    formed = any(process.collectives for process in processes.values())  # whoever calls one has met all others
     ranks = [
-        _rank_plan(rank, processes.get(rank), _calls(rank, job))
+        _rank_plan(rank, processes.get(rank), _calls(rank, job), formed)
         for rank in range(_world(processes, groups, collection.expected))
     ]
     if absent := [one.rank for one in ranks if one.rank not in processes]:
@@ -255,14 +256,15 @@ def scaled(sizes: str) -> int:
     return elements if elements <= LARGEST else LARGEST - elements % 97
 
 
-def _rank_plan(rank: int, process: Process | None, calls: Sequence[Call]) -> RankPlan:
+def _rank_plan(rank: int, process: Process | None, calls: Sequence[Call], formed: bool) -> RankPlan:
+    """`formed`: the group of all is there, so that who still waits for others to join makes another."""
     if process is None or process.exit_status is not None or process.state in (State.DEAD, State.FINISHED):
         return RankPlan(rank, tuple(calls), Stand.EXIT)
     main = main_position(process)
     function = main.function if main else ""
     under_way = [index for index, call in enumerate(calls) if not call.returns]
     if main and main.waits is WaitKind.RENDEZVOUS and not calls:
-        return RankPlan(rank, (), Stand.JOIN, function)
+        return RankPlan(rank, (), Stand.READ if formed else Stand.JOIN, function)
     if under_way and (main is None or main.waits not in _STANDS):
         return RankPlan(rank, tuple(calls[: under_way[-1] + 1]), Stand.COLLECTIVE, function)
     # What is under way and not waited for was issued without a wait, and is played so.

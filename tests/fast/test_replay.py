@@ -152,6 +152,14 @@ def test_ranks_that_wait_for_one_to_join_are_played_without_it() -> None:
     assert plan.started == (0, 1) and "for r in [0, 1]" in program_of(plan, "Hangs.")
 
 
+def test_a_rank_that_waits_for_others_to_make_a_group_has_joined_the_group_of_all() -> None:
+    """One of two is in a collective already: the other waits for the members of a further group."""
+    ahead = process(0, REDUCE, Collective("pair", 1, "all_reduce"), groups=(ProcessGroup("pair", ranks=(0, 1)),))
+    plan = plan_of(classify_all(Collection(0.0, 0.0, (ahead, process(1, JOINS)))))
+    assert [one.stand for one in plan.ranks] == [Stand.COLLECTIVE, Stand.READ]
+    assert not plan.forms and simulate(plan).waits == {0: frozenset({1})}
+
+
 def test_without_collectives_it_says_what_to_bring() -> None:
     with pytest.raises(MissingError, match="nothing to play") as raised:
         plan_of(classify_all(Collection(0.0, 0.0, (process(0, SLEEPS),))))
