@@ -34,7 +34,9 @@ class Stage(object):
     def exchange(self, wrong):
         """Gradients go the other way round; wrongly, everybody receives first."""
         other = self.last - self.index
-        if self.index == 0 or (wrong and self.arm == "both-receive"):
+        if self.index == other:
+            return
+        if self.index < other or (wrong and self.arm == "both-receive"):
             dist.recv(self.activations, src=other)
             dist.send(self.activations, dst=other)
         else:

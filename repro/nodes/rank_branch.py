@@ -33,7 +33,7 @@ class Trainer(object):
         if some_only:
             self.node.stuck()
         if self.node.arm == "object":
-            if some_only and not first:
+            if some_only and dist.get_rank() == 1:
                 self.fetch_labels()
             self.collect_scores()
         elif first or not some_only:

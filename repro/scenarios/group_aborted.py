@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.jobs.torch import LAUNCH, Stuck, torch_jobs
-from repro.scenario import Arm, rank, the_other_worker
+from repro.scenario import Arm, the_other_worker
 
 SCENARIO = torch_jobs(
     "group-aborted",
@@ -23,7 +23,7 @@ SCENARIO = torch_jobs(
             Arm("rejoin", "rank 1 forms its group anew; rank 0 does not", {"launch": "spawn", "recorder": "false"}),
             "rank-elsewhere",
             "the new group waits for rank 0, which does not come to it",
-            rank("worker:0"),
+            lambda arm, settings: "worker:0" if settings["workers"] == 2 else "",
         ),
     ),
     healthy=Arm("together", "all ranks leave together"),
