@@ -9,7 +9,7 @@ from diagnostics.model import Frame
 from diagnostics.stacks.tools import eustack
 
 _PROCESS = re.compile(r"\s*PID (\d+) - (?:process|core)$")
-_BUILD = re.compile(r" - \[[0-9a-f]{8,}\].*$|\s+\(build id.*$")
+_BUILD = re.compile(r" - \[[0-9a-f]{8,}\].*$|(?<!\s)\s+\(build id.*$")
 
 
 def _process(line: str) -> ProcessHead | None:

@@ -18,7 +18,7 @@ _COMMAND = re.compile(r"(?:bt|backtrace|where)\b")
 _FRAME = re.compile(r"#\d+ +(?:0x[0-9a-f]+ in \S|[^0\s].* \(|<signal handler)")
 _BEGINS = re.compile(r"\s*(?:\(gdb\) *)?#\d+ ")
 _CONTINUES = re.compile(r"\s{3,}\S")
-_NEXT = re.compile(r"\s{8,}(?=#\d+ +(?:0x[0-9a-f]+ in )?\S)")  # a terminal filled the line, and it was not broken
+_NEXT = re.compile(r"(?<!\s)\s{8,}(?=#\d+ +(?:0x[0-9a-f]+ in )?\S)")  # a terminal filled the line
 _MUTEX = re.compile(
     r"pthread_mutex_\w*lock\w* \((?:m|mutex|__mutex)=(0x[0-9a-f]+)|lll_lock_wait \(futex=(?:\w+@entry=)?(0x[0-9a-f]+)"
 )

@@ -13,7 +13,7 @@ from diagnostics.model import FactKind
 
 MOST = 1024
 _CALL = re.compile(
-    r"([\w.-]+):(\d+):\d+ \[(\d+)\] NCCL INFO ((?:All|Reduce|Broadcast|Send|Recv|Gather|Scatter)\w*): opCount ([0-9a-f]+) .*?"
+    r"(?<![\w.-])([\w.-]{1,100}):(\d+):\d+ \[(\d+)\] NCCL INFO ((?:All|Reduce|Broadcast|Send|Recv|Gather|Scatter)\w*): opCount ([0-9a-f]+) .*?"
     r"count (\d+) datatype .*?comm (0x[0-9a-f]+) \[nranks=(\d+)\]"
 )
 

@@ -11,7 +11,7 @@ from diagnostics.stacks.demangle import native_frame
 _THREAD = re.compile(r"^Thread \d+ \((?:Thread (0x[0-9a-f]+) \(LWP (\d+)\)|LWP (\d+)|process (\d+))")
 _NAME = re.compile(r'"([^"]*)"\)?:?$')
 _FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(.*)$")
-_REMARK = re.compile(r" {2,}(?:<[-=]+|[-=]*>|\u2190|\u2192|\u21d0|#|//).*$")
+_REMARK = re.compile(r"(?<! ) {2,}(?:<[-=]+|[-=]*>|\u2190|\u2192|\u21d0|#|//).*$")
 """What a person wrote beside a frame."""
 _AT = re.compile(r" (?:at ([^\s]+):(\d+)|from ([^\s]+))$")
 
