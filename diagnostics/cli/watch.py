@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Console
 
 from diagnostics import pipeline
 from diagnostics.analyze.progress import Limits
@@ -24,8 +26,10 @@ from diagnostics.collector import procfs
 from diagnostics.discover.selectors import select
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.model import Process
+from diagnostics.report.live import Phase
+from diagnostics.report.terminal import render_diagnosis
 from diagnostics.transport import Here, Options, Target
-from diagnostics.watching import Death, Family, Hang, Moves, Stands, Watcher, held
+from diagnostics.watching import Board, Death, Family, Hang, Moves, Stands, Watcher, Webhook, address_of, held
 
 PAUSE = 70.0
 """Seconds that a job has to go on after a verdict that it does: the longest known pause, and some more."""
@@ -34,6 +38,9 @@ EARLY = 8.0
 EARLY_GAP = 3.0
 
 ON_HANG = ("report", "dump", "kill")
+WEBHOOK = "LASTBATCH_WEBHOOK"
+SCREEN = 100
+"""Columns of the first screen where it is sent."""
 
 
 @command
@@ -51,6 +58,22 @@ def watch(
             metavar="report|dump|kill|CMD",
         ),
     ] = "dump",
+    metrics: Annotated[
+        Path | None,
+        typer.Option(help="Keep the state of each rank here, for node_exporter: end it with .prom.", metavar="FILE"),
+    ] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option(help="Serve /metrics and a page while it watches; to this machine alone.", metavar="[HOST:]PORT"),
+    ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(
+            help="Post the answer here when it hangs or a rank dies: Slack's form for Slack, else plain JSON.",
+            envvar=WEBHOOK,
+            metavar="URL",
+        ),
+    ] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> int:
@@ -62,20 +85,26 @@ def watch(
     their launcher ends them. Ends with 1 after a hang or a death, else as the job ended.
 
     Example: lastbatch watch --hang-after 120 --on-hang kill -- torchrun --nproc-per-node 4 train.py
+    Example: lastbatch watch --on-hang report --serve 9177 --metrics /var/lib/node_exporter/lastbatch.prom --pid 4711
     """
     if bool(argv) == bool(pid):
         raise UsageError("give either --pid or a command after --", "For example: lastbatch watch -- python train.py")
-    started = _start(argv) if argv else None
-    roots = [started.pid] if started else [member.pid for member in select(pid or [], with_children=False).members]
-    told = False
-    try:
-        code = _Watch(roots, started, hang_after, on_hang, out, as_json).run()
-        told = True
-        return code
-    finally:
-        # What we started is not left behind, unless it was to be left standing for a look.
-        if started and started.poll() is None and not (told and on_hang == "dump"):
-            _end(Family(roots).members())
+    hook = Webhook(webhook) if webhook else None
+    os.environ.pop(WEBHOOK, None)  # a secret, and no business of the job
+    with Board(metrics, address_of(serve) if serve else None) as board:
+        if board.url:
+            words.print(f"lastbatch: the watch is shown at {board.url}", soft_wrap=True)
+        started = _start(argv) if argv else None
+        told = False
+        try:
+            roots = [started.pid] if started else [one.pid for one in select(pid or [], with_children=False).members]
+            code = _Watch(roots, started, hang_after, on_hang, out, as_json, board, hook).run()
+            told = True
+            return code
+        finally:
+            # What we started is not left behind, unless it was to be left standing for a look.
+            if started and started.poll() is None and not (told and on_hang == "dump"):
+                _end(Family([started.pid]).members())
 
 
 def _start(argv: list[str]) -> subprocess.Popen[bytes]:
@@ -96,10 +125,13 @@ class _Watch:
         on_hang: str,
         out: Path | None,
         as_json: bool,
+        board: Board,
+        webhook: Webhook | None,
     ) -> None:
         self._roots, self._started, self._hang_after = roots, started, hang_after
         self._on_hang, self._out, self._as_json = on_hang, out, as_json
-        self._watcher = Watcher(roots, self._has_ended, hang_after, min(EARLY, hang_after))
+        self._board, self._webhook, self._lost = board, webhook, ""
+        self._watcher = Watcher(roots, self._has_ended, hang_after, min(EARLY, hang_after), self._looked)
         self._early: pipeline.Answer | None = None
 
     def _has_ended(self) -> bool:
@@ -109,8 +141,10 @@ class _Watch:
         code = OK
         while (event := self._watcher.next()) is not None:
             if isinstance(event, Stands):
+                self._board.phase(Phase.QUIET, self._watcher.stood)
                 self._keep(event)
             elif isinstance(event, Moves):
+                self._board.phase(Phase.WATCHING, event.seconds)
                 self._drop()
             elif isinstance(event, Death):
                 code = self._on_death(event)
@@ -119,12 +153,32 @@ class _Watch:
                 if self._on_hang in ("dump", "kill"):
                     return code
                 _moves(self._watcher.family, self._hang_after)
+                self._board.phase(Phase.WATCHING)
+            else:
+                self._board.phase(Phase.WATCHING)
         ended = code or _how_it_ended(self._started)
         if self._early and ended:
-            self._conclude_early(f"it had stood still for {self._watcher.stood:.0f} s before it ended")
+            self._conclude_early(f"it had stood still for {self._watcher.stood:.0f} s before it ended", Phase.ENDED)
         elif self._early:
             self._drop()
+        self._board.phase(Phase.ENDED)
         return ended
+
+    def _looked(self, watcher: Watcher) -> None:
+        self._board.seen(watcher)
+        if self._board.lost and not self._lost:
+            words.print(f"lastbatch: the metrics are not up to date: {self._board.lost}", soft_wrap=True)
+        self._lost = self._board.lost
+
+    def _publish(self, answer: pipeline.Answer, phase: Phase, ago: float) -> None:
+        """Show it, and tell who wants to be told; the watch goes on whatever becomes of that."""
+        self._board.look(phase, answer.collection, answer.diagnosis, ago)
+        if self._webhook is None:
+            return
+        bundle = str(answer.bundle or "")
+        screen = _screen(answer, bundle)
+        if why := self._webhook.post(self._webhook.payload(screen, answer.diagnosis, self._board.live.host, bundle)):
+            words.print(f"lastbatch: the webhook at {self._webhook.host} was not told: {why}", soft_wrap=True)
 
     def _keep(self, event: Stands) -> None:
         """Evidence while it is there to be had, of which nobody is told unless it comes to a hang or a death."""
@@ -163,6 +217,7 @@ class _Watch:
         if goes_on and _moves(self._watcher.family, self._hang_after, PAUSE):
             words.print("lastbatch: it went on by itself; watching on")
             return None
+        self._publish(answer, Phase.HUNG, hang.job.seconds(time.monotonic()))
         if self._on_hang == "kill":
             _end(self._watcher.family.members())
         elif self._on_hang not in ON_HANG:
@@ -174,17 +229,19 @@ class _Watch:
         how = f"signal {-death.status}" if death.status < 0 else f"status {death.status}"
         what = f"{death.rank} (process {death.pid}) ended with {how}"
         if self._early:
-            answer = self._conclude_early(f"{what}, after the job had stood still for {self._watcher.stood:.0f} s")
+            stood = f"after the job had stood still for {self._watcher.stood:.0f} s"
+            answer = self._conclude_early(f"{what}, {stood}", Phase.RANK_ENDED)
         else:
             words.print(f"lastbatch: {what}; looking at the others")
             answer = self._of_the_others(death)
             conclude(answer, self._as_json)
+            self._publish(answer, Phase.RANK_ENDED, 0.0)
         self._watcher.roster.forget()  # the others are about to be ended
         if self._on_hang not in ON_HANG:
             self._call(answer)
         return BAD_NEWS
 
-    def _conclude_early(self, what: str) -> pipeline.Answer:
+    def _conclude_early(self, what: str, phase: Phase) -> pipeline.Answer:
         """It ended at its stand, so that was no pause: what was kept then is the answer."""
         assert self._early
         words.print(f"lastbatch: {what}")
@@ -193,6 +250,7 @@ class _Watch:
         answer = self._early._replace(collection=collection, diagnosis=diagnosis)
         self._early = None
         conclude(answer, self._as_json)
+        self._publish(answer, phase, 0.0)
         return answer
 
     def _of_the_others(self, death: Death) -> pipeline.Answer:
@@ -226,6 +284,13 @@ class _Watch:
         done = subprocess.run(["sh", "-c", self._on_hang], env={**os.environ, **told}, check=False)
         if done.returncode:
             words.print(f"lastbatch: {self._on_hang} ended with {done.returncode}")
+
+
+def _screen(answer: pipeline.Answer, bundle: str) -> str:
+    console = Console(file=io.StringIO(), width=SCREEN, color_system=None, highlight=False, markup=False, emoji=False)
+    with console.capture() as screen:
+        console.print(render_diagnosis(answer.collection, answer.diagnosis, source=bundle))
+    return screen.get()
 
 
 def _tell(hang: Hang) -> None:

@@ -79,7 +79,7 @@ class ConnectionRow(NamedTuple):
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -111,10 +111,10 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
         for process in collection.processes
         for connection in process.connections
     )
-    style = _asset("report.css")
+    style = style_sheet()
     script = _asset("report.js")
     page: str = (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             collection=collection,
@@ -143,17 +143,21 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
             repeat=shlex.join(repeat_command(collection.scenario)),
             style=style,
             script=script,
-            policy=_policy(style, script),
+            policy=policy_of(style, script),
         )
     )
     return page
+
+
+def style_sheet() -> Markup:
+    return _asset("report.css")
 
 
 def _asset(name: str) -> Markup:
     return Markup(_HERE.joinpath(name).read_text(encoding="utf-8"))
 
 
-def _policy(style: str, script: str) -> str:
+def policy_of(style: str, script: str) -> str:
     """Content security policy: nothing may be fetched or sent, and only what we wrote may run."""
     hashes = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)]
     return (

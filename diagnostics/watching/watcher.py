@@ -62,11 +62,19 @@ class Watcher:
         has_ended: whether the job is over.
         floor: seconds without movement that are suspicious; a job that was quiet before may be so three times as long.
         early: seconds without movement after which evidence is worth keeping.
+        looked: called after each look.
     """
 
-    def __init__(self, roots: Sequence[int], has_ended: Callable[[], bool], floor: float, early: float) -> None:
+    def __init__(
+        self,
+        roots: Sequence[int],
+        has_ended: Callable[[], bool],
+        floor: float,
+        early: float,
+        looked: Callable[[Watcher], None] = lambda _: None,
+    ) -> None:
         self.family, self.roster, self._roots = Family(roots), Roster(roots), list(roots)
-        self._has_ended, self._floor, self._early = has_ended, floor, early
+        self._has_ended, self._floor, self._early, self._looked = has_ended, floor, early, looked
         self._spun = 0.0
         self._start_over()
 
@@ -81,6 +89,14 @@ class Watcher:
     def stood(self) -> float:
         """Seconds without movement: so far, or at its last stand."""
         return (self._went_on or time.monotonic()) - (self._stands_since or self._job.since)
+
+    def moved(self) -> dict[int, tuple[str, float]]:
+        """pid -> its rank and when it was last seen to move (monotonic): of the ranks, of all where none has a name."""
+        return {
+            pid: (self.roster.ranks.get(pid, f"pid:{pid}"), quiet.since)
+            for pid, quiet in self._processes.items()
+            if pid in self.roster.ranks or not self.roster.ranks
+        }
 
     def next(self) -> Event | None:
         """What happens next, None when the job has ended. After a hang the watch starts over.
@@ -106,6 +122,7 @@ class Watcher:
         self._job = self._job.after(whole)
         self._bytes = self._bytes.after(msgspec.structs.replace(whole, cpu=0.0))
         self._processes = {pid: self._processes.get(pid, Quiet(now)).after(look) for pid, look in looks.items()}
+        self._looked(self)
         quiet = self._job.seconds(now)
         if quiet > self._job.allowed(self._floor):
             self._told = True
