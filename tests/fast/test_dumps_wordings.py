@@ -161,6 +161,8 @@ def test_python_seen_from_gdb_is_innermost_first_also_without_its_head() -> None
         ("ERROR Shard process was signaled to shutdown with signal 9 rank=5", "rank 5 was ended by signal 9"),
         ("OSError: Timed out trying to connect to 'tls://10.0.0.3:8786' after 30 s", "10.0.0.3:8786 within 30 s"),
         ("[PG 7 Rank 2] Future for ProcessGroup abort timed out after 1000 ms", "did not end within 1000 ms"),
+        ("[Gloo] Rank 1 is connected to 2 peer ranks. Expected number of connected peer ranks is : 3", "2 of 3 others"),
+        ("ValueError: host not found: Name or service not known", "could not be resolved"),
         ("Worker process 77 exit with exception.", "process 77 ended"),
         ("Time out nodes are ['5', '6']", "nodes '5', '6'"),
         ("Container rank 3 status failed cmd ['python', 'a.py'] code -9 log log/workerlog.3", "rank 3 ended with"),

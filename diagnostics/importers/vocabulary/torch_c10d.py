@@ -24,6 +24,18 @@ ROWS = (
         "nobody answered at {host}:{port} within {limit}",
     ),
     row(
+        FactKind.NOT_CONNECTED, "name or service not known",
+        r"(?:host not found|getaddrinfo.{0,60}|Failed to resolve '?(?P<host>[\w.-]+)'?.{0,40}?)?: ?(?:\[Errno -2\] )?"
+        r"Name or service not known",
+        "the name of a host could not be resolved[: {host}]",
+    ),
+    row(
+        FactKind.STATUS, "is connected to",
+        r"\[Gloo\] Rank (?P<rank>\d+) is connected to (?P<joined>\d+) peer ranks\. Expected number of connected peer ranks "
+        r"is : (?P<expected>\d+)(?!\d)",
+        "rank {rank}: gloo is connected with {joined} of {expected} others",
+    ),
+    row(
         FactKind.NOT_CONNECTED, "client socket has failed to connect to",
         r"client socket has failed to connect to (?:any network address of )?[(\[]?" + _HOST
         + r"[\]]?(?:\)|:|, )\(?(?P<port>\d+)\)?(?: \(errno: (?P<errno>\d+) - (?P<what>[^)]*)\))?",
