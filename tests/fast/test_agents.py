@@ -136,7 +136,7 @@ def test_the_skill_names_the_tools_and_the_fields_that_there_are(served: Callabl
 def test_an_error_says_what_to_do(served: Callable[[Story], None]) -> None:
     async def story(client: Any) -> None:
         for name, arguments, said in (
-            ("attach", {"targets": ["trainer"]}, "is not a process id"),
+            ("diagnose", {"files": ["-"]}, "which files"),
             ("diagnose", {"files": ["/nowhere/at/all"]}, "/nowhere/at/all"),
             ("explain_cause", {"name": "lock-ordr"}, "Did you mean lock-order"),
         ):

@@ -54,6 +54,8 @@ def test_an_agent_attaches_reads_the_bundle_and_has_the_cause_explained(
             command=LASTBATCH[0], args=[*LASTBATCH[1:], "mcp", "--keep", str(tmp_path / "bundles")]
         )
         async with Client(command) as client:
+            wrong = await client.call_tool("attach", {"targets": ["trainer"]})
+            assert wrong.is_error and "is not a process id" in str(wrong.content)
             answer = await called(client, "attach", targets=[stuck.pid], resample=60)
             assert answer["hung"] is True
             assert answer["culprits"][0]["position"]["function"] == "waits_for_the_lock"
