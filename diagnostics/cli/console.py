@@ -5,6 +5,7 @@ With `--json` standard output is one JSON document; everything else goes to stan
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import select
@@ -102,6 +103,7 @@ def run_app(app: typer.Typer) -> None:
         status = 130
     except ModuleNotFoundError as error:
         status = _told(_lacks(error), "--json" in sys.argv).exit_code
+    gc.freeze()  # or Python looks for cycles in all that ends with the process, while the user waits for the prompt
     sys.exit(status)
 
 
