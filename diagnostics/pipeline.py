@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,7 +27,7 @@ from diagnostics.discover.hosts import look_for
 from diagnostics.discover.selectors import Selection, select
 from diagnostics.errors import LastbatchError
 from diagnostics.model import Collection, Diagnosis, StageError
-from diagnostics.transport import Fleet, Here, Options, Reach, Target, ready, resample
+from diagnostics.transport import Fleet, Here, Options, Reach, Target, resample
 from diagnostics.transport.reach import Progress, silent
 
 if TYPE_CHECKING:
@@ -79,10 +79,9 @@ def attach(
         MissingError: no target is given and no job is seen.
     """
     words = [str(target) for target in targets]
-    with nullcontext() if fleet else ready():
-        reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
-        with _warming_up():
-            collection = reach.collect(options, progress)
+    reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
+    with _warming_up():
+        collection = reach.collect(options, progress)
     collection = sample_until_decided(collection, reach, limits, options.resample, progress)
     return answer(collection, limits, out, reach=reach, progress=progress, device=device)
 

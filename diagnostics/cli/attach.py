@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from diagnostics.errors import UsageError
 from diagnostics.model import BUNDLE_SUFFIX, State
 from diagnostics.model.rank import parse
 from diagnostics.report.text import compact_ranks
-from diagnostics.transport import COLLECTORS, Fleet, Options
+from diagnostics.transport import COLLECTORS, Fleet, Options, ready
 
 Targets = Annotated[
     list[str] | None,
@@ -104,7 +105,7 @@ def attach(
         place = Place(Fleet(_hosts(host or [], targets or []), via, deadline), tuple(targets or ()))
     else:
         place = resolve(targets or (), deadline, debug_image, lambda what: words.print(what, soft_wrap=True))
-    with words.status("") as status:
+    with words.status("") as status, nullcontext() if place.fleet else ready():
         answer = pipeline.attach(
             place.words, options, Limits(floor=hang_after), children, peers, place.fleet, out or default_path(),
             status.update, device,

@@ -149,7 +149,7 @@ def _run(
     rounds = -(-len(targets) // cores) if "stacks" in do else 0
     deadline = options.gap * options.samples + options.budget * 3 * rounds + more.get("seconds", 0.0) + SLACK
     order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
-    collector = _waiting.pop() if _waiting else _started(program.argv_here())
+    collector = _ahead.taken() or _started(program.argv_here())
     try:
         output, errors = _talk(collector, json.dumps(order).encode(), deadline, progress)
     finally:
@@ -162,25 +162,35 @@ def _run(
         raise EvidenceError(f"the collector failed: {why}", "Run lastbatch doctor") from None
 
 
-_waiting: list[subprocess.Popen[bytes]] = []
-"""The collector that was begun ahead of its order, if there is one."""
+class _Ahead(threading.local):
+    """The collector that this thread has begun ahead of an order, if there is one."""
+
+    collector: subprocess.Popen[bytes] | None = None
+
+    def taken(self) -> subprocess.Popen[bytes] | None:
+        collector, self.collector = self.collector, None
+        return collector
+
+
+_ahead = _Ahead()
 
 
 @contextmanager
 def ready() -> Iterator[None]:
     """A collector is begun ahead of the next order: it gets ready while the processes to look at are looked for."""
-    begun = []
-    with suppress(MissingError):  # said when it is needed
-        begun.append(_started(program.argv_here()))
-    scan.helpers.update(collector.pid for collector in begun)
-    _waiting[:] = begun
+    try:
+        begun = _started(program.argv_here())
+    except MissingError:  # said when it is needed
+        yield
+        return
+    _ahead.collector = begun
+    scan.helpers.add(begun.pid)
     try:
         yield
     finally:
-        for collector in _waiting:
-            _end(collector)
-        _waiting.clear()
-        scan.helpers.difference_update(collector.pid for collector in begun)
+        _ahead.collector = None
+        _end(begun)
+        scan.helpers.discard(begun.pid)
 
 
 def _started(argv: list[str]) -> subprocess.Popen[bytes]:

@@ -41,6 +41,12 @@ def test_diagnostics_import_neither_studies_nor_containers(name: str) -> None:
     assert {module for module in modules if module.startswith("repro.")} == {"repro.cli"}
 
 
+def test_attach_imports_what_explains_evidence_when_it_has_begun_to_collect() -> None:
+    _, modules = imported_by("attach", "--help")
+    assert "diagnostics.transport.here" in modules
+    assert not modules & {f"diagnostics.{name}" for name in ("analyze.diagnose", "bundle", "causes", "report.terminal")}
+
+
 def test_the_main_scenario_starts_without_what_studies_need() -> None:
     said, modules = imported_by("run", "--help")
     assert "SCENARIO" in said and "repro.cli.run" in modules
