@@ -26,7 +26,8 @@ class Stand(str, enum.Enum):
 
     COLLECTIVE = "waits in its last call"
     SLEEP = "sleeps"
-    LOCK = "waits for a lock or a notification"
+    LOCK = "waits for a lock"
+    NOTICE = "waits for a notification"
     READ = "reads what does not come"
     BUSY = "computes without end"
     EXIT = "has ended"
@@ -36,8 +37,8 @@ class Stand(str, enum.Enum):
 _STANDS = {
     WaitKind.TIME: Stand.SLEEP,
     WaitKind.LOCK: Stand.LOCK,
-    WaitKind.CONDITION: Stand.LOCK,
-    WaitKind.JOIN: Stand.LOCK,
+    WaitKind.CONDITION: Stand.NOTICE,
+    WaitKind.JOIN: Stand.NOTICE,
     WaitKind.SOCKET: Stand.READ,
     WaitKind.PIPE: Stand.READ,
     WaitKind.FILE: Stand.READ,

@@ -44,7 +44,11 @@ _ALSO = {
 
 _STUBS = {
     Stand.SLEEP: "time.sleep(1e9)",
-    Stand.LOCK: "threading.Event().wait()  # nobody sets it",
+    Stand.LOCK: "lock = threading.Lock()\n"
+    "    threading.Thread(target=lambda: lock.acquire() and time.sleep(1e9), daemon=True).start()\n"
+    "    while not lock.locked(): time.sleep(0.01)\n"
+    "    lock.acquire()  # another thread has it",
+    Stand.NOTICE: "threading.Event().wait()  # nobody sets it",
     Stand.READ: "with socket.create_server(('127.0.0.1', 0)) as quiet:\n"
     "        socket.create_connection(quiet.getsockname()).recv(1)  # nobody answers",
     Stand.BUSY: "while True: pass",
@@ -106,8 +110,8 @@ def program_of(plan: Plan, title: str, name: str = "replay.py", origin: Sequence
     kinds = _kinds(plan)
     used = sorted({canonical(call.op) for one in plan.ranks for call in one.calls})
     stands = {plan.ranks[rank].stand for rank in plan.started}
-    imports = ", threading" * (Stand.LOCK in stands)
-    imports += ", time" * bool(stands & {Stand.SLEEP, Stand.EXIT})
+    imports = ", threading" * bool(stands & {Stand.LOCK, Stand.NOTICE})
+    imports += ", time" * bool(stands & {Stand.SLEEP, Stand.EXIT, Stand.LOCK})
     helpers = [_ALL_OF] * bool({"all_gather", "all_to_all", "reduce_scatter", "gather", "scatter"} & {*used})
     helpers += [_FIRST] * bool({"gather", "scatter"} & {*used})
     members = "".join(f"    {quoted(group)}: {list(members)!r},\n" for group, members in plan.groups.items())
