@@ -156,7 +156,8 @@ def _arms_that_fit(collection: Collection, blamed: Container[str]) -> dict[str, 
     runners = any(position.has(Role.QUEUE_PUT) for process in workers for position in process.positions) or any(
         "QueueRunner" in thread.name for process in workers for thread in process.threads
     )
-    serves = any(_serves(process) for process in collection.processes if process.rank in blamed)
+    absent = [p for p in collection.processes if p.rank in blamed and parse(p.rank).is_server]
+    serves = any(map(_serves, absent))
     return {"last-batch": ("queue",) if runners else ("dataset",), STARTUP: ("other-port",) if serves else ("held",)}
 
 

@@ -152,6 +152,17 @@ def test_ranks_that_wait_for_one_to_join_are_played_without_it() -> None:
     assert plan.started == (0, 1) and "for r in [0, 1]" in program_of(plan, "Hangs.")
 
 
+@pytest.mark.parametrize("stand", list(Stand))
+def test_every_way_to_stand_is_a_program_that_compiles(stand: Stand) -> None:
+    plan = Plan((waiting(0, "default_pg", 1), RankPlan(1, (), stand, "fetch")), {"default_pg": (0, 1)})
+    text = program_of(plan, "Hangs.")
+    compile(text, "replay.py", "exec")
+    used = {node.value.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)}  # fmt: skip
+    imported = {name.name for node in ast.parse(text).body if isinstance(node, ast.Import) for name in node.names}
+    assert used & {"time", "threading", "socket"} <= imported
+
+
 def test_a_rank_that_waits_for_others_to_make_a_group_has_joined_the_group_of_all() -> None:
     """One of two is in a collective already: the other waits for the members of a further group."""
     ahead = process(0, REDUCE, Collective("pair", 1, "all_reduce"), groups=(ProcessGroup("pair", ranks=(0, 1)),))
