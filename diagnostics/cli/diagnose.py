@@ -18,6 +18,8 @@ from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.redact import redact_collection
 from diagnostics.report.markdown import render_markdown
+from diagnostics.report.moved import compare, comparison_document, comparison_lines
+from diagnostics.report.text import sanitize
 from diagnostics.report.trace import render_speedscope, render_trace
 
 
@@ -107,7 +109,10 @@ _DEFAULT_ENDING = {
 
 @command
 def report(
-    path: Annotated[Path, typer.Argument(help="A bundle, or another tool's dump.", metavar="FILE")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="A bundle, or another tool's dump; a second one is compared.", metavar="FILE..."),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Where to write; the ending chooses the format.", metavar="FILE")
     ] = None,
@@ -116,8 +121,13 @@ def report(
 ) -> int:
     """Turn a bundle into a report: HTML, Markdown, a timeline for trace viewers (Perfetto), stacks for speedscope.
 
-    Example: lastbatch report job.tar.zst --out job.html
+    Of two bundles of one job it says which ranks moved between them, which are new, which are gone.
+
+    Example: lastbatch report job.tar.zst --out job.html    Example: lastbatch report before.tar.zst after.tar.zst
     """
+    if len(paths) > 1:
+        return _compare(paths, bool(out or form), as_json)
+    path = paths[0]
     chosen = form or (_ENDINGS.get(out.suffix) if out else None) or Format.html
     if out and not form and out.suffix not in _ENDINGS:
         raise UsageError(f"what is {out.name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
@@ -140,4 +150,16 @@ def report(
         print_json({"report": str(target), "format": chosen.value, "bytes": len(text.encode())})
     else:
         page.print(f"{target}", soft_wrap=True)
+    return OK
+
+
+def _compare(paths: list[Path], written: bool, as_json: bool) -> int:
+    if len(paths) > 2 or written:
+        raise UsageError("two bundles are compared on the terminal", "Give two and no --out or --format, or one")
+    before, after = (pipeline.explain(read_evidence([path])[0])[0] for path in paths)
+    comparison = compare(sanitize(before), sanitize(after))
+    if as_json:
+        print_json(comparison_document(comparison))
+    else:
+        page.print("\n".join(comparison_lines(comparison)), soft_wrap=True)
     return OK

@@ -16,7 +16,7 @@ import pytest
 import report_samples
 
 from diagnostics.errors import MissingError, UsageError
-from diagnostics.model import State
+from diagnostics.model import Culprit, State
 from diagnostics.report.live import Live, LiveRank, Phase, after_look, render_live
 from diagnostics.report.metrics import METRICS, metrics_text
 from diagnostics.watching import Board, Webhook, address_of
@@ -40,7 +40,14 @@ def test_each_line_is_a_series_of_a_metric_that_is_explained() -> None:
 
 def test_a_hang_is_told_with_each_rank_s_state_since_when_and_the_culprit() -> None:
     collection, diagnosis = report_samples.last_batch_hang()
-    text, end = metrics_text(after_hang()), collection.collected_at + collection.seconds
+    first, *others = collection.processes
+    collection = msgspec.structs.replace(collection, processes=(msgspec.structs.replace(first, since=31.5), *others))
+    culprit = Culprit(first.rank, first.pid, first.host, 0.75, "it does not send")
+    diagnosis = msgspec.structs.replace(diagnosis, culprits=(culprit,))
+    text, end = (
+        metrics_text(after_look(BEFORE, Phase.HUNG, collection, diagnosis)),
+        collection.collected_at + collection.seconds,
+    )
     assert 'lastbatch_watch_state{host="node-a",state="hung"} 1.0' in text
     assert 'lastbatch_hangs_total{host="node-a"} 1.0' in text
     for one in collection.processes:
@@ -48,8 +55,7 @@ def test_a_hang_is_told_with_each_rank_s_state_since_when_and_the_culprit() -> N
         assert f'lastbatch_rank_state{{{labels},state="{one.state.value}"}} 1.0' in text
         since = f"lastbatch_rank_state_since_timestamp_seconds{{{labels}}}"
         assert (f"{since} {round(end - one.since, 3)}\n" in text) if one.since >= 0 else since not in text
-    for culprit in diagnosis.culprits:
-        assert f'rank="{culprit.rank}",pid="{culprit.pid}"}} {culprit.confidence}' in text
+    assert f'rank="{first.rank}",pid="{first.pid}"}} 0.75\n' in text
 
 
 def test_a_rank_that_nobody_looked_at_is_unknown_however_busy_it_is() -> None:
