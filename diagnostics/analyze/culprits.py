@@ -99,7 +99,15 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
         return None
     sure = 0.9 if wait.kind in _SURE else 0.75
     position = position_of(process, int(tid)) if tid else None
+    if waits == rank and position is not None and _only_sleeps(position):
+        where = f": {position.place}" if position.place else ""
+        return _culprit(process, rank, 0.6, f"it may wait for thread {tid}, which works by the clock{where}")
     return _culprit(process, name, round(sure * (0.7 + 0.3 * share), 2), why, position)
+
+
+def _only_sleeps(position: Position) -> bool:
+    """Whether nothing but its sleep is known of the thread: a heartbeat looks like this, and who brings batches."""
+    return position.waits is WaitKind.TIME and not position.has(Role.CALLBACK, Role.INPUT_MAKE, Role.POOL_TASK)
 
 
 def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit | None:

@@ -264,3 +264,20 @@ def test_what_a_monitor_writes_is_no_work_of_a_rank_that_stands() -> None:
     assert moves(beats, BlockingCall(2, "clock_nanosleep", "time")) == ""
     works = (Frame("feed", "train.py", 40), Frame("recv", "libc.so.6", native=True))
     assert "log grew" in moves(works, BlockingCall(2, "recvfrom", "socket")), "it may be the one that does the work"
+
+
+def test_a_thread_that_only_works_by_the_clock_is_not_blamed_for_what_nobody_brings() -> None:
+    """GIVEN a main thread in Queue.get, and a heartbeat, THEN the main thread's place is the one to look at."""
+    library = "/usr/lib/python3.11"
+    gets = (Frame("fit", "train.py", 3), Frame("get", f"{library}/queue.py", 171))
+    beats = (Frame("heartbeat", "train.py", 32), Frame("clock_nanosleep", "libc.so.6", native=True))
+    threads = (Thread(1, "x", gets), Thread(2, "x", beats))
+    looks = tuple(
+        Sample(at, tuple(ThreadSample(tid, "x", "S", 1.0, 5, 5, last_ran=40.0) for tid in (1, 2))) for at in (1.0, 2.0)
+    )
+    process = Process(
+        "pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=(BlockingCall(1, "futex", "futex"),)
+    )
+    _, diagnosis = explain(Collection(0.0, 0.0, (process,)))
+    assert [one.position and one.position.function for one in diagnosis.culprits] == ["fit"]
+    assert "heartbeat" in diagnosis.culprits[0].why
