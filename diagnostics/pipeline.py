@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from diagnostics import bundle
 
 
+Written = tuple[Path | None, LastbatchError | None]
+"""Where a bundle is, or why it is not."""
+
+
 class Answer(NamedTuple):
     """Evidence of every process, each with its state, and what it means. `bundle` is None where none was to be written.
 
@@ -81,9 +85,11 @@ def attach(
     words = [str(target) for target in targets]
     reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
     with _warming_up():
-        collection = reach.collect(options, progress)
-    collection = sample_until_decided(collection, reach, limits, options.resample, progress)
-    return answer(collection, limits, out, reach=reach, progress=progress, device=device)
+        first = reach.collect(options, progress)
+    written = _write(out, first, {})  # before anything interprets it, and so before it is decided whether to look on
+    collection = sample_until_decided(first, reach, limits, options.resample, progress)
+    on_disk = written if collection is first else None
+    return answer(collection, limits, out, reach=reach, progress=progress, device=device, on_disk=on_disk)
 
 
 _LATER = ("analyze.diagnose", "discover.by_framework", "bundle", "report.terminal", "report.document")
@@ -163,14 +169,16 @@ def answer(
     reach: Reach | None = None,
     progress: Progress = silent,
     device: bool = False,
+    on_disk: Written | None = None,
 ) -> Answer:
     """From what was collected to what it means, by way of the disk.
 
     Args:
         out: where to write the bundle; None: nothing is written.
         reach: the way to the processes, where they are still there, so that the state of their frameworks can be read.
+        on_disk: what came of writing just this collection, where that is done.
     """
-    written, why_not = _write(out, collection, attachments)
+    written, why_not = on_disk or _write(out, collection, attachments)
     enriched, errors = collection, tuple[StageError, ...]()
     if reach:
         progress("reading the state of the framework")
@@ -185,7 +193,7 @@ def answer(
 
 def _write(
     out: Path | None, collection: Collection, attachments: Mapping[str, str | bytes | bundle.Attachment]
-) -> tuple[Path | None, LastbatchError | None]:
+) -> Written:
     """The job may never hang like this again: where the disk refuses, the answer is still given."""
     from diagnostics import bundle
 

@@ -254,7 +254,9 @@ def _rests(process: Process, waits: Sequence[Wait], graph: Graph) -> bool:
         return (standing.loop.until_ended or standing.loop.serves) and not _waited_for(process, waits)
     until_ended = main.operation.startswith("Event.") and not main.roles  # how programs wait that a signal ends
     at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP) or until_ended
-    return at_rest and not main.has(*TOGETHER, Role.FILE_LOCK) and not _waited_for(process, waits)
+    # Its own threads wait for whoever works by the clock in vain or not: that tells nothing of it.
+    by_others = _waited_for(process, [wait for wait in waits if wait.rank.partition(" thread ")[0] != process.rank])
+    return at_rest and not main.has(*TOGETHER, Role.FILE_LOCK) and not by_others
 
 
 def since_of(process: Process, tid: int, otherwise: float) -> float:

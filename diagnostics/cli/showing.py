@@ -19,7 +19,8 @@ LONGEST_COMMAND = 200
 """Characters of file names; the user has a longer command in the shell's history."""
 
 Floor = Annotated[
-    float, typer.Option(help="Seconds without an event of its recorder below which a rank is never called hung.", min=0.5)
+    float,
+    typer.Option(help="Seconds without an event of its recorder below which a rank is never called hung.", min=0.5),
 ]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="After the first screen: evidence, other causes, waits of every thread.")

@@ -281,3 +281,17 @@ def test_a_thread_that_only_works_by_the_clock_is_not_blamed_for_what_nobody_bri
     _, diagnosis = explain(Collection(0.0, 0.0, (process,)))
     assert [one.position and one.position.function for one in diagnosis.culprits] == ["fit"]
     assert "heartbeat" in diagnosis.culprits[0].why
+
+
+def test_who_only_works_by_the_clock_does_not_hang_because_its_own_threads_wait() -> None:
+    """GIVEN a main thread in a sleep that is called anew each time, and a pool's thread in its queue."""
+    sleeps = (Frame("simulate", "train.py", 9), Frame("clock_nanosleep", "libc.so.6", native=True))
+    waits = (Frame("consume", "train.py", 30), Frame("get", "/usr/lib/python3.11/queue.py", 171))
+    threads = (Thread(1, "x", sleeps), Thread(2, "x", waits))
+    looks = tuple(
+        Sample(4.0 * at, (ThreadSample(1, "x", "S", 1.0, at, 5, last_ran=1.0), ThreadSample(2, "x", "S", 1.0, 5, 5)))
+        for at in range(6)
+    )
+    calls = (BlockingCall(1, "clock_nanosleep", "time", ends_in=2.0), BlockingCall(2, "futex", "futex"))
+    process = Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls)
+    assert explain(Collection(0.0, 0.0, (process,)))[1].hung is not True
