@@ -47,7 +47,7 @@ class Truth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `ready`: number of a process and the text that its output must have. `then`: signals sent after that. `since`: a
     pattern whose group is the wall time at which it began to hang, on the output; () where nobody knows. `culprit`:
     any of these. `attach`: numbers of the processes named to attach, all by default. `still`: for so many seconds it
-    stands still before anybody looks.
+    stands still before anybody looks; one that `talks` prints on while it hangs.
     """
 
     story: str
@@ -62,6 +62,7 @@ class Truth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     then: tuple[tuple[int, str], ...] = ()
     attach: tuple[int, ...] = ()
     still: float = 6.0
+    talks: bool = False
     patience: float = 120.0
 
 
@@ -204,7 +205,7 @@ def bring_up(truth: Truth, job: Running) -> None:
 
     def stands_still() -> bool:
         size = sum(map(len, job.output))
-        if truth.hangs and size != quiet[1]:
+        if truth.hangs and not truth.talks and size != quiet[1]:
             quiet[:] = [time.monotonic(), size]
         return time.monotonic() - quiet[0] > truth.still
 
