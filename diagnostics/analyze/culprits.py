@@ -13,7 +13,7 @@ import msgspec
 
 from diagnostics.analyze.family import TOGETHER, has_ended, launches, peers, serves
 from diagnostics.analyze.loops import standing_loop
-from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
+from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
 from diagnostics.model import Collection, Culprit, Position, Process, Role, State, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import is_idle, main_position, pairs, position_of, recorded_position
@@ -84,9 +84,9 @@ def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
 
 
 def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: Wait, expected: bool) -> Culprit | None:
-    rank, _, tid = name.partition(" thread ")
+    rank, tid = rank_in(name), thread_in(name)
     process = known.get(rank)
-    waits = wait.rank.partition(" thread ")[0]
+    waits = rank_in(wait.rank)
     why = (
         f"another thread of it waits for this one: {wait.why}" if waits == rank else f"{waits} waits for it: {wait.why}"
     )
@@ -98,7 +98,7 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
     if process.state in (State.PROGRESSING, State.SLOW):
         return None
     sure = 0.9 if wait.kind in _SURE else 0.75
-    position = position_of(process, int(tid)) if tid else None
+    position = position_of(process, tid) if tid else None
     if waits == rank and position is not None and _only_sleeps(position):
         where = f": {position.place}" if position.place else ""
         return _culprit(process, rank, 0.6, f"it may wait for thread {tid}, which works by the clock{where}")
@@ -112,11 +112,11 @@ def _only_sleeps(position: Position) -> bool:
 
 def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit | None:
     """The waiting ends outside of what was looked at: the rank that asks there is the one to look at."""
-    rank, _, tid = wait.rank.partition(" thread ")
+    rank, tid = rank_in(wait.rank), thread_in(wait.rank)
     process = known.get(rank)
     if process is None:
         return None
-    position = position_of(process, int(tid)) if tid else None
+    position = position_of(process, tid) if tid else None
     if (holder := _HOLDER.match(outside)) and wait.kind is WaitKind.LOCK:
         return Culprit(f"pid:{holder[1]}", int(holder[1]), process.host, 0.8, f"{rank} waits for it: {wait.why}")
     why = f"what it waits for is {outside}, which is no process that was looked at"
@@ -145,10 +145,9 @@ def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit
 
 def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | None:
     for name in group:
-        rank, _, tid = name.partition(" thread ")
-        process = known.get(rank)
+        process, tid = known.get(rank_in(name)), thread_in(name)
         if process is not None:
-            position = position_of(process, int(tid)) if tid else None
+            position = position_of(process, tid) if tid else None
             others = ", ".join(group[:MOST])
             why = f"{others} wait for each other in a circle" if len(group) > 1 else "it waits for itself"
             return _culprit(process, name, 0.8, why, position)
@@ -157,7 +156,7 @@ def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | 
 
 def _touches(group: Sequence[str], stuck: Sequence[Process]) -> bool:
     ranks = {process.rank for process in stuck}
-    return any(name.partition(" thread ")[0] in ranks for name in group)
+    return any(rank_in(name) in ranks for name in group)
 
 
 def _only_serves(one: Culprit, known: Mapping[str, Process]) -> bool:

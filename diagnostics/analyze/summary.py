@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.coverage import compact, coverage_words
-from diagnostics.analyze.wait_graph import cycles, graph_of
+from diagnostics.analyze.wait_graph import cycles, graph_of, rank_in
 from diagnostics.model import Collection, Culprit, FactKind, Position, Process, State, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import main_position
@@ -15,7 +15,7 @@ _MOST_IN_CIRCLE = 8
 
 
 def standing_of(
-    collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit], waits: Sequence[Wait] = ()
+    collection: Collection, verdict: str, hung: bool | None, culprits: Sequence[Culprit], waits: Sequence[Wait]
 ) -> str:
     """Who is held up, and where: `worker:0-6 wait for worker:7 in all_reduce, step (train.py:44)`.
 
@@ -45,12 +45,12 @@ def _circle(culprits: Sequence[Culprit], waits: Sequence[Wait]) -> tuple[str, ..
     """The ranks that wait for each other, the likeliest culprit among them, each before the one that it waits for."""
     graph = graph_of(waits)
     for group in cycles(graph) if culprits else ():
-        ranks = {name.partition(" thread ")[0] for name in group}
-        if culprits[0].rank in ranks and 1 < len(ranks) == len(group) <= _MOST_IN_CIRCLE:
-            path = [culprits[0].rank]
-            while following := sorted((graph[path[-1]] & ranks) - set(path)):
+        nodes = {rank_in(name): name for name in group}
+        if culprits[0].rank in nodes and 1 < len(nodes) == len(group) <= _MOST_IN_CIRCLE:
+            path = [nodes[culprits[0].rank]]
+            while following := sorted((graph[path[-1]] & set(group)) - set(path)):
                 path.append(following[0])
-            return tuple(path) if len(path) == len(ranks) else tuple(sorted(ranks))
+            return tuple(map(rank_in, path if len(path) == len(group) else group))
     return ()
 
 

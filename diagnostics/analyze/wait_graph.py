@@ -7,6 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from diagnostics.model import Wait
 
 Graph = Mapping[str, frozenset[str]]
+_THREAD = " thread "
+
+
+def node_of(rank: str, tid: int = 0) -> str:
+    """The rank for the thread where it stands (0), `worker:0 thread 4711` for another."""
+    return f"{rank}{_THREAD}{tid}" if tid else rank
+
+
+def rank_in(node: str) -> str:
+    return node.partition(_THREAD)[0]
+
+
+def thread_in(node: str) -> int:
+    """0 for the thread where the rank stands."""
+    tid = node.partition(_THREAD)[2]
+    return int(tid) if tid.isdecimal() else 0
 
 
 def graph_of(waits: Iterable[Wait]) -> Graph:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.family import TOGETHER, has_ended
+from diagnostics.analyze.wait_graph import rank_in
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (
     INSIDE,
@@ -45,7 +46,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         return None
     if only_thread(process) and not is_python(waiting[0]) and is_forked(process, facts):
         return None  # a pool that a fork did not copy
-    if any(wait.rank == process.rank and wait.on != process.rank for wait in facts.waits) and _asks_others(waiting):
+    if _asks_others(waiting) and any(wait.rank == process.rank != rank_in(wait.on) for wait in facts.waits):
         return None  # another process of the program is to notify it, and stands elsewhere
     case = Case("condition-lost-wakeup")
     where = [process.rank]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import serves
+from diagnostics.analyze.wait_graph import rank_in
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import OUTSIDE, main_at, may_be_stuck
 from diagnostics.model import Process, State, Wait, WaitKind
@@ -20,15 +21,11 @@ _OF_ITS_OWN = (*OUTSIDE, WaitKind.TIME, WaitKind.LOCK)
 
 def examine(facts: Facts) -> Case | None:
     known = {process.rank: process for process in facts.processes}
-    waiting = {_rank(wait) for wait in facts.waits}
+    waiting = {rank_in(wait.rank) for wait in facts.waits}
     ends = [wait for wait in facts.waits if wait.kind in _OF_ANOTHER and wait.on in known and wait.on not in waiting]
     return likeliest(
-        _examine_pair(known[_rank(wait)], known[wait.on], wait) for wait in ends if _rank(wait) in known
+        _examine_pair(known[rank_in(wait.rank)], known[wait.on], wait) for wait in ends if rank_in(wait.rank) in known
     )
-
-
-def _rank(wait: Wait) -> str:
-    return wait.rank.partition(" thread ")[0]
 
 
 def _examine_pair(waiter: Process, other: Process, wait: Wait) -> Case | None:

@@ -8,14 +8,18 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.movement import movement, position_changed
 from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.summary import standing_of
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
 from diagnostics.analyze.waits import find_waits
+from diagnostics.causes import condition_lost_wakeup
 from diagnostics.model import (
     BlockingCall,
     Collection,
     Connection,
+    Culprit,
     Diagnosis,
     Frame,
     Process,
@@ -295,3 +299,26 @@ def test_who_only_works_by_the_clock_does_not_hang_because_its_own_threads_wait(
     calls = (BlockingCall(1, "clock_nanosleep", "time", ends_in=2.0), BlockingCall(2, "futex", "futex"))
     process = Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls)
     assert explain(Collection(0.0, 0.0, (process,)))[1].hung is not True
+
+
+def test_a_circle_that_goes_through_a_thread_is_told_by_its_ranks() -> None:
+    """GIVEN a rank that waits for the answer of another one's thread, which waits for it, THEN both are named."""
+    answers = "worker:0 thread 5"
+    circle = (Wait("worker:1", answers, "its answer"), Wait(answers, "worker:1", "a socket"))
+    job = Collection(0.0, 0.0, (Process("worker:0", 1, "a"), Process("worker:1", 2, "a")))
+    said = standing_of(job, "unknown", True, (Culprit("worker:0", 1, "a", 0.8, ""),), circle)
+    assert said == "worker:0, worker:1 wait for each other in a circle"
+
+
+def test_a_thread_of_its_own_is_no_other_process_that_is_to_notify() -> None:
+    """GIVEN one that waits at a condition of multiprocessing, beside a heartbeat, THEN a lost notification may be."""
+    library = "/usr/lib/python3.11/multiprocessing"
+    waits = (Frame("fit", "train.py", 35), Frame("wait", f"{library}/synchronize.py", 261))
+    beats = (Frame("heartbeat", "train.py", 32), Frame("clock_nanosleep", "libc.so.6", native=True))
+    looks = tuple(
+        Sample(at, tuple(ThreadSample(tid, "x", "S", 1.0, 5, 5, last_ran=40.0) for tid in (1, 2))) for at in (1.0, 2.0)
+    )
+    process = Process("pid:1", 1, "a", threads=(Thread(1, "x", waits), Thread(2, "x", beats)), samples=looks)
+    facts = Facts(explain(Collection(0.0, 0.0, (process,)))[0])
+    assert [(wait.rank, wait.on) for wait in facts.waits] == [("pid:1", "pid:1 thread 2")]
+    assert condition_lost_wakeup.examine(facts)
