@@ -53,25 +53,25 @@ def asleep_for_good(collection: Collection) -> frozenset[str]:
     may = [one for one in processes if one.rank not in calm and (one.host, one.pid) not in on_devices]
     asleep = {process.rank for process in may if _stands(process)}
 
-    def sleeping(host: str) -> set[int]:
-        return {one.pid for one in processes if one.host == host and one.rank in asleep | resting}
+    def stays(process: Process, at_rest: Set[int]) -> bool:
+        linked = all(_is_among(process, one, asleep, calm, ends) for one in process.connections)
+        return linked and _only_among(process, at_rest)
 
-    def stays(process: Process) -> bool:
-        linked = all(_is_among(process, one, asleep | calm, ends) for one in process.connections)
-        return linked and _only_among(process, sleeping(process.host))
-
-    def rests(helper: Process) -> bool:
+    def rests(helper: Process, at_rest: Set[int]) -> bool:
         """Whether nobody of the job may ask it for something: a fork server tells of the ends of others' children."""
         asks = {pid for call in helper.blocking_calls for pid in call.others if (helper.host, pid) in of_job}
-        return asks <= sleeping(helper.host)
+        return asks <= at_rest
 
-    while woken := {
-        one.rank for one in processes
-        if (one.rank in asleep and not stays(one)) or (one.rank in resting and not rests(one))
-    }:  # fmt: skip
+    while True:
+        still = [one for one in processes if one.rank in asleep or one.rank in resting]
+        at_rest: dict[str, set[int]] = {}
+        for one in still:
+            at_rest.setdefault(one.host, set()).add(one.pid)
+        woken = {one.rank for one in still if not (stays if one.rank in asleep else rests)(one, at_rest[one.host])}
+        if not woken:
+            return frozenset(asleep)
         asleep -= woken
         resting -= woken
-    return frozenset(asleep)
 
 
 def _stands(process: Process) -> bool:
@@ -147,14 +147,16 @@ def _only_among(process: Process, pids: Set[int]) -> bool:
     return all(map(ends_among, process.blocking_calls))
 
 
-def _is_among(process: Process, one: Connection, names: Set[str], ends: _Ends) -> bool:
+def _is_among(process: Process, one: Connection, asleep: Set[str], calm: Set[str], ends: _Ends) -> bool:
     """Whether nothing is on its way over a connection, nor can come but from one of these."""
     if one.state == "SYN_SENT" or one.unread or one.unsent or one.unacked:
         return False
     if one.state != "ESTABLISHED":
         return True
     others = ends.get(_key(process.host, one.remote, one.local), [])
-    return bool(others) and all(who.rank in names and not (its.unsent or its.unacked) for who, its in others)
+    return bool(others) and all(
+        (who.rank in asleep or who.rank in calm) and not (its.unsent or its.unacked) for who, its in others
+    )
 
 
 def _key(host: str, local: str, remote: str) -> tuple[str, str, str]:

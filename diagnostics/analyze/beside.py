@@ -17,7 +17,7 @@ from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.relations import Relations
-from diagnostics.analyze.wait_graph import Graph, cycles, graph_of
+from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
 from diagnostics.stacks.position import main_position
@@ -39,6 +39,7 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
     if not any(_open(process) for process in processes):
         return collection
     waits = find_waits(collection, relations)
+    waiters = _waiters(waits)
     known = {process.rank: process for process in processes}
     graph = graph_of(waits)
     circles = _circles(waits, graph)
@@ -57,17 +58,17 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
         standing = standing_loop(process)
         if standing and standing.loop.asks and (moving := _another_that_moves(process, processes)):
             return _with(process, State.IDLE, f"{process.state_why}, and {moving}, for which it may wait, moves")
-        if standing and standing.loop.until_ended and not _waited_for(process, waits):
+        if standing and standing.loop.until_ended and not waiters.get(process.rank):
             return _with(process, State.IDLE, f"{process.state_why}, until somebody ends it")
         if standing and standing.proven:
             return _with(process, State.HUNG, f"{process.state_why}: it is where it was before, and so for ever")
         if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
             return _with(process, State.HUNG, f"{process.state_why}, and {why}")
-        rests = _rests(process, waits, graph)
-        wakes = _wakes_by_itself(process) and not _waited_for(process, waits)
+        rests = _rests(process, waiters)
+        wakes = _wakes_by_itself(process) and not waiters.get(process.rank)
         if process.rank in for_good and _long(process, limits.proven) and not rests and not wakes:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing runs any more that could wake it")
-        if not votes(process, processes) and not _waited_for(process, waits):
+        if not votes(process, processes) and not waiters.get(process.rank):
             return process
         unseen = _not_looked_at(process, collection, relations)
         if unseen and not _long(process, _UNSEEN * limits.stands):
@@ -78,7 +79,7 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
         return process
 
     found = _behind_the_hung(tuple(map(decided, processes)), graph, limits)
-    return msgspec.structs.replace(collection, processes=_with_rest(found, waits, graph))
+    return msgspec.structs.replace(collection, processes=_with_rest(found, waiters))
 
 
 def _behind_the_hung(processes: tuple[Process, ...], graph: Graph, limits: Limits) -> tuple[Process, ...]:
@@ -102,18 +103,18 @@ def _behind_the_hung(processes: tuple[Process, ...], graph: Graph, limits: Limit
 
 def _only_hung(process: Process, graph: Graph, known: Mapping[str, Process]) -> str:
     """The first that hangs of those that it waits for, where none of them may still come; "" else."""
-    on = [known.get(name.partition(" thread ")[0]) for name in sorted(graph.get(process.rank, ()))]
+    on = [known.get(rank_in(name)) for name in sorted(graph.get(process.rank, ()))]
     hung = [one.rank for one in on if one is not None and one.state is State.HUNG]
     others = all(one is not None and one.state in (State.HUNG, State.IDLE) for one in on)
     return hung[0] if hung and others else ""
 
 
-def _with_rest(processes: Sequence[Process], waits: Sequence[Wait], graph: Graph) -> tuple[Process, ...]:
+def _with_rest(processes: Sequence[Process], waiters: _Waiters) -> tuple[Process, ...]:
     """Who sleeps beside others that are well, and is waited for by nobody, is well, too."""
     left = {one.rank for one in processes if _open(one) and votes(one, processes)}
     others = [one for one in processes if one.rank not in left and votes(one, processes)]
     well = bool(others) and all(one.state in (State.PROGRESSING, State.IDLE, State.FINISHED) for one in others)
-    if not well or not all(_rests(one, waits, graph) for one in processes if one.rank in left):
+    if not well or not all(_rests(one, waiters) for one in processes if one.rank in left):
         return tuple(processes)
     return tuple(
         _with(one, State.IDLE, f"{one.state_why}, and nobody waits for it") if one.rank in left else one
@@ -241,22 +242,29 @@ def _never(
     return ""
 
 
-def _waited_for(process: Process, waits: Sequence[Wait]) -> bool:
-    return any(wait.on == process.rank for wait in waits)
+_Waiters = Mapping[str, frozenset[str]]
+"""rank -> the ranks that wait for where it stands, itself among them where another thread of it does."""
 
 
-def _rests(process: Process, waits: Sequence[Wait], graph: Graph) -> bool:
+def _waiters(waits: Sequence[Wait]) -> _Waiters:
+    found: dict[str, set[str]] = {}
+    for wait in waits:
+        found.setdefault(wait.on, set()).add(rank_in(wait.rank))
+    return {node: frozenset(ranks) for node, ranks in found.items()}
+
+
+def _rests(process: Process, waiters: _Waiters) -> bool:
     """Whether it only sleeps, or waits for a person or a signal, and nobody waits for it: no hang by itself."""
     main = main_position(process)
     if main is None:
         return True
+    others = waiters.get(process.rank, frozenset())
     if standing := standing_loop(process):
-        return (standing.loop.until_ended or standing.loop.serves) and not _waited_for(process, waits)
+        return (standing.loop.until_ended or standing.loop.serves) and not others
     until_ended = main.operation.startswith("Event.") and not main.roles  # how programs wait that a signal ends
     at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP) or until_ended
     # Its own threads wait for whoever works by the clock in vain or not: that tells nothing of it.
-    by_others = _waited_for(process, [wait for wait in waits if wait.rank.partition(" thread ")[0] != process.rank])
-    return at_rest and not main.has(*TOGETHER, Role.FILE_LOCK) and not by_others
+    return at_rest and not main.has(*TOGETHER, Role.FILE_LOCK) and others <= {process.rank}
 
 
 def since_of(process: Process, tid: int, otherwise: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diagnostics.discover.kinship import is_wrapper
 from diagnostics.model import GONE, BlockingCall, Process, Role, WaitKind
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.merge import is_eval
@@ -12,14 +13,6 @@ from diagnostics.stacks.stand import stand_of
 
 TOGETHER = (Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.STEP)
 """What a rank does with others."""
-_WRAPPERS = frozenset({
-    "sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "timeout", "time", "sudo", "su", "runuser", "doas", "script",
-    "tini", "docker-init", "dumb-init", "catatonit", "catchsegv", "strace", "ltrace", "perf", "nsys", "ncu", "flock",
-    "unshare", "bwrap", "firejail", "systemd-run", "sshd", "tmux", "screen", "xvfb-run", "parallel", "xargs", "make",
-    "watchexec", "entr", "s6-svscan", "s6-supervise", "runsv", "srun", "slurmstepd", "mpirun", "mpiexec", "orterun",
-    "prterun", "hydra_pmi_proxy",
-})  # fmt: skip
-"""Programs that run another one, and end with it."""
 
 
 def is_child_of(other: Process, process: Process) -> bool:
@@ -28,26 +21,21 @@ def is_child_of(other: Process, process: Process) -> bool:
     return 0 < process.pid == other.parent or parse(other.rank).is_child_of(process.rank)
 
 
-def children_of(process: Process, processes: Sequence[Process]) -> tuple[Process, ...]:
-    """Processes that it started, as far as they were looked at."""
-    return tuple(other for other in processes if is_child_of(other, process))
-
-
 class Parents:
-    """Who started whom in a job, asked of many processes."""
+    """`is_child_of`, asked of all processes of a job at once."""
 
     def __init__(self, processes: Sequence[Process]) -> None:
         self._children: dict[_Key, dict[int, Process]] = {}
         self._parents: dict[_Key, dict[int, Process]] = {}
         by_place: dict[tuple[str, int], dict[int, Process]] = {}
-        by_name: dict[str, dict[int, Process]] = {}
+        by_name: dict[tuple[str, str], dict[int, Process]] = {}
         for number, process in enumerate(processes):
             by_place.setdefault((process.host, process.pid), {})[number] = process
-            by_name.setdefault(process.rank, {})[number] = process
+            by_name.setdefault((process.host, process.rank), {})[number] = process
         for number, process in enumerate(processes):
             who = parse(process.rank)
             above = dict(by_place.get((process.host, process.parent), {})) if process.parent > 0 else {}
-            above |= by_name.get(who.parent, {}) if who.is_child else {}
+            above |= by_name.get((process.host, who.parent), {}) if who.is_child else {}
             above.pop(number, None)
             self._parents[_key(process)] = above
             for parent in above.values():
@@ -77,13 +65,9 @@ def launches(process: Process, processes: Sequence[Process]) -> bool:
     compiled = _is_compiled(process)
     waits = main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
     signals = main is not None and compiled and main.waits is WaitKind.SIGNAL  # SIGCHLD, for all that is known
-    wraps = _is_wrapper(process)
-    children = children_of(process, processes) if waits or signals or wraps else ()
+    wraps = is_wrapper(process.command)
+    children = [one for one in processes if is_child_of(one, process)] if waits or signals or wraps else []
     return bool(children) and (wraps or compiled or any(not parse(child.rank).helps for child in children))
-
-
-def _is_wrapper(process: Process) -> bool:
-    return bool(process.command) and process.command[0].rpartition("/")[2].lstrip("-") in _WRAPPERS
 
 
 def _is_compiled(process: Process) -> bool:

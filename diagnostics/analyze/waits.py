@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
-from diagnostics.analyze.family import children_of, has_ended, launches, peers
+from diagnostics.analyze.family import Parents, has_ended, launches, peers
 from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.relations import Relations
+from diagnostics.analyze.wait_graph import node_of
+from diagnostics.discover.kinship import starts_others
 from diagnostics.model import GONE, BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.blocked import Names, names_of, wanted_locks, words
@@ -43,6 +45,7 @@ class _Job:
         self.relations = relations
         self.names: Names = names_of(collection)
         self.peers = peers(self.processes)
+        self.parents = Parents(self.processes)
         self.by_rank = {process.rank: process for process in self.processes}
         self.ranks = frozenset(self.by_rank)
         self.gone = [rank for rank in collection.expected if rank not in self.ranks]
@@ -66,7 +69,8 @@ def find_waits(collection: Collection, relations: Relations | None = None) -> tu
             found.setdefault((wait.rank, wait.on), wait)
     for process in job.processes:
         if parse(process.rank).is_child and launches(process, job.processes):
-            for child in children_of(process, job.processes)[:_MOST]:
+            runs = [child for child in job.parents.children_of(process) if not has_ended(child)]
+            for child in runs[:_MOST]:
                 wait = Wait(process.rank, child.rank, f"the end of {child.rank}", kind=WaitKind.CHILD)
                 found.setdefault((wait.rank, wait.on), wait)
     return tuple(found.values())
@@ -81,9 +85,8 @@ def _escaped(process: Process, collection: Collection) -> Iterator[Wait]:
 
 
 def node(process: Process, tid: int) -> str:
-    """The rank for the thread where it stands, `worker:0 thread 4711` for another."""
     main = main_position(process) if tid else None
-    return process.rank if not tid or tid == (main.tid if main else process.pid) else f"{process.rank} thread {tid}"
+    return node_of(process.rank, 0 if tid == (main.tid if main else process.pid) else tid)
 
 
 def _of(process: Process, job: _Job, step_is_known: bool) -> Iterator[Wait]:
@@ -180,16 +183,20 @@ def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[
 
 
 def _for_relatives(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
-    """Who waits for a notification by another process of its program waits for those of them that are elsewhere."""
+    """Who waits for a notification by another process of its program waits for those of them that are elsewhere.
+
+    Its parent is none of them: that waits for its children's ends.
+    """
     if not position.has(Role.SHARED):
         return
-    family = {process.parent, process.pid} - {0}
-    for other in job.processes:
-        related = other.host == process.host and not {other.pid, other.parent}.isdisjoint(family)
-        if other is process or not related or launches(other, job.processes) or children_of(other, [process]):
-            continue
+    parent = job.parents.parent_of(process)
+    # What torchrun or a shell has started one beside the other shares no object of multiprocessing.
+    siblings = job.parents.children_of(parent) if parent and not starts_others(parent.command) else ()
+    for other in (*siblings, *job.parents.children_of(process)):
         main = main_position(other)
-        if main is not None and main.own and not main.has(Role.SHARED):
+        if other is process or main is None or launches(other, job.processes):
+            continue
+        if main.own and not main.has(Role.SHARED):
             said = f"in {position.operation}, to which it has not come"
             yield _wait(process, position, other.rank, said, WaitKind.CONDITION)
 
@@ -274,8 +281,10 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
 
 def _wakes_nobody(process: Process) -> bool:
     main = main_position(process)
-    if main is None or main.waits is WaitKind.CHILD or main.has(Role.SPAWN):
-        return main is not None
+    if main is None:
+        return False
+    if main.waits is WaitKind.CHILD or main.has(Role.SPAWN):
+        return True
     return any(call.tid == main.tid and call.kind == "futex" and call.others for call in process.blocking_calls)
 
 
@@ -309,8 +318,8 @@ def _who_owes(position: Position, others: Sequence[str], job: _Job) -> list[str]
 
 def _in_place_of_its_server(other: Process, job: _Job) -> list[str]:
     """A fork server tells of the ends of those that it has started, which are the ones that are waited for."""
-    children = [child.rank for child in children_of(other, job.processes) if child.parent == other.pid]
-    serves_forks = all(is_idle(one) for _, one in pairs(other))
+    children = [child.rank for child in job.parents.children_of(other) if child.parent == other.pid]
+    serves_forks = bool(other.threads) and all(is_idle(one) for _, one in pairs(other))
     return children if children and serves_forks else [other.rank]
 
 
@@ -328,13 +337,13 @@ def _for_lock_files(process: Process, position: Position, job: _Job) -> list[Wai
 def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     """Who waits inside of its process waits for a child or a thread of it that is at work on something of its own."""
     if position.waits is WaitKind.CHILD:
-        for child in children_of(process, job.processes)[:_MOST]:
+        for child in job.parents.children_of(process)[:_MOST]:
             yield _wait(process, position, child.rank, f"in {position.operation} for its end", WaitKind.CHILD)
     if position.waits not in _INSIDE and not position.has(*_HANDS_OVER):
         return
     if position.has(Role.INPUT_NEXT, Role.POOL_WAIT):
         helpers = [
-            child for child in children_of(process, job.processes)
+            child for child in job.parents.children_of(process)
             if any(one.has(*_WORKS_FOR_OTHERS) and not is_idle(one) for _, one in pairs(child))
         ]  # fmt: skip
         for child in helpers[:_MOST]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from diagnostics.discover.scan import Seen
 
-_SHELLS = re.compile(
-    r"(?:^|/)(?:(?:ba|da|z|k)?sh|env|sudo|timeout|nohup|tini|dumb-init|srun|mpirun|mpiexec|orterun|horovodrun|setsid"
-    r"|stdbuf|flock|time|strace|script)$"
-)
+_WRAPPERS = frozenset({
+    "sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "env", "nohup", "setsid", "stdbuf", "timeout", "time", "sudo",
+    "su", "runuser", "doas", "script", "tini", "docker-init", "dumb-init", "catatonit", "catchsegv", "strace", "ltrace",
+    "perf", "nsys", "ncu", "flock", "unshare", "bwrap", "firejail", "systemd-run", "sshd", "tmux", "screen", "xvfb-run",
+    "parallel", "xargs", "make", "watchexec", "entr", "s6-svscan", "s6-supervise", "runsv", "srun", "slurmstepd",
+    "mpirun", "mpiexec", "orterun", "prterun", "hydra_pmi_proxy",
+})  # fmt: skip
 _LAUNCHERS = re.compile(
     r"(?:^|/)(?:torchrun|deepspeed|accelerate|ray|horovodrun)$"
     r"|^torch\.distributed\.(?:run|launch|elastic\.\S+)$|^deepspeed\.launcher\.\w+$|^accelerate\.commands\.launch$"
@@ -19,10 +22,18 @@ _TRACKER = re.compile(r"multiprocessing\.(?:resource_tracker|semaphore_tracker|f
 _FIRST_WORDS = 5
 
 
-def is_launcher(process: Seen) -> bool:
+def is_wrapper(command: Sequence[str]) -> bool:
+    """Whether it is a shell or another program that runs one, and ends with it."""
+    return bool(command) and command[0].rpartition("/")[2].lstrip("-") in _WRAPPERS
+
+
+def starts_others(command: Sequence[str]) -> bool:
     """Whether by its command it does nothing itself but start others."""
-    words = process.command[:_FIRST_WORDS]
-    return bool(words) and (bool(_SHELLS.search(words[0])) or any(_LAUNCHERS.search(word) for word in words))
+    return is_wrapper(command) or any(_LAUNCHERS.search(word) for word in command[:_FIRST_WORDS])
+
+
+def is_launcher(process: Seen) -> bool:
+    return starts_others(process.command)
 
 
 def is_tracker(process: Seen) -> bool:
