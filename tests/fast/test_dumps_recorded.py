@@ -62,6 +62,21 @@ def test_its_json_says_the_same() -> None:
     assert (collective.called_at, collective.timeout) == (1_700_000_000.5, 600.0)
 
 
+def test_a_container_in_place_of_a_name_is_not_written_out() -> None:
+    """GIVEN lists that hold one list twice, sixty deep: as text they would fill any memory."""
+    deep: list[Any] = []
+    for _ in range(60):
+        deep = [deep, deep]
+    strange = entry(
+        pg_id=deep, process_group=(deep, deep), collective_seq_id=7, state=deep, input_sizes=[deep, [deep, 4]],
+        frames=[{"name": deep, "filename": deep, "line": deep}],
+    )  # fmt: skip
+    config = {"0": {"name": deep, "desc": deep, "ranks": deep}, "1": {"name": deep, "ranks": [deep, 1]}}
+    found = flightrecorder.parse(pickle.dumps({"entries": [strange], "pg_config": config}, 2))
+    (collective,) = found.collectives
+    assert (collective.group, collective.seq, collective.sizes) == ("", 7, "scalar 4") and found.ranks == (1,)
+
+
 def test_point_to_point_operations_are_kept_apart() -> None:
     """They count by themselves, and a send is no mismatch of the other's receive."""
     written = {"entries": [entry(process_group=("0", "default_pg"), collective_seq_id=7, p2p_seq_id=2, is_p2p=True,

@@ -146,7 +146,7 @@ def _collective(entry: Dict[Any, Any]) -> Optional[Collective]:
     return Collective(
         group=label(*_group(entry)),
         seq=number,
-        op=_text(name.rpartition(":")[2], 100),
+        op=_text(name[:200].rpartition(":")[2], 100),
         sizes=_sizes(entry.get("input_sizes")) or _sizes(entry.get("output_sizes")),
         state="completed" if entry.get("retired") is True else _text(entry.get("state", ""), 20),
         frames=tuple(_frames(entry.get("frames"))),
@@ -164,8 +164,9 @@ def _number(value: Any) -> int:
 
 
 def _text(value: Any, most: int) -> str:
-    """What can be told on: halves of surrogate pairs cannot."""
-    return str(value)[:most].encode("utf-8", "replace").decode("utf-8")
+    """What can be told on: halves of surrogate pairs cannot. A container may be written out without an end."""
+    text = value if isinstance(value, str) else "%d" % value if _number(value) >= 0 else ""
+    return text[:most].encode("utf-8", "replace").decode("utf-8")
 
 
 def _group(entry: Dict[Any, Any]) -> Tuple[str, str]:
@@ -178,7 +179,7 @@ def _group(entry: Dict[Any, Any]) -> Tuple[str, str]:
 
 def _groups(dump: Dict[Any, Any], entries: Iterable[Dict[Any, Any]]) -> Iterable[ProcessGroup]:
     config, status = dump.get("pg_config"), dump.get("pg_status")
-    numbers = {_group(entry)[0]: str(entry.get("pg_id")) for entry in entries}
+    numbers = {_group(entry)[0]: _text(entry.get("pg_id"), 100) for entry in entries}
     for name, one in list(config.items())[:MOST_GROUPS] if isinstance(config, dict) else ():
         if not isinstance(one, dict):
             continue
@@ -201,14 +202,14 @@ def _ranks(value: Any) -> Tuple[int, ...]:
     """`[0, 1]`, as a list or as text."""
     if isinstance(value, (list, tuple)):
         return tuple(rank for rank in map(_number, value[:MOST_RANKS]) if rank >= 0)
-    return tuple(map(int, re.findall(r"\d{1,6}", str(value)[:200_000])[:MOST_RANKS])) if value else ()
+    return tuple(map(int, re.findall(r"[0-9]{1,6}", _text(value, 200_000))[:MOST_RANKS]))
 
 
 def _sizes(value: Any) -> str:
     if not isinstance(value, (list, tuple)):
         return ""
     shapes = [shape for shape in value[:8] if isinstance(shape, (list, tuple))]
-    return " ".join("x".join(str(n) for n in shape[:8] if isinstance(n, int)) or "scalar" for shape in shapes)
+    return " ".join("x".join(_text(n, 20) for n in shape[:8] if _number(n) >= 0) or "scalar" for shape in shapes)
 
 
 def _frames(value: Any) -> Iterable[Frame]:
