@@ -38,7 +38,7 @@ class Board:
         """Why the file could not be kept up to date, "" where it is."""
         self._metrics = metrics
         self._look: tuple[Collection, Diagnosis] | None = None
-        self._report: Page | None = None
+        self._report: tuple[Diagnosis, Page] | None = None
         if metrics:
             try:
                 self._write(metrics)
@@ -68,7 +68,7 @@ class Board:
 
     def look(self, phase: Phase, collection: Collection, diagnosis: Diagnosis, ago: float) -> None:
         """Somebody has looked at the job: what came out, of a time that began so many seconds ago."""
-        self._look, self._report = (collection, diagnosis), None
+        self._look = collection, diagnosis
         since = msgspec.structs.replace(self.live, since=time.time() - ago)
         self._show(after_look(since, phase, collection, diagnosis))
 
@@ -108,9 +108,12 @@ class Board:
         return Page(HTML, render_live(self.live, bool(self._look)))
 
     def _of_look(self) -> Page | None:
-        if self._look and not self._report:
-            self._report = Page(HTML, render_html(*self._look))
-        return self._report
+        look = self._look  # asked for in a thread of its own: the next look may come meanwhile
+        if look is None:
+            return None
+        if self._report is None or self._report[0] is not look[1]:
+            self._report = look[1], Page(HTML, render_html(*look))
+        return self._report[1]
 
     def _numbers(self) -> Page:
         return Page(CONTENT_TYPE, metrics_text(self.live))

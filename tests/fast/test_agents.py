@@ -120,7 +120,8 @@ def test_the_skill_names_the_tools_and_the_fields_that_there_are(served: Callabl
     async def story(client: Any) -> None:
         offered = (await client.list_tools()).tools
         for tool in offered:
-            assert tool.annotations.read_only_hint and len(tool.description) > 80
+            assert tool.annotations.read_only_hint == (tool.name != "attach") and len(tool.description) > 80
+            assert not tool.annotations.destructive_hint
             assert f"`{tool.name}`" in text
             for name, field in tool.input_schema["properties"].items():
                 assert field["description"], (tool.name, name)

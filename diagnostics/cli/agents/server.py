@@ -82,7 +82,10 @@ def server(keep: Path) -> Any:
 
     made = MCPServer("lastbatch", version=release(), instructions=instructions(), log_level="WARNING")
     for tool in (list_jobs, attach, diagnose, explain_cause):
-        made.add_tool(tool, description=inspect.getdoc(tool), annotations=ToolAnnotations(read_only_hint=True))
+        # Attaching stops threads for a moment and keeps a bundle: whoever asks the user before a tool changes
+        # something is to ask before that.
+        hints = ToolAnnotations(read_only_hint=tool is not attach, destructive_hint=False)
+        made.add_tool(tool, description=inspect.getdoc(tool), annotations=hints)
     return made
 
 
