@@ -121,6 +121,7 @@ def _here(chosen: Selection) -> Here:
 
 
 _OFTEN = 4.0
+"""Seconds between further samples, at most: a job that goes on is not waited for any longer than that."""
 
 
 def sample_until_decided(

@@ -9,7 +9,7 @@ from diagnostics.collector.environment import environ_of
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.sockets import Sockets, sockets_of
 
-helpers = set()  # type: Set[int]
+helpers: Set[int] = set()
 """Processes that this one has begun to look at others."""
 
 

@@ -60,18 +60,22 @@ def connect(patience: int = PATIENCE) -> docker.DockerClient:
         try:
             client = docker.from_env(timeout=patience, environment=settings)
         except (DockerException, OSError) as error:
-            refused.append(f"{source}: {str(error).splitlines()[0][:120]}")
+            refused.append(f"{source}: {_words(error)}")
             continue
         try:
             client.ping()
             return client
         except (DockerException, OSError) as error:
             client.close()
-            refused.append(f"{source}: {str(error).splitlines()[0][:120]}")
+            refused.append(f"{source}: {_words(error)}")
     raise MissingError(
         f"no engine for containers answers ({'; '.join(refused) or 'there is no socket of Docker or Podman'})",
         "Start one (.ci/docker-engine start, or podman system service), or name it in DOCKER_HOST or CONTAINER_HOST",
     )
+
+
+def _words(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def described(client: docker.DockerClient) -> str:
