@@ -30,12 +30,12 @@ def standing_loop(process: Process) -> Standing | None:
 
     A loop that only asks stands as long as its variables are the same. One that computes stands once these have values
     that they had before: as nothing else goes into it, it has to come by these again. The same value within one call
-    tells nothing, since a round may take long; values that go and come back do.
+    tells nothing, since a round may take long; values that go and come back do, where nothing is read meanwhile.
     """
     seen = [loop for sample in process.samples for loop in sample.loops]
     if not process.samples[-1:] or not process.samples[-1].loops or len({_key(loop) for loop in seen}) > 1:
         return None
-    if _returns([state for loop in seen for state in loop.within]) >= _AGAIN:
+    if not _reads(process) and _returns([state for loop in seen for state in loop.within]) >= _AGAIN:
         return Standing(seen[-1], proven=True)
     sampled = sum(any(loop.states for loop in sample.loops) for sample in process.samples)
     states = [state for loop in seen for state in loop.states]
@@ -48,6 +48,13 @@ def standing_loop(process: Process) -> Standing | None:
         return Standing(seen[-1], proven=True)
     few = len(states) < _READINGS or 2 * len(set(states)) <= len(states)
     return Standing(seen[-1]) if few else None
+
+
+def _reads(process: Process) -> bool:
+    """Whether bytes have come in: a call may have them, and the next round differs."""
+    first, last = process.samples[0], process.samples[-1]
+    read = (last.io_bytes - last.io_written) - (first.io_bytes - first.io_written) if first.io_bytes >= 0 else 0
+    return read > 0 or last.socket_bytes > first.socket_bytes
 
 
 def _returns(states: Sequence[str]) -> int:

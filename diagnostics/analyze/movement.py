@@ -211,9 +211,10 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
 def _only_clocks_run(process: Process, main: Position, first: Sample, last: Sample) -> bool:
     """Whether the main thread waits for others, and none ran but those that wake by the clock: a monitor, a heartbeat.
 
-    What these write says nothing of the work. Beside a rank in a collective no thread's lines do.
+    What these write says nothing of the work. Beside a rank in a collective no thread's lines do; a step of
+    TensorFlow's may read its own input.
     """
-    if main.has(*_TOGETHER):
+    if main.has(Role.COLLECTIVE, Role.BARRIER):
         return True
     if not waits_for_others(process, main) or main.waits is WaitKind.JOIN:
         return False

@@ -105,6 +105,10 @@ class Source(object):
     def has(self, name: str) -> bool:
         return name in self._functions
 
+    def keeps_state(self, name: str) -> bool:
+        """Whether a function of this file evidently changes what is not its own, so that its next answer may differ."""
+        return any(_changes_others(one) for one in self._functions.get(name, ()))
+
     def is_pure(self, name: str, depth: int = _DEEP) -> bool:
         """Whether a function of this file only asks."""
         found = self._functions.get(name, [])
@@ -234,6 +238,30 @@ class _Reading(object):
         names = [word for node in ast.walk(tests[0]) for word in [_name(node)] if word]
         asked = {_name(node) for node in ast.walk(tests[0]) if isinstance(node, ast.Call)}
         return len(tests) == 1 and asked <= _OF_FLAGS and any(_UNTIL_ENDED.search(word) for word in names)
+
+
+def _changes_others(function: _Function) -> bool:
+    """Whether it sets, or calls for its effect, what it has not made itself."""
+    nodes = list(_own(function))[1:]
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and _stores(node)}
+    for node in nodes:
+        if isinstance(node, (ast.Global, ast.Nonlocal, ast.Yield, ast.YieldFrom, ast.Await)):
+            return True
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and _stores(node) and _root(node) not in made:
+            return True
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            of_its_own = isinstance(called, ast.Attribute) and _root(called) in made
+            if not of_its_own and _name(called) not in _HARMLESS:
+                return True
+    return False
+
+
+def _root(node: ast.AST) -> str:
+    """`a` of `a.b[0].c`."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def last_line(node: ast.AST) -> int:

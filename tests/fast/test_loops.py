@@ -92,6 +92,34 @@ def test_a_loop_that_computes_is_told_by_what_it_changes() -> None:
     assert loop and not loop.asks and loop.keeps == ("x",) and loop.called == ("df", "f")
 
 
+FUNCTIONS = """
+def residual(x):
+    rows = []
+    rows.append(x * x)
+    rows[0] = rows[0] - 2.0
+    return rows[0]
+
+def handle(state):
+    queue.put(state)
+    return "busy" if state == "idle" else "idle"
+
+def remember(x):
+    cache[x] = x
+    return x / 2
+
+def counted(x):
+    global calls
+    calls += 1
+    return x / calls
+"""
+
+
+def test_a_function_that_changes_what_is_not_its_own_may_answer_otherwise_the_next_time() -> None:
+    source = Source(FUNCTIONS)
+    names = ("residual", "handle", "remember", "counted", "of another file")
+    assert [source.keeps_state(name) for name in names] == [False, True, True, True, False]
+
+
 def test_a_service_that_runs_until_it_is_stopped_is_at_rest() -> None:
     for condition in ("not self.stopping", "not self.stopped.wait(1.0)", "running"):
         source, line = in_function(f"while {condition}:\n    time.sleep(1)  # here")
@@ -242,6 +270,17 @@ def _computing(*readings: tuple[str, ...]) -> Process:
 
 def test_values_that_go_and_come_back_prove_a_loop_endless_also_where_it_was_met_within_its_calls() -> None:
     standing = standing_loop(_computing(("a", "b", "a", "b"), ("a", "a", "b")))
+    assert standing and standing.proven
+
+
+def test_values_that_come_back_beside_data_that_come_in_prove_nothing() -> None:
+    """GIVEN a loop that handles one message after the other, and is idle or busy in turns."""
+    first, last = _computing(("a", "b", "a", "b"), ("a", "a", "b")).samples
+    first, last = (msgspec.structs.replace(one, io_bytes=at, io_written=0) for one, at in ((first, 100), (last, 164)))
+    reads = Process("pid:1", 1, "a", samples=(first, last))
+    assert standing_loop(reads) is None
+    prints = msgspec.structs.replace(last, io_written=64)
+    standing = standing_loop(msgspec.structs.replace(reads, samples=(first, prints)))
     assert standing and standing.proven
 
 

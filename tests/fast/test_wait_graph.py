@@ -22,7 +22,9 @@ from diagnostics.model import (
     Culprit,
     Diagnosis,
     Frame,
+    Position,
     Process,
+    Role,
     Sample,
     State,
     Thread,
@@ -268,6 +270,31 @@ def test_what_a_monitor_writes_is_no_work_of_a_rank_that_stands() -> None:
     assert moves(beats, BlockingCall(2, "clock_nanosleep", "time")) == ""
     works = (Frame("feed", "train.py", 40), Frame("recv", "libc.so.6", native=True))
     assert "log grew" in moves(works, BlockingCall(2, "recvfrom", "socket")), "it may be the one that does the work"
+
+
+def test_a_step_reads_its_input_which_a_collective_does_not() -> None:
+    """GIVEN a main thread that stands, beside a thread that reads a file, THEN a step gets on by that."""
+
+    def moves(role: Role) -> str:
+        looks = tuple(
+            Sample(
+                at,
+                (ThreadSample(1, "x", "S", 1.0, 5, 5), ThreadSample(2, "x", "S", 1.0 + at / 1000, int(at), 5)),
+                file_offsets=int(4096 * at),
+                io_bytes=int(4096 * at),
+            )
+            for at in (1.0, 2.0)
+        )
+        waits = Position(tid=1, operation="Session.run", roles=(role,), waits=WaitKind.STEP)
+        reads = Position(tid=2, operation="read", waits=WaitKind.FILE)
+        process = Process(
+            "worker:0", 1, "a", threads=(Thread(1, "x"), Thread(2, "x")), samples=looks, positions=(waits, reads),
+            blocking_calls=(BlockingCall(1, "futex", "futex"),),
+        )  # fmt: skip
+        return movement(process, Limits()).words
+
+    assert "its files moved" in moves(Role.STEP)
+    assert moves(Role.COLLECTIVE) == ""
 
 
 def test_a_thread_that_only_works_by_the_clock_is_not_blamed_for_what_nobody_brings() -> None:
