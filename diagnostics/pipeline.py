@@ -41,7 +41,7 @@ Written = tuple[Path | None, LastbatchError | None]
 class Answer(NamedTuple):
     """Evidence of every process, each with its state, and what it means. `bundle` is None where none was to be written.
 
-    `not_written`: why the bundle could not be written.
+    `not_written`: why the bundle, or what came to be known after it was written, could not be written.
     """
 
     collection: Collection
@@ -88,8 +88,9 @@ def attach(
         first = reach.collect(options, progress)
     written = _write(out, first, {})  # before anything interprets it, and so before it is decided whether to look on
     collection = sample_until_decided(first, reach, limits, options.resample, progress)
-    on_disk = written if collection is first else None
-    return answer(collection, limits, out, reach=reach, progress=progress, device=device, on_disk=on_disk)
+    if collection is not first:
+        written = _write_again(written, out, collection, {})
+    return answer(collection, limits, out, reach=reach, progress=progress, device=device, on_disk=written)
 
 
 _LATER = ("analyze.diagnose", "discover.by_framework", "bundle", "report.terminal", "report.document")
@@ -179,17 +180,17 @@ def answer(
         reach: the way to the processes, where they are still there, so that the state of their frameworks can be read.
         on_disk: what came of writing just this collection, where that is done.
     """
-    written, why_not = on_disk or _write(out, collection, attachments)
+    written = on_disk or _write(out, collection, attachments)
     enriched, errors = collection, tuple[StageError, ...]()
     if reach:
         progress("reading the state of the framework")
         enriched, errors = enrich(collection, reach, device)
-        if written and enriched is not collection:
-            written, why_not = _write(out, enriched, attachments)
+        if enriched is not collection:
+            written = _write_again(written, out, enriched, attachments)
     progress("looking for the cause")
     collection, diagnosis = explain(enriched, limits)
     diagnosis = msgspec.structs.replace(diagnosis, errors=(*errors, *diagnosis.errors))
-    return Answer(collection, diagnosis, written, why_not)
+    return Answer(collection, diagnosis, *written)
 
 
 def _write(
@@ -204,6 +205,17 @@ def _write(
         return bundle.write(out, collection, attachments), None
     except LastbatchError as error:
         return None, error
+
+
+def _write_again(
+    before: Written,
+    out: Path | None,
+    collection: Collection,
+    attachments: Mapping[str, str | bytes | bundle.Attachment],
+) -> Written:
+    """With what is known by now. Where that cannot be written, what is on disk stays."""
+    path, why_not = _write(out, collection, attachments)
+    return path or before[0], why_not
 
 
 def enrich(

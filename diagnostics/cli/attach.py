@@ -144,7 +144,8 @@ def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> i
     collection = answer.collection
     code = show(collection, answer.diagnosis, as_json, verbose, answer.bundle)
     if answer.not_written:
-        words.print(Text(f"lastbatch: the bundle is not written: {answer.not_written}"), soft_wrap=True)
+        what = "the bundle lacks what was found last" if answer.bundle else "the bundle is not written"
+        words.print(Text(f"lastbatch: {what}: {answer.not_written}"), soft_wrap=True)
         return answer.not_written.exit_code
     if any(process.threads or process.state is State.DEAD for process in collection.processes):
         return code

@@ -9,6 +9,7 @@ from diagnostics.model import Frame
 
 _THREAD = re.compile(r"\s*T?raceback \(most recent call first\):$")  # a selection with the mouse loses a letter
 _FRAME = re.compile(r'\s*File "(.*?)", line (\d+), in (.+)$')
+_FULL = re.compile(r"\s*#\d+ +(?:\S.* )?Frame 0x[0-9a-f]+, for file (.*?), line (\d+), in (\w+)")
 _GIL = re.compile(r"\s*(?:#\d+ )?Waiting for the GIL$")
 _BUILT_IN = re.compile(r"\s*<built-in method \w+ of .*>$")  # stands among its frames, and in no other tool's
 _HEAD = "Traceback (most recent call first):"
@@ -25,7 +26,6 @@ def prepare(lines: list[str]) -> list[str]:
                 return lines
             return [*lines[: min(above, default=index)], _HEAD, *lines[min(above, default=index) :]]
     return lines
-_FULL = re.compile(r"\s*#\d+ +(?:\S.* )?Frame 0x[0-9a-f]+, for file (.*?), line (\d+), in (\w+)")
 
 
 def _thread(line: str) -> ThreadHead | None:
