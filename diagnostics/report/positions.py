@@ -81,7 +81,9 @@ def operation_of(position: Position) -> str:
     """`all_reduce number 12 of group dp`."""
     number = f" number {position.number:,}" if position.number >= 0 else ""
     group = f" of group {position.group}" if position.group and number else ""
-    busy = f"{SPINNING} in " if position.busy and position.operation else SPINNING if position.busy else ""
+    busy = ""
+    if position.busy and not position.operation.startswith(SPINNING):
+        busy = f"{SPINNING} in " if position.operation else SPINNING
     return f"{busy}{position.operation}{number}{group}"
 
 
