@@ -33,7 +33,7 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
     known = {process.rank: process for process in processes}
     stopped = [p for p in processes if p.state is State.HUNG and _is_held_from_outside(p)]
     if stopped:
-        return tuple(_culprit(p, p.rank, 0.95, p.state_why) for p in stopped[:MOST])
+        return tuple(_culprit(p, 0.95, p.state_why) for p in stopped[:MOST])
     stuck = [p for p in processes if _is_stuck(p, processes)]
     graph = graph_of(waits)
     ends = _ends(stuck, graph)
@@ -101,8 +101,8 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
     position = position_of(process, tid) if tid else None
     if waits == rank and position is not None and _only_sleeps(position):
         where = f": {position.place}" if position.place else ""
-        return _culprit(process, rank, 0.6, f"it may wait for thread {tid}, which works by the clock{where}")
-    return _culprit(process, name, round(sure * (0.7 + 0.3 * share), 2), why, position)
+        return _culprit(process, 0.6, f"it may wait for thread {tid}, which works by the clock{where}")
+    return _culprit(process, round(sure * (0.7 + 0.3 * share), 2), why, position)
 
 
 def _only_sleeps(position: Position) -> bool:
@@ -120,7 +120,7 @@ def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit
     if (holder := _HOLDER.match(outside)) and wait.kind is WaitKind.LOCK:
         return Culprit(f"pid:{holder[1]}", int(holder[1]), process.host, 0.8, f"{rank} waits for it: {wait.why}")
     why = f"what it waits for is {outside}, which is no process that was looked at"
-    return _culprit(process, rank, 0.8, why, position)
+    return _culprit(process, 0.8, why, position)
 
 
 def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit]:
@@ -140,7 +140,7 @@ def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit
     less = round(0.7 * one.confidence, 2)
     why = f"it waits for {one.rank}, which it started"
     yield msgspec.structs.replace(one, confidence=less) if of_parent else one
-    yield _culprit(parent, parent.rank, one.confidence if of_parent else less, why)
+    yield _culprit(parent, one.confidence if of_parent else less, why)
 
 
 def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | None:
@@ -150,7 +150,7 @@ def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | 
             position = position_of(process, tid) if tid else None
             others = ", ".join(group[:MOST])
             why = f"{others} wait for each other in a circle" if len(group) > 1 else "it waits for itself"
-            return _culprit(process, name, 0.8, why, position)
+            return _culprit(process, 0.8, why, position)
     return None
 
 
@@ -207,7 +207,7 @@ def _by_itself(process: Process) -> Culprit | None:
         tasks = [one for one in owing if one.has(Role.POOL_TASK, Role.CALLBACK, Role.INPUT_MAKE)]
         inside, owing = inside or bool(tasks), tasks or owing
     position = owing[0] if inside and owing else main
-    return _culprit(process, process.rank, 0.6, ALONE, position)
+    return _culprit(process, 0.6, ALONE, position)
 
 
 def _odd_first(found: Sequence[Culprit], known: Mapping[str, Process]) -> Iterable[Culprit]:
@@ -226,7 +226,7 @@ def _odd_first(found: Sequence[Culprit], known: Mapping[str, Process]) -> Iterab
             yield msgspec.structs.replace(one, confidence=0.7, why=why if places[place] == 1 else one.why)
 
 
-def _culprit(process: Process, name: str, confidence: float, why: str, position: Position | None = None) -> Culprit:
+def _culprit(process: Process, confidence: float, why: str, position: Position | None = None) -> Culprit:
     return Culprit(process.rank, process.pid, process.host, confidence, why, position or main_position(process))
 
 

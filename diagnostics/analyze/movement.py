@@ -133,7 +133,7 @@ def _gets_on(position: Position, tid: int, first: Sample, last: Sample) -> bool:
     return not position.has(*_SPINS) and position.waits is not WaitKind.TIME and switches > 10 * DEVICE_SWITCHES
 
 
-def _by_itself(process: Process, main: Position, first: Sample, last: Sample) -> str:
+def _by_itself(main: Position, first: Sample, last: Sample) -> str:
     """What the thread where it stands did between its waits: a loader's batch through a pipe, work between sleeps."""
     before, after = _thread(first, main.tid), _thread(last, main.tid)
     if before is None or after is None or after.voluntary == before.voluntary or main.waits is WaitKind.CHILD:
@@ -198,7 +198,7 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
     offsets = abs(last.file_offsets - first.file_offsets) if first.file_offsets >= 0 else 0
     if offsets and _its_own(offsets, first.io_bytes, last.io_bytes) and not polls:
         return f"its files moved by {offsets} bytes in {seconds:.1f} s"
-    if main is not None and not polls and (worked := _by_itself(process, main, first, last)):
+    if main is not None and not polls and (worked := _by_itself(main, first, last)):
         return worked
     if main is not None and (woken := _woken(process, main)):
         return woken

@@ -53,7 +53,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if call and call.owner > 0 and call.owner not in tids_of(process):
         said = f"the owner of the lock is thread {call.owner}, which the process does not have"
         case.saw("owner-gone", said, "owners of the locks", where)
-    _look_at_birth(case, process, at, facts)
+    _look_at_birth(case, process, facts)
     look_at_stillness(case, process, [at])
     return case
 
@@ -70,7 +70,7 @@ def _copied(at: At, alone: bool) -> bool:
     return waits in (WaitKind.LOCK, WaitKind.CONDITION, WaitKind.JOIN) or sleeps_inside
 
 
-def _look_at_birth(case: Case, process: Process, at: At, facts: Facts) -> None:
+def _look_at_birth(case: Case, process: Process, facts: Facts) -> None:
     parent = parent_of(process, facts)
     if any(position.has(Role.FORKED) for _, position in pairs(process)):
         case.saw(

@@ -28,10 +28,10 @@ _FOR_OTHERS = (*INSIDE, *OUTSIDE)
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process, facts) for process in facts.processes if may_be_stuck(process))
+    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
 
 
-def _examine_process(process: Process, facts: Facts) -> Case | None:
+def _examine_process(process: Process) -> Case | None:
     threads = threads_at(process)
     asking = [at for at in threads if at.position.has(Role.INPUT_NEXT)]
     if not asking:

@@ -53,7 +53,7 @@ def trace(
     if not ranks:
         raise UsageError("no process to trace", "See lastbatch attach --list")
     if lack:
-        result = _instead_of_probes(lack, ranks, probe_set)
+        result = _instead_of_probes(lack, ranks)
     else:
         plan = _plan(ranks, probe_set)
         result = _by_memory(ranks) if memory_only else _probe(plan, ranks, seconds)
@@ -74,7 +74,7 @@ def _stand_still(ranks: dict[int, str]) -> bool:
     return all(procfs.cpu_of(pid) - cpu < STILL for pid, cpu in before.items())
 
 
-def _instead_of_probes(lack: MissingError, ranks: dict[int, str], probe_set: ProbeSet) -> TraceResult:
+def _instead_of_probes(lack: MissingError, ranks: dict[int, str]) -> TraceResult:
     """What the memory of a job says that stands still; of another there is nothing to say."""
     if not _stand_still(ranks):
         raise lack

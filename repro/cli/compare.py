@@ -150,7 +150,7 @@ def summary(cells: Mapping[str, Cell], trials: Sequence[Trial], asked: Question)
 def answer(rows: Sequence[Row], asked: Question, settled: bool) -> Answer:
     """A rate is hits, exposure, interval, and what stopped the counting."""
     document = {"question": asked, "settled": settled, "cells": [_row_document(row) for row in rows]}
-    shown: list[RenderableType] = [rows_table(rows, asked), ""]
+    shown: list[RenderableType] = [rows_table(rows), ""]
     if not settled:
         shown.append("The time was up before everything was settled; the same command with --study goes on.")
     shown.append(
@@ -170,7 +170,7 @@ def _row_document(row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rows_table(rows: Sequence[Row], asked: Question) -> Table:
+def rows_table(rows: Sequence[Row]) -> Table:
     numbers = ("hangs", "rate", "95 %", "ratio", "p", "error after", "CPU contention")
     made = table("Hang rates an epoch end", "cell", *numbers, "answer", right=numbers)
     for row in rows:
