@@ -130,9 +130,7 @@ def sample_until_decided(
 ) -> Collection:
     """With more samples, while ranks stand still and it is not told whether they hang, for `longest` seconds at most.
 
-    Nobody is stopped for these.
-
-    None for a pause that is known to end: it would be over before it is told.
+    Nobody is stopped for these. No more are taken of a pause that is known to end: it would be over before it is told.
     """
     from diagnostics.analyze.beside import undecided
     from diagnostics.analyze.job import judge_all

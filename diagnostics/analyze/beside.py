@@ -263,7 +263,7 @@ def _rests(process: Process, waiters: _Waiters) -> bool:
         return (standing.loop.until_ended or standing.loop.serves) and not others
     until_ended = main.operation.startswith("Event.") and not main.roles  # how programs wait that a signal ends
     at_rest = main.waits in _AT_REST or main.has(Role.EVENT_LOOP) or until_ended
-    # Its own threads wait for whoever works by the clock in vain or not: that tells nothing of it.
+    # That threads of its own may wait for one that works by the clock tells nothing of the rank.
     return at_rest and not main.has(*TOGETHER, Role.FILE_LOCK) and others <= {process.rank}
 
 

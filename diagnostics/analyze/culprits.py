@@ -126,8 +126,8 @@ def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit
 def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit]:
     """With the rank whose helper it is: that is the one that the others see.
 
-    A helper that has done its work, and cannot end, is the lesser of the two. Who only waits for the ends of children
-    is none, if the child stands in the user's code.
+    A helper that has done its work, and cannot end, is the lesser of the two. A parent that only waits for its
+    children's ends is left out where the child stands in the user's code.
     """
     parent = known.get(parse(one.rank).parent)
     main = main_position(parent) if parent else None

@@ -67,13 +67,18 @@ def find_waits(collection: Collection, relations: Relations | None = None) -> tu
     for process in waiting:
         for wait in _of(process, job, process.rank in known):
             found.setdefault((wait.rank, wait.on), wait)
+    for wait in _of_helpers_that_run_others(job):
+        found.setdefault((wait.rank, wait.on), wait)
+    return tuple(found.values())
+
+
+def _of_helpers_that_run_others(job: _Job) -> Iterator[Wait]:
+    """A rank's helper that is a shell, `timeout` or the like waits for what it runs."""
     for process in job.processes:
         if parse(process.rank).is_child and launches(process, job.processes):
             runs = [child for child in job.parents.children_of(process) if not has_ended(child)]
             for child in runs[:_MOST]:
-                wait = Wait(process.rank, child.rank, f"the end of {child.rank}", kind=WaitKind.CHILD)
-                found.setdefault((wait.rank, wait.on), wait)
-    return tuple(found.values())
+                yield Wait(process.rank, child.rank, f"the end of {child.rank}", kind=WaitKind.CHILD)
 
 
 def _escaped(process: Process, collection: Collection) -> Iterator[Wait]:

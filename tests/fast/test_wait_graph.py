@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ from diagnostics.model import (
     Wait,
     WaitKind,
 )
+from diagnostics.model.rank import launcher
 from diagnostics.pipeline import explain
 from diagnostics.report.document import as_json
 from diagnostics.stacks.position import classify
@@ -349,3 +351,37 @@ def test_a_thread_of_its_own_is_no_other_process_that_is_to_notify() -> None:
     facts = Facts(explain(Collection(0.0, 0.0, (process,)))[0])
     assert [(wait.rank, wait.on) for wait in facts.waits] == [("pid:1", "pid:1 thread 2")]
     assert condition_lost_wakeup.examine(facts)
+
+
+def _started(pid: int, rank: str, *frames: Frame, command: tuple[str, ...] = ("python", "train.py")) -> Process:
+    """Stands still; 10 has started it."""
+    looks = tuple(Sample(at, (ThreadSample(pid, "x", "S", 1.0, 5, 5, last_ran=40.0),)) for at in (1.0, 2.0))
+    parent = 10 if pid != 10 else 1
+    return Process(rank, pid, "a", threads=(Thread(pid, "x", frames),), samples=looks, parent=parent, command=command)
+
+
+@pytest.mark.parametrize(
+    ("command", "related"),
+    [(("python", "train.py"), True), (("/usr/bin/python3", "/usr/bin/torchrun", "train.py"), False), (("sh",), False)],
+)
+def test_only_processes_that_a_program_has_forked_share_a_condition(command: tuple[str, ...], related: bool) -> None:
+    """GIVEN a rank at a condition of multiprocessing, and another one elsewhere, of one parent."""
+    library = "/usr/lib/python3.11/multiprocessing"
+    waits = (Frame("fit", "train.py", 35), Frame("wait", f"{library}/synchronize.py", 261))
+    joins = (Frame("main", "run.py", 7), Frame("join", f"{library}/process.py", 149))
+    job = (
+        _started(10, str(launcher(10)), *joins, command=command), _started(11, "worker:0", *waits),
+        _started(12, "worker:1", Frame("load", "train.py", 9)),
+    )  # fmt: skip
+    found = {(wait.rank, wait.on) for wait in find_waits(Collection(0.0, 0.0, job))}
+    assert (("worker:0", "worker:1") in found) is related
+
+
+def test_a_shell_does_not_wait_for_what_has_ended() -> None:
+    """GIVEN a shell that runs one tool after the other, THEN only the one that runs is waited for."""
+    wait = Frame("wait4", "libc.so.6", native=True)
+    shell = _started(10, "child/worker:0/10", wait, command=("/bin/sh", "-c", "xz log; sync"))
+    gone = msgspec.structs.replace(_started(11, "child/worker:0/11"), exit_status=0)
+    runs = _started(12, "child/worker:0/12", Frame("sync", "libc.so.6", native=True))
+    found = find_waits(Collection(0.0, 0.0, (shell, gone, runs)))
+    assert [(one.rank, one.on) for one in found] == [("child/worker:0/10", "child/worker:0/12")]
