@@ -104,6 +104,7 @@ async def _in_time(
     except LastbatchError as error:
         raise ToolError(tools.error_text(error)) from None
     except OSError as error:
-        # A TimeoutError is one, too.
-        said = error.strerror or f"no answer within {limit:.0f} s. Ask for fewer processes or files"
+        late = isinstance(error, TimeoutError) and not error.errno  # the limit of above
+        why = f"no answer within {limit:.0f} s. Ask for fewer processes or files" if late else str(error)
+        said = error.strerror or why
         raise ToolError(said + (f": {error.filename}" if error.filename else "")) from None
