@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.movement import movement, position_changed
-from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.summary import standing_of
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
 from diagnostics.analyze.waits import find_waits
@@ -23,9 +21,7 @@ from diagnostics.model import (
     Culprit,
     Diagnosis,
     Frame,
-    Position,
     Process,
-    Role,
     Sample,
     State,
     Thread,
@@ -36,7 +32,6 @@ from diagnostics.model import (
 from diagnostics.model.rank import launcher
 from diagnostics.pipeline import explain
 from diagnostics.report.document import as_json
-from diagnostics.stacks.position import classify
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
 waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)
@@ -179,45 +174,6 @@ def test_who_waits_at_a_barrier_of_processes_waits_for_the_one_that_is_elsewhere
     }
 
 
-def test_a_handler_on_top_of_a_lock_that_is_waited_for_is_no_progress() -> None:
-    """GIVEN a signal that comes again and again, whose handler takes the lock that the one before waits for."""
-
-    def stack(deep: int, line: int = 18) -> Thread:
-        lock = (Frame("on_usr1", "train.py", 27), Frame("dump", "train.py", line))
-        return Thread(1, "python", (Frame("add", "train.py", 11), *lock * deep))
-
-    looks = tuple(Sample(at, (ThreadSample(1, "python", "S", 1.0, 5 + int(at), 5),)) for at in (1.0, 2.0))
-    lock = (BlockingCall(1, "futex", "futex"),)
-    process = Process("pid:1", 1, "a", threads=(stack(1),), later=(stack(9),), samples=looks, blocking_calls=lock)
-    waits = msgspec.structs.replace(classify(process).positions[0], waits=WaitKind.LOCK)
-    process = msgspec.structs.replace(process, positions=(waits,))
-    assert position_changed(process) == ""
-    assert position_changed(msgspec.structs.replace(process, later=(stack(9, line=20),))) != ""
-    other = msgspec.structs.replace(process, positions=(msgspec.structs.replace(waits, waits=WaitKind.SOCKET),))
-    assert position_changed(other) != ""
-
-
-def test_a_main_thread_that_others_wake_again_and_again_gets_on() -> None:
-    """GIVEN a step a few times in twenty seconds, at one place whenever it is looked at, THEN it does not stand."""
-
-    def looks(*switches: int) -> tuple[Sample, ...]:
-        return tuple(
-            Sample(4.0 * at, (ThreadSample(1, "python", "S", 1.0, count, 5, last_ran=1.0),))
-            for at, count in enumerate(switches)
-        )
-
-    def moves(call: BlockingCall, *switches: int) -> str:
-        waits = Frame("wait", "/usr/lib/python3.11/threading.py", 3)
-        stack = Thread(1, "python", (Frame("fit", "train.py", 28), waits))
-        process = classify(Process("pid:1", 1, "a", threads=(stack,), samples=looks(*switches), blocking_calls=(call,)))
-        return movement(process, Limits()).words
-
-    futex = BlockingCall(1, "futex", "futex")
-    assert "woken 12 times" in moves(futex, 0, 2, 4, 8, 12, 16)
-    assert moves(futex, 0, 2, 4, 4, 4, 5) == "", "taking stacks wakes it, too, and a signal may"
-    assert moves(msgspec.structs.replace(futex, limited=True), 0, 2, 4, 8, 12, 16) == "", "it wakes by itself"
-
-
 def test_who_waits_for_a_shell_waits_for_what_that_runs() -> None:
     """GIVEN a worker of a fork server that runs a tool by a shell, THEN the others of the program wait for the tool."""
     library = "/usr/lib/python3.11"
@@ -248,55 +204,6 @@ def test_who_waits_for_a_shell_waits_for_what_that_runs() -> None:
     stands = msgspec.structs.replace(job[-1], samples=one(14, 13, (), cpu=0.0).samples)
     judged, diagnosis = explain(Collection(0.0, 0.0, (*job[:-1], stands)))
     assert diagnosis.hung is not False
-
-
-def test_what_a_monitor_writes_is_no_work_of_a_rank_that_stands() -> None:
-    """GIVEN a main thread in Queue.get, and a heartbeat that writes a line a second, THEN it does not get on."""
-    gets = (Frame("fit", "train.py", 3), Frame("get", "/usr/lib/python3.11/queue.py", 171))
-    beats = (Frame("heartbeat", "train.py", 32), Frame("clock_nanosleep", "libc.so.6", native=True))
-
-    def moves(beating: tuple[Frame, ...], call: BlockingCall) -> str:
-        looks = tuple(
-            Sample(
-                at,
-                (ThreadSample(1, "x", "S", 1.0, 5, 5), ThreadSample(2, "x", "S", 1.0 + at / 1000, int(at), 5)),
-                log_bytes=int(58 * at),
-            )
-            for at in (1.0, 2.0)
-        )
-        threads = (Thread(1, "x", gets), Thread(2, "x", beating))
-        calls = (BlockingCall(1, "futex", "futex"), call)
-        process = classify(Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls))
-        return movement(process, Limits()).words
-
-    assert moves(beats, BlockingCall(2, "clock_nanosleep", "time")) == ""
-    works = (Frame("feed", "train.py", 40), Frame("recv", "libc.so.6", native=True))
-    assert "log grew" in moves(works, BlockingCall(2, "recvfrom", "socket")), "it may be the one that does the work"
-
-
-def test_a_step_reads_its_input_which_a_collective_does_not() -> None:
-    """GIVEN a main thread that stands, beside a thread that reads a file, THEN a step gets on by that."""
-
-    def moves(role: Role) -> str:
-        looks = tuple(
-            Sample(
-                at,
-                (ThreadSample(1, "x", "S", 1.0, 5, 5), ThreadSample(2, "x", "S", 1.0 + at / 1000, int(at), 5)),
-                file_offsets=int(4096 * at),
-                io_bytes=int(4096 * at),
-            )
-            for at in (1.0, 2.0)
-        )
-        waits = Position(tid=1, operation="Session.run", roles=(role,), waits=WaitKind.STEP)
-        reads = Position(tid=2, operation="read", waits=WaitKind.FILE)
-        process = Process(
-            "worker:0", 1, "a", threads=(Thread(1, "x"), Thread(2, "x")), samples=looks, positions=(waits, reads),
-            blocking_calls=(BlockingCall(1, "futex", "futex"),),
-        )  # fmt: skip
-        return movement(process, Limits()).words
-
-    assert "its files moved" in moves(Role.STEP)
-    assert moves(Role.COLLECTIVE) == ""
 
 
 def test_a_thread_that_only_works_by_the_clock_is_not_blamed_for_what_nobody_brings() -> None:
