@@ -6,15 +6,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from diagnostics.analyze.absent import with_absent
-from diagnostics.analyze.beside import beside_others
 from diagnostics.analyze.coverage import coverage_words
 from diagnostics.analyze.culprits import ALONE, find_culprits
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import has_ended, launches, votes
-from diagnostics.analyze.job import judge_each
+from diagnostics.analyze.job import judge_with_relations
 from diagnostics.analyze.progress import Limits
-from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
@@ -33,9 +30,7 @@ Find = Callable[[Facts], tuple[tuple[Finding, ...], tuple[StageError, ...]]]
 
 def diagnose(collection: Collection, find: Find, limits: Limits = Limits()) -> tuple[Collection, Diagnosis]:
     """The collection with the state of every rank, and what it means."""
-    collection = judge_each(collection, limits)
-    relations = Relations(collection)
-    collection = beside_others(with_absent(collection, relations.absent), limits, relations)
+    collection, relations = judge_with_relations(collection, limits)
     facts = Facts(collection, relations)
     waits = facts.waits
     hung = is_hung(facts)

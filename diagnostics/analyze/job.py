@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from diagnostics.analyze.absent import with_absent
 from diagnostics.analyze.beside import beside_others, since_of
 from diagnostics.analyze.judge import judge
 from diagnostics.analyze.loops import in_loop, standing_loop
@@ -32,12 +33,18 @@ AUTOTUNE_SLEEP = 60.0
 
 
 def judge_all(collection: Collection, limits: Limits = Limits()) -> Collection:
-    """The collection with a state for every process."""
-    collection = judge_each(collection, limits)
-    return beside_others(collection, limits, Relations(collection))
+    """The collection with a state for every process, which also expects the ranks of which others tell."""
+    return judge_with_relations(collection, limits)[0]
 
 
-def judge_each(collection: Collection, limits: Limits) -> Collection:
+def judge_with_relations(collection: Collection, limits: Limits) -> tuple[Collection, Relations]:
+    """The same, and what holds between the ranks."""
+    collection = _judge_each(collection, limits)
+    relations = Relations(collection)
+    return beside_others(with_absent(collection, relations.absent), limits, relations), relations
+
+
+def _judge_each(collection: Collection, limits: Limits) -> Collection:
     """With the states that need no knowledge of who waits for whom, and with positions that know the samples."""
     held = {process.rank for process in collection.processes if throttled_share(process) >= THROTTLED}
     now = {process.rank for process in collection.processes if _throttled_now(process) >= THROTTLED}
