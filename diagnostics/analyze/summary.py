@@ -64,12 +64,12 @@ def summary_of(
     return "; ".join(filter(None, parts)) or _told(collection) or "nothing can be told"
 
 
-_TELLING = (
+_SIGNIFICANT = (
     FactKind.ABSENT, FactKind.OUT_OF_MEMORY, FactKind.DEVICE, FactKind.ENDED, FactKind.HEARTBEAT_LOST,
     FactKind.NOT_CONNECTED, FactKind.NOT_JOINED, FactKind.CONNECTION_LOST, FactKind.STORAGE, FactKind.INPUT,
     FactKind.STUCK, FactKind.TIMED_OUT, FactKind.COUNTS, FactKind.STATUS, FactKind.LOCK, FactKind.ERROR,
 )  # fmt: skip
-"""Kinds of facts, the most telling first."""
+"""Kinds of facts, the most significant first."""
 
 
 def _told(collection: Collection) -> str:
@@ -77,10 +77,10 @@ def _told(collection: Collection) -> str:
     standing = next(iter(coverage_words(collection)), "")
     if standing:
         return standing
-    said = [(p.rank, fact) for p in collection.processes for fact in p.facts if fact.kind in _TELLING]
+    said = [(p.rank, fact) for p in collection.processes for fact in p.facts if fact.kind in _SIGNIFICANT]
     if not said:
         return ""
-    rank, fact = min(said, key=lambda one: _TELLING.index(one[1].kind))
+    rank, fact = min(said, key=lambda one: _SIGNIFICANT.index(one[1].kind))
     more = len({one.words for _, one in said}) - 1
     return f"{rank}: {fact.words}" + (f"; {more} more in the logs" if more else "")
 

@@ -1,4 +1,4 @@
-"""Two looks at one job: which ranks moved between them, which came, which are gone."""
+"""Two bundles of one job: which ranks moved between them, which came, which are gone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from diagnostics.report.positions import position_document, position_of_rank
 
 
 class Moved(Record, frozen=True):
-    """A rank in both looks; a position is None where it was not seen.
+    """A rank in both bundles; a position is None where it was not seen.
 
     `moved`: whether it stands elsewhere, None where one of the positions is not known. At the same place a rank may
-    have been elsewhere between the looks.
+    have been elsewhere between the two.
     """
 
     rank: str
@@ -31,7 +31,7 @@ class Comparison(Record, frozen=True):
 
 
 def compare(before: Collection, after: Collection) -> Comparison:
-    """What changed from one look to the other. Ranks are known by their names, in the order of the second look."""
+    """What changed from one bundle to the other. Ranks are known by their names, in the order of the second one."""
     first = {process.rank: process for process in before.processes}
     second = {process.rank: process for process in after.processes}
     return Comparison(

@@ -1,4 +1,4 @@
-"""Two looks at one job are compared: who moved, who is new, who is gone; a place that was not seen is no movement."""
+"""Two bundles of one job are compared: who moved, who is new, who is gone; a place that was not seen is no movement."""
 
 from __future__ import annotations
 
