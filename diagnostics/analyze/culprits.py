@@ -222,7 +222,8 @@ def _odd_first(found: Sequence[Culprit], known: Mapping[str, Process]) -> Iterab
     for one in found:
         place = _place(known[one.rank])
         if place not in crowds:
-            why = f"{most} others stand alike, in {crowds[0][0]}"
+            operation, where, _ = crowds[0]
+            why = f"{most} others stand alike" + (f", in {operation or where}" if operation or where else "")
             yield msgspec.structs.replace(one, confidence=0.7, why=why if places[place] == 1 else one.why)
 
 
