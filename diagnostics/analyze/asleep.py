@@ -65,8 +65,8 @@ def asleep_for_good(collection: Collection) -> frozenset[str]:
     while True:
         still = [one for one in processes if one.rank in asleep or one.rank in resting]
         at_rest: dict[str, set[int]] = {}
-        for one in still:
-            at_rest.setdefault(one.host, set()).add(one.pid)
+        for process in still:
+            at_rest.setdefault(process.host, set()).add(process.pid)
         woken = {one.rank for one in still if not (stays if one.rank in asleep else rests)(one, at_rest[one.host])}
         if not woken:
             return frozenset(asleep)

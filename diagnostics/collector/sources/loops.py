@@ -173,15 +173,12 @@ def _goes_round(
     return known and all(map(_is_plain, asked)) and all(_is_plain(values.get(name, "")) for name in loop.keeps)
 
 
-_FUNCTION = re.compile(r"<function (?:[^ ]*\.)?([^ .]+) at ")
-
-
 def _may_be_closed(name: str, shown: str, source: loops.Source) -> bool:
-    """Whether it is a function, or one of this file, that is not seen to keep anything from one call to the next."""
-    passed = _FUNCTION.match(shown)
-    if passed:
-        return not source.keeps_state(passed.group(1))
-    return source.has(name) and not source.keeps_state(name)
+    """Whether it is a function that is not seen to keep anything from one call to the next.
+
+    Of one that is in a variable py-spy does not tell which it is.
+    """
+    return shown.startswith("<function") or (source.has(name) and not source.keeps_state(name))
 
 
 def _is_library(frame: Dict[str, Any]) -> bool:
