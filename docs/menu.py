@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 BROUGHT = {
     "architecture.md": "ARCHITECTURE.md",
     "changelog.md": "CHANGELOG.md",
+    "security.md": "SECURITY.md",
     "skill.md": "diagnostics/cli/agents/SKILL.md",
 }
 

@@ -12,7 +12,6 @@ import typer
 
 from diagnostics import bundle, pipeline
 from diagnostics.analyze.progress import is_server
-from diagnostics.cli.attach import Targets
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.collector import procfs
 from diagnostics.discover.selectors import Selection, select
@@ -24,6 +23,15 @@ from diagnostics.model import Process
 from diagnostics.model.trace import TraceResult, TraceVerdict
 from diagnostics.report.probes import render_trace_result
 from diagnostics.transport import Here, Options, Target
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Process ids, job:ID, job:ID/RANK, port:2222, cmd:train.py, slurm:ID, yarn:application_ID, all of this "
+        "machine (see attach --list).",
+        metavar="TARGET...",
+    ),
+]
 
 
 @command

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import shlex
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -64,45 +63,6 @@ def test_a_hint_names_only_options_that_exist() -> None:
     named = [(place, option) for place, said in words_of_errors() for option in options_in(said)]
     assert len(named) > 20, "the hints were not found"
     assert [(place, option) for place, option in named if option not in known] == []
-
-
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-PAGES += sorted((ROOT / "diagnostics").rglob("*.md"))
-PROGRAM = re.compile(
-    r"^(?:\$ |    )?(?:sudo |srun |ssh \S+ )*(?:(?:\.venv/bin/)?(lastbatch|nox|pytest)"
-    r"|(?:\S*/)?python3? (bench/\S+|docs/\S+|release/\S+|tests/\S+|lastbatch.pyz))\b(.*)$",
-    re.MULTILINE,
-)
-
-
-def calls_in_documents() -> Iterator[tuple[str, str, list[str]]]:
-    """Page, program and words of each command line in a block of code or a paragraph that is indented as one."""
-    for page in PAGES:
-        for block in re.findall(r"^```\w*\n(.*?)^```|((?:^    .*\n)+)", page.read_text(), re.MULTILINE | re.DOTALL):
-            for name, script, rest in PROGRAM.findall("".join(block).replace("\\\n", " ")):
-                rest = re.sub(r"\$\([^)]*\)+", "4711", rest)  # what a shell would put in
-                rest = re.split(r"(?<!\S)(?:&&|[|#>;])", rest)[0]
-                yield page.name, name or script, shlex.split(rest)
-
-
-def test_the_documents_call_only_what_there_is() -> None:
-    """Every command is read as the program itself would read it, up to the point where it would do something."""
-    calls = list(calls_in_documents())
-    assert len(calls) > 150, "the calls were not found"
-    for page, program, words in calls:
-        what = f"{page}: {program} {shlex.join(words)}"
-        if program in ("lastbatch", "lastbatch.pyz"):
-            if words and not words[0].startswith("-"):
-                assert words[0] in COMMANDS, what
-                with pytest.MonkeyPatch.context() as here:
-                    here.chdir(ROOT)
-                    context = load(words[0]).make_context(words[0], [word.rstrip("…") for word in words[1:]])
-                assert context, what
-        elif program == "nox":
-            named = words[words.index("-s") + 1] if "-s" in words else "fast"
-            assert f"def {named}(session" in (ROOT / "noxfile.py").read_text(), what
-        elif program != "pytest":
-            assert (ROOT / program).exists(), what
 
 
 def test_a_warning_is_printed_without_its_markup(
