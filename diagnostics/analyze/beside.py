@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from diagnostics.analyze.asleep import asleep_for_good
+from diagnostics.analyze.asleep import SOON, asleep_for_good
 from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, votes
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import stood_still
@@ -20,12 +20,14 @@ from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
-from diagnostics.stacks.position import main_position
+from diagnostics.stacks.position import main_position, pairs
 
 _FOR_GOOD = frozenset(
     {WaitKind.LOCK, WaitKind.GIL, WaitKind.PIPE, WaitKind.CHILD, WaitKind.SOCKET, WaitKind.COLLECTIVE}
 )
 """Waits that, in a circle, nobody outside of it ends."""
+_ROUNDS = 2
+"""Sleeps of a thread that works by the clock that have to pass before what it may bring is missed."""
 _NEARLY = 0.95
 """Samples that are taken a second apart show a little less than a second."""
 _UNSEEN = 10
@@ -74,7 +76,7 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
         if unseen and not _long(process, _UNSEEN * limits.stands):
             why = f"{process.state_why}, and waits for {unseen}, which was not looked at"
             return _with(process, State.UNKNOWN, why)
-        if _long(process, limits.stands) and not rests:
+        if _long(process, max(limits.stands, _ROUNDS * _clock_of(process))) and not rests:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing of the job that it waits for moves")
         return process
 
@@ -135,6 +137,16 @@ def _wakes_by_itself(process: Process) -> bool:
     main = main_position(process)
     call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
     return call is not None and call.limited and main is not None and not main.has(*TOGETHER)
+
+
+def _clock_of(process: Process) -> float:
+    """Seconds of the longest sleep of a thread of the user's that may bring what the main thread waits for; 0: none."""
+    main = main_position(process)
+    if main is None or main.has(Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS):
+        return 0.0
+    sleeping = {p.tid for _, p in pairs(process) if p.own and p.waits is WaitKind.TIME and p.tid != main.tid}
+    sleeps = [call.ends_in for call in process.blocking_calls if call.tid in sleeping and call.ends_in <= SOON]
+    return max(sleeps, default=0.0)
 
 
 def _sleeps_on(process: Process, seconds: float) -> bool:

@@ -288,6 +288,10 @@ def still_since(process: Process, positions: Sequence[Position]) -> tuple[float,
     main = main_position(process)
     if main and waits_for_others(process, main) and _wakes(process, main) and (at := _thread(last, main.tid)):
         return at.last_ran, False  # its wait has ended meanwhile, and this is another one
+    calls = {call.tid: call for call in process.blocking_calls}
+    by_clock = {p.tid for p in positions if not stood_still(process, p.tid) and _works_by_clock(p, calls.get(p.tid))}
+    if main and main.tid not in by_clock:  # a monitor beside it tells nothing
+        positions = [position for position in positions if position.tid not in by_clock]
     ran = [one.last_ran for position in positions if (one := _thread(last, position.tid)) and one.last_ran >= 0]
     if ran and all(stood_still(process, position.tid) for position in positions):
         return min(ran), False

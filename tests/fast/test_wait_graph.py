@@ -292,3 +292,28 @@ def test_a_shell_does_not_wait_for_what_has_ended() -> None:
     runs = _started(12, "child/worker:0/12", Frame("sync", "libc.so.6", native=True))
     found = find_waits(Collection(0.0, 0.0, (shell, gone, runs)))
     assert [(one.rank, one.on) for one in found] == [("child/worker:0/10", "child/worker:0/12")]
+
+
+@pytest.mark.parametrize(("sleep", "stood", "hung"), [(30.0, 25.0, None), (30.0, 70.0, True), (1.0, 25.0, True)])
+def test_what_a_sleeping_thread_brings_is_missed_only_after_it_could_have_come(
+    sleep: float, stood: float, hung: bool | None
+) -> None:
+    """GIVEN a main thread in Queue.get, and a thread that sleeps between its rounds: a loader, or a heartbeat."""
+    gets = (Frame("fit", "train.py", 3), Frame("get", "/usr/lib/python3.11/queue.py", 171))
+    sleeps = (Frame("load", "train.py", 32), Frame("clock_nanosleep", "libc.so.6", native=True))
+    looks = tuple(
+        Sample(
+            at,
+            (
+                ThreadSample(1, "x", "S", 1.0, 5, 5, last_ran=stood + at),
+                ThreadSample(2, "x", "S", 1.0, int(at), 5, last_ran=0.5),
+            ),
+        )
+        for at in (0.0, 1.0)
+    )
+    calls = (BlockingCall(1, "futex", "futex"), BlockingCall(2, "clock_nanosleep", "time", ends_in=sleep))
+    threads = (Thread(1, "x", gets), Thread(2, "x", sleeps))
+    process = Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls)
+    judged, diagnosis = explain(Collection(0.0, 0.0, (process,)))
+    assert diagnosis.hung is hung, judged.processes[0].state_why
+    assert judged.processes[0].since == stood + 1, "since when is the main thread's, not the monitor's"
