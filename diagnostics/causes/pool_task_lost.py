@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import children_of, look_at_stillness, main_at, may_be_stuck, threads_at
+from diagnostics.causes.observe import At, children_of, look_at_stillness, main_at, may_be_stuck, threads_at
 from diagnostics.model import Process, Role
 from diagnostics.stacks.position import is_idle, pairs
 
@@ -30,11 +30,17 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         return None
     children = children_of(process, facts)
     workers = [child for child in children if any(p.has(Role.POOL_TASK) for _, p in pairs(child))]
-    if not workers and not any(map(has_ended, children)):
+    without = not workers and children and all(map(_only_helps, children)) and _is_of_processes(waiting[0])
+    if not workers and not without and not any(map(has_ended, children)):
         return None
     case = Case("pool-task-lost")
     case.saw("waits", f"waits for a result of a pool: {waiting[0].where}", "stacks", [process.rank])
-    _look_at_workers(case, workers)
+    if without:
+        case.title = f"{process.rank} waits for a pool none of whose workers lives: {waiting[0].where}"
+        said = "the pool has no worker: each ends as it starts (an initializer that raises, a module that is missing)"
+        case.saw("no-worker", said, "processes", [process.rank])
+    else:
+        _look_at_workers(case, workers)
     if ended := [child for child in children if has_ended(child)]:
         case.saw("worker-ended", "a child has ended", "processes", names(ended))
     else:
@@ -42,6 +48,15 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     look_at_stillness(case, process, waiting)
     case.needs("how a worker ended: the kernel's log (dmesg) names whom it ended when memory ran out")
     return case
+
+
+def _only_helps(child: Process) -> bool:
+    """A fork server, a resource tracker: all its threads are idle by nature."""
+    return bool(child.threads) and all(is_idle(position) for _, position in pairs(child))
+
+
+def _is_of_processes(at: At) -> bool:
+    return at.position.operation.startswith(("Pool.", "AsyncResult."))
 
 
 def _look_at_workers(case: Case, workers: Sequence[Process]) -> None:

@@ -130,6 +130,7 @@ WEIGHTS = (
         prior=-1.5,
         waits=0.5,
         workers_idle=2,
+        no_worker=2,
         worker_busy=-4,
         worker_ended=1,
         worker_replaced=1,

@@ -177,6 +177,21 @@ STORIES = {
             )
         ],
     ),
+    "a pool whose workers end as they start": (
+        ("helper-process-dead", "pool-task-lost"),
+        [
+            process(
+                "pid:100",
+                stack(MAIN, f"map {PY}multiprocessing/pool.py:367", f"get {PY}multiprocessing/pool.py:768", *EVENT),
+                stack(f"run {PY}threading.py:982", f"_handle_workers {PY}multiprocessing/pool.py:522", "poll @libc.so.6"),
+                watched=25.0,
+            ),
+            process(
+                "child/pid:100/200", stack(f"main {PY}multiprocessing/forkserver.py:218", "epoll_wait @libc.so.6"),
+                pid=200, parent=100,
+            ),
+        ],
+    ),
     "a pool's task is lost and its workers idle": (
         ("helper-process-dead", "pool-task-lost"),
         [
