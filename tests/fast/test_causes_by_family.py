@@ -183,7 +183,7 @@ STORIES = {
             process(
                 "pid:100",
                 stack(MAIN, f"map {PY}multiprocessing/pool.py:367", f"get {PY}multiprocessing/pool.py:768", *EVENT),
-                stack(f"run {PY}threading.py:982", f"_handle_workers {PY}multiprocessing/pool.py:522", "poll @libc.so.6"),
+                stack(f"_handle_workers {PY}multiprocessing/pool.py:522", "poll @libc.so.6"),
                 watched=25.0,
             ),
             process(
