@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     import docker
 
 # A busy machine draws inputs slowly, which says nothing of what is tested.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
 settings.load_profile("busy")
 
 # In the background of a script SIGINT is ignored, and every process that a test starts would inherit that.
