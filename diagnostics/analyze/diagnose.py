@@ -125,9 +125,18 @@ def _listed(processes: list[Process]) -> str:
     return shown + (f" and {len(processes) - 4} more" if len(processes) > 4 else "")
 
 
+def _rest_of_the_job(facts: Facts) -> list[str]:
+    """Of a live job only some of whose ranks were named."""
+    here = {process.rank for process in facts.processes if not process.dump}
+    part = next((group for group in facts.groups if group.coverage and here & group.members.keys()), None)
+    if part is None:
+        return []
+    return [f"the rest of the job: {part.coverage} were looked at. `lastbatch attach --list` names it, to attach to all"]
+
+
 def _next_evidence(facts: Facts, findings: tuple[Finding, ...], waits: tuple[Wait, ...]) -> tuple[str, ...]:
     """What would decide: first what the likeliest causes lack, then what any diagnosis needs."""
-    wanted = list(coverage_words(facts.collection))
+    wanted = [*_rest_of_the_job(facts), *coverage_words(facts.collection)]
     wanted += [missing for finding in findings[:2] for missing in finding.missing]
     wanted += where_to_look(waits)
     if len(facts.processes) > 1 and len(classes_of(facts.processes)) == 1 and any(p.threads for p in facts.processes):

@@ -287,3 +287,4 @@ def test_a_rank_whose_others_nobody_looked_at_is_not_soon_called_hung(stood: flo
     judged, diagnosis = explain(Collection(0.0, 0.0, (one,)))
     assert diagnosis.hung is hung, judged.processes[0].state_why
     assert ("worker:0, which was not looked at" in judged.processes[0].state_why) is (hung is None)
+    assert diagnosis.next_evidence[0].startswith("the rest of the job: 1 of 2 ranks")
