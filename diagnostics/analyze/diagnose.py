@@ -131,7 +131,7 @@ def _rest_of_the_job(facts: Facts) -> list[str]:
     part = next((group for group in facts.groups if group.coverage and here & group.members.keys()), None)
     if part is None:
         return []
-    return [f"the rest of the job: {part.coverage} were looked at. `lastbatch attach --list` names it, to attach to all"]
+    return [f"the rest of the job: {part.coverage} were looked at. `lastbatch attach --list` names it: attach to all"]
 
 
 def _next_evidence(facts: Facts, findings: tuple[Finding, ...], waits: tuple[Wait, ...]) -> tuple[str, ...]:
