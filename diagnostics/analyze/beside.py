@@ -14,7 +14,7 @@ import msgspec
 from diagnostics.analyze.asleep import SOON, asleep_for_good
 from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, votes
 from diagnostics.analyze.loops import standing_loop
-from diagnostics.analyze.movement import stood_still
+from diagnostics.analyze.movement import WOKEN, stood_still, wakes
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in
@@ -28,6 +28,7 @@ _FOR_GOOD = frozenset(
 """Waits that, in a circle, nobody outside of it ends."""
 _ROUNDS = 2
 """Sleeps of a thread that works by the clock that have to pass before what it may bring is missed."""
+_ONCE_MORE = 3.0
 _NEARLY = 0.95
 """Samples that are taken a second apart show a little less than a second."""
 _UNSEEN = 10
@@ -128,8 +129,14 @@ def undecided(collection: Collection, limits: Limits) -> float | None:
     """Seconds after which another sample would decide of ranks that stand still; None where all is decided."""
     processes = collection.processes
     waiting = [p for p in processes if _open(p) and votes(p, processes) and 0 <= _stood(p) < limits.stands]
-    left = [limits.stands - _stood(p) for p in waiting if not _sleeps_on(p, limits.stands)]
+    left = [_left(p, limits) for p in waiting if not _sleeps_on(p, limits.stands)]
     return min(left, default=None)
+
+
+def _left(process: Process, limits: Limits) -> float:
+    """Of one that was woken, but not often enough to say that it gets on, only until it is seen again."""
+    main = main_position(process)
+    return _ONCE_MORE if main and 0 < wakes(process, main) < WOKEN else limits.stands - _stood(process)
 
 
 def _wakes_by_itself(process: Process) -> bool:

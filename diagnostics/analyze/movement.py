@@ -38,7 +38,7 @@ _LOOKED_AT = 64
 """Bytes that it reads for that: SQLite's wait for a lock reads 16 each time."""
 
 _FROM_THIRD = 2
-_WOKEN = 3
+WOKEN = 3
 """Times that others end a wait before that is work; a signal may end one, too."""
 _WORKS = (WaitKind.NOTHING, WaitKind.UNKNOWN)
 
@@ -156,8 +156,8 @@ def _woken(process: Process, main: Position) -> str:
     Counted from the third sample on: taking stacks, after the second, wakes a thread, too. A lock's waiter that is
     woken and does not get it has not got on.
     """
-    times = _wakes(process, main) if waits_for_others(process, main) else 0
-    if times < _WOKEN:
+    times = wakes(process, main)
+    if times < WOKEN:
         return ""
     seconds = process.samples[-1].at - process.samples[_FROM_THIRD].at
     return f"its main thread was woken {times} times in {seconds:.1f} s"
@@ -170,9 +170,9 @@ def waits_for_others(process: Process, position: Position) -> bool:
     return call is not None and call.kind == "futex" and not call.limited and not by_itself
 
 
-def _wakes(process: Process, position: Position) -> int:
-    """How often the thread was woken, from the third sample on."""
-    if len(process.samples) < _FROM_THIRD + 2:
+def wakes(process: Process, position: Position) -> int:
+    """How often others ended a wait of this thread, from the third sample on."""
+    if len(process.samples) < _FROM_THIRD + 2 or not waits_for_others(process, position):
         return 0
     before, after = (_thread(process.samples[index], position.tid) for index in (_FROM_THIRD, -1))
     return after.voluntary - before.voluntary if before and after else 0
@@ -286,7 +286,7 @@ def still_since(process: Process, positions: Sequence[Position]) -> tuple[float,
         return -1.0, False
     last = process.samples[-1]
     main = main_position(process)
-    if main and waits_for_others(process, main) and _wakes(process, main) and (at := _thread(last, main.tid)):
+    if main and wakes(process, main) and (at := _thread(last, main.tid)):
         return at.last_ran, False  # its wait has ended meanwhile, and this is another one
     calls = {call.tid: call for call in process.blocking_calls}
     by_clock = {p.tid for p in positions if not stood_still(process, p.tid) and _works_by_clock(p, calls.get(p.tid))}

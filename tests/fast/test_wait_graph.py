@@ -11,6 +11,12 @@ from hypothesis import strategies as st
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.summary import standing_of
+
+
+from diagnostics.analyze.beside import undecided
+from diagnostics.analyze.job import judge_all
+from diagnostics.analyze.movement import movement, position_changed
+from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import condition_lost_wakeup
@@ -32,6 +38,7 @@ from diagnostics.model import (
 from diagnostics.model.rank import launcher
 from diagnostics.pipeline import explain
 from diagnostics.report.document import as_json
+from diagnostics.stacks.position import classify, classify_all
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
 waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)
@@ -317,3 +324,21 @@ def test_what_a_sleeping_thread_brings_is_missed_only_after_it_could_have_come(
     judged, diagnosis = explain(Collection(0.0, 0.0, (process,)))
     assert diagnosis.hung is hung, judged.processes[0].state_why
     assert judged.processes[0].since == stood + 1, "since when is the main thread's, not the monitor's"
+
+
+def test_one_that_was_woken_is_looked_at_until_it_can_be_told() -> None:
+    """GIVEN a batch in eight seconds, THEN it is sampled on, though it will not stand for twenty."""
+    stack = (Thread(1, "x", (Frame("fit", "train.py", 3), Frame("get", "/usr/lib/python3.11/queue.py", 171))),)
+
+    def left(*switches: int) -> float | None:
+        looks = tuple(
+            Sample(4.0 * at, (ThreadSample(1, "x", "S", 1.0, count, 5, last_ran=2.0),))
+            for at, count in enumerate(switches)
+        )
+        futex = (BlockingCall(1, "futex", "futex"),)
+        process = Process("pid:1", 1, "a", threads=stack, samples=looks, blocking_calls=futex)
+        return undecided(judge_all(classify_all(Collection(0.0, 0.0, (process,)))), Limits())
+
+    assert left(0, 2, 2, 2) == 8.0, "it stands, and has been watched for twelve"
+    assert left(0, 2, 2, 3) == 3.0, "it was woken once"
+    assert left(0, 2, 2, 3, 5) is None, "it gets on"
