@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from diagnostics.analyze.family import TOGETHER, accepts, serves
-from diagnostics.analyze.loops import standing_loop
+from diagnostics.analyze.loops import standing_loop, works_by_the_clock
 from diagnostics.analyze.movement import movement, still_since
 from diagnostics.analyze.progress import (
     Limits,
@@ -105,6 +105,8 @@ def _from_outside(process: Process, limits: Limits, since: float, at_least: bool
         return Judged(State.IDLE, "serves whoever connects, and nobody does", since, at_least)
     if process.threads and all(is_idle(position) for _, position in pairs(process)):
         return Judged(State.IDLE, "all its threads are idle by nature", since, at_least)
+    if where := works_by_the_clock(process):
+        return Judged(State.PROGRESSING, f"goes round in {where} until a time that it has set itself")
     if standing := standing_loop(process):
         said = f"goes round and round in {_place_of(standing.loop)}{_since(since, at_least)}"
         return Judged(State.UNKNOWN, said, since, at_least, moved.busy)

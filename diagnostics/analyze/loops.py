@@ -57,6 +57,13 @@ def _reads(process: Process) -> bool:
     return read > 0 or last.socket_bytes > first.socket_bytes
 
 
+def works_by_the_clock(process: Process) -> str:
+    """Where it goes round until a time that it has set itself; "" else. It waits for nobody, and comes to an end."""
+    loops = process.samples[-1].loops if process.samples else ()
+    one = next((loop for loop in loops if loop.until_time), None)
+    return f"{one.function} ({one.file.rpartition('/')[2]}:{one.line})" if one else ""
+
+
 def _returns(states: Sequence[str]) -> int:
     """How often one comes back after another."""
     return sum(state in states[:at] and state != states[at - 1] for at, state in enumerate(states) if at)

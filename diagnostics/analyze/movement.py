@@ -64,6 +64,8 @@ def movement(process: Process, limits: Limits) -> Movement:
         return Movement(f"{last.events - first.events} recorder events in {seconds:.1f} s")
     if not standing and (changed := position_changed(process)):
         return Movement(changed)
+    if not standing and (worked := _works_between_sleeps(process)):
+        return Movement(worked)
     starving = _holder_that_starves(process)
     for tid, cpu in burning:
         if starving and tid == starving:
@@ -252,6 +254,15 @@ def position_changed(process: Process) -> str:
     if not before or not now or before == now or _waits_below(process, before, now):
         return ""
     return f"its main thread was in {_said(before)}, and is in {_said(now)} now"
+
+
+def _works_between_sleeps(process: Process) -> str:
+    """Where a main thread that sleeps by the clock, in no loop that only waits, has other variables than before."""
+    main = main_position(process)
+    if main is None or main.waits is not WaitKind.TIME or stood_still(process, main.tid):
+        return ""
+    seen = {sample.variables for sample in process.samples if sample.variables and not sample.loops}
+    return "its variables change between its sleeps" if len(seen) > 1 else ""
 
 
 def _waits_below(process: Process, before: Sequence[Frame], now: Sequence[Frame]) -> bool:

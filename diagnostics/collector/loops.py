@@ -62,6 +62,7 @@ class Loop(NamedTuple):
     limited: bool
     until_ended: bool  # it runs until somebody ends the program
     serves: bool  # it is in a loop that has no end
+    until_time: bool  # only the clock ends it
     counts: Tuple[str, ...]
     keeps: Tuple[str, ...]
     called: Tuple[str, ...]
@@ -153,6 +154,7 @@ class _Reading(object):
             limited=limited,
             until_ended=self._until_ended(tests),
             serves=False,
+            until_time=all(map(_asks_the_clock_alone, tests)),
             counts=tuple(sorted(counts)),
             keeps=tuple(sorted(keeps)),
             called=tuple(sorted({_name(call) for call in unknown})),
@@ -184,7 +186,7 @@ class _Reading(object):
                 return True
             if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await, ast.Delete)):
                 return True
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and not self._is_harmless(node.value):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and not self._only_asks(node.value):
                 return True
         return False
 
@@ -381,6 +383,12 @@ def _is_literal(node: ast.AST) -> bool:
 
 def _is_true(node: ast.AST) -> bool:
     return _is_literal(node) and bool(ast.literal_eval(node))
+
+
+def _asks_the_clock_alone(test: ast.AST) -> bool:
+    """`time.monotonic() < until`, and nothing that may come."""
+    asked = [_name(one) for one in ast.walk(test) if isinstance(one, ast.Call)]
+    return isinstance(test, ast.Compare) and any(name in _CLOCKS for name in asked) and set(asked) <= _CLOCKS
 
 
 def _keeps_time(node: ast.AST) -> bool:

@@ -136,7 +136,7 @@ class Loop(Record, frozen=True, gc=False):
     alone. `about`: the path or name that it asks for. `states`: digests of its variables, one a reading, less those
     that number the rounds; `within`: the same of readings that met it within one of its own calls. `until_ended`: it
     waits for a flag that people set to end a program; `serves`: it is in a loop that has no end. `limited`: it gives
-    up.
+    up. `until_time`: only the clock ends it, so that it waits for nobody.
     """
 
     tid: int
@@ -150,6 +150,7 @@ class Loop(Record, frozen=True, gc=False):
     about: str = ""
     states: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
+    until_time: bool = False
 
 
 class Sample(Record, frozen=True):
@@ -168,6 +169,7 @@ class Sample(Record, frozen=True):
     file_offsets: int = -1  # sum of the offsets of its open files: a step that only prints moves it
     file_age: float = -1.0  # seconds since any file that it has open for writing was last written
     loops: tuple[Loop, ...] = ()
+    variables: str = ""  # digest of the variables of a main thread that sleeps, in no loop that is known to wait
 
     @property
     def cpu(self) -> float:

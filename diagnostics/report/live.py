@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 
 from diagnostics.model import Collection, Culprit, Diagnosis, Record, State
-from diagnostics.report.html import environment, policy_of, style_sheet
 from diagnostics.report.text import sanitize
 from diagnostics.report.verdict import culprit_name, culprit_words
 
@@ -69,6 +68,8 @@ SECONDS = 5
 
 def render_live(live: Live, has_report: bool) -> str:
     """A page that loads itself again, with a link to the report of the last look."""
+    from diagnostics.report.html import environment, policy_of, style_sheet  # jinja2, for the page alone
+
     live = sanitize(live)
     style = style_sheet()
     page: str = (

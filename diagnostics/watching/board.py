@@ -12,7 +12,6 @@ import msgspec
 
 from diagnostics.errors import MissingError
 from diagnostics.model import Collection, Diagnosis
-from diagnostics.report.html import render_html
 from diagnostics.report.live import Live, LiveRank, Phase, after_look, render_live
 from diagnostics.report.metrics import CONTENT_TYPE, metrics_text
 from diagnostics.watching.serving import Page, Server
@@ -111,6 +110,8 @@ class Board:
         look = self._look  # asked for in a thread of its own: the next look may come meanwhile
         if look is None:
             return None
+        from diagnostics.report.html import render_html  # jinja2, for who asks for the page alone
+
         if self._report is None or self._report[0] is not look[1]:
             self._report = look[1], Page(HTML, render_html(*look))
         return self._report[1]

@@ -289,3 +289,44 @@ def test_values_that_come_back_beside_data_that_come_in_prove_nothing() -> None:
 )
 def test_one_long_round_and_rounds_that_all_differ_prove_nothing(readings: tuple[tuple[str, ...], ...]) -> None:
     assert standing_loop(_computing(*readings)) is None
+
+
+def test_a_loop_that_only_the_clock_ends_waits_for_nobody() -> None:
+    for condition in ("time.monotonic() < until", "time.time() - began < 60"):
+        source, line = in_function(f"while {condition}:\n    sum(range(9))\n    time.sleep(0.05)  # here")
+        loop = source.loop_at("f", line)
+        assert loop and loop.until_time
+    for condition in ("not os.path.exists(path)", "time.time() < until and not os.path.exists(path)"):
+        source, line = in_function(f"while {condition}:\n    time.sleep(1)  # here")
+        loop = source.loop_at("f", line)
+        assert loop and not loop.until_time
+
+
+def test_who_goes_round_until_a_time_gets_on() -> None:
+    process = looping([["a"], ["a"]], asks=True)
+    timed = [
+        msgspec.structs.replace(
+            sample, loops=tuple(msgspec.structs.replace(loop, until_time=True) for loop in sample.loops)
+        )
+        for sample in process.samples
+    ]
+    process = msgspec.structs.replace(process, samples=tuple(timed))
+    (judged,) = judge_all(Collection(0.0, 0.0, (process,)), Limits()).processes
+    assert judged.state is State.PROGRESSING and "until a time" in judged.state_why
+
+
+def test_who_sleeps_between_things_that_change_its_variables_gets_on() -> None:
+    """GIVEN `for item in items: time.sleep(...)`, which no rule knows as a wait: an index that changes is work."""
+    sleeps = (Frame("evaluate", "/job/train.py", 4), Frame("clock_nanosleep", "libc.so.6", native=True))
+
+    def state(*variables: str, runs: bool = True) -> State:
+        looks = tuple(
+            Sample(float(at), (ThreadSample(1, "x", "S", 1.0, at * runs, 5, last_ran=0.1),), variables=one)
+            for at, one in enumerate(variables)
+        )
+        process = Process("pid:1", 1, "a", threads=(Thread(1, "x", sleeps),), samples=looks)
+        return judge_all(classify_all(Collection(0.0, 0.0, (process,))), Limits()).processes[0].state
+
+    assert state("i=3", "i=5") is State.PROGRESSING
+    assert state("i=3", "i=3") is not State.PROGRESSING
+    assert state("i=3", "i=5", runs=False) is not State.PROGRESSING, "one reading was torn: it did not run"

@@ -9,14 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.summary import standing_of
-
-
 from diagnostics.analyze.beside import undecided
+from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import judge_all
-from diagnostics.analyze.movement import movement, position_changed
 from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.summary import standing_of
 from diagnostics.analyze.wait_graph import cycles, graph_of, sinks, where_to_look
 from diagnostics.analyze.waits import find_waits
 from diagnostics.causes import condition_lost_wakeup
@@ -38,7 +35,7 @@ from diagnostics.model import (
 from diagnostics.model.rank import launcher
 from diagnostics.pipeline import explain
 from diagnostics.report.document import as_json
-from diagnostics.stacks.position import classify, classify_all
+from diagnostics.stacks.position import classify_all
 
 ranks = st.sampled_from([f"worker:{index}" for index in range(6)])
 waits = st.lists(st.builds(Wait, rank=ranks, on=ranks, why=st.just("")), max_size=14)

@@ -50,6 +50,7 @@ class Loop(NamedTuple):
     about: str
     states: Tuple[str, ...]
     within: Tuple[str, ...] = ()
+    until_time: bool = False
 
 
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python\d[\d.]*/|^<frozen|/lib/pypy")
@@ -66,7 +67,9 @@ def sample(look: Look) -> Fields:
         if shell:
             found[pid] = {"loops": plain([shell])}
         elif time.monotonic() - began < MOST_TIME and _may_loop(pid):
-            found[pid] = {"loops": plain(merged(list(_readings(pid, look.may_stop))))}
+            variables: List[str] = []
+            loops_seen = merged(list(_readings(pid, look.may_stop, variables)))
+            found[pid] = {"loops": plain(loops_seen), "variables": "" if loops_seen else "".join(variables[:1])}
     return found
 
 
@@ -118,7 +121,8 @@ def _runs(pid: int) -> bool:
     return stat_fields("/proc/%d/task/%d/stat" % (pid, pid))[0] == "R"
 
 
-def _readings(pid: int, may_stop: bool) -> Iterable[Loop]:
+def _readings(pid: int, may_stop: bool, variables: List[str]) -> Iterable[Loop]:
+    """`variables` is given those of a thread that sleeps, as a digest."""
     how: Tuple[str, ...] = ("--nonblocking",)
     told, more = 0, False
     for number in range(MOST_ROUNDS):
@@ -129,6 +133,7 @@ def _readings(pid: int, may_stop: bool) -> Iterable[Loop]:
             threads = json.loads(pyspy.ask(pid, BUDGET, "--locals", *how))
             main = [one["frames"] for one in threads if one["os_thread_id"] == pid]
             found = loop_in(pid, main[0] if main else [], running)
+            variables += [_digest_of(main[0])] if main and not running else []
         except (CollectorError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError):
             continue  # what runs may look torn, and not all is source that can be read
         if found and not found.asks and how and may_stop:
@@ -153,6 +158,20 @@ def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[L
             return told if loop.asks or not inside else told._replace(states=(), within=told.states)
         inside.append(frame)
     return None
+
+
+def _digest_of(frames: List[Dict[str, Any]]) -> str:
+    """Of the variables of the program's own functions, as far as all of them is told."""
+    own = [one for one in frames if not _is_library(one)]
+    state = [
+        (one["filename"], one["name"], one["line"], sorted(pair for pair in _values(one).items() if _is_plain(pair[1])))
+        for one in own
+    ]
+    return _digest(state)
+
+
+def _digest(state: Any) -> str:
+    return hashlib.sha1(repr(state).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _serves(pid: int, frame: Dict[str, Any]) -> bool:
@@ -209,7 +228,8 @@ def _told(pid: int, loop: loops.Loop, frame: Dict[str, Any], outside: List[Dict[
         until_ended=loop.until_ended,
         serves=loop.serves,
         about=_about(loop, values),
-        states=(hashlib.sha1(repr(state).encode("utf-8", "replace")).hexdigest()[:16],),
+        states=(_digest(state),),
+        until_time=loop.until_time,
     )
 
 
