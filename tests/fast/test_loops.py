@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits
 from diagnostics.collector.loops import Source
 from diagnostics.collector.shell_loops import waiting_loop
+from diagnostics.collector.sources.loops import loop_in
 from diagnostics.model import Collection, Frame, Loop, Process, Sample, State, Thread, ThreadSample
 from diagnostics.stacks.position import classify_all
 
@@ -118,6 +121,43 @@ def test_a_function_that_changes_what_is_not_its_own_may_answer_otherwise_the_ne
     source = Source(FUNCTIONS)
     names = ("residual", "handle", "remember", "counted", "of another file")
     assert [source.keeps_state(name) for name in names] == [False, True, True, True, False]
+
+
+LOOPS = """
+def solve(f, x):
+    while abs(f(x)) > 0:
+        x = f(x)  # given
+
+def improve(x):
+    while residual(x) > 0:
+        x = residual(x)  # named
+
+def serve(state):
+    while state != "done":
+        state = handle(state)  # keeps
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "shown", "endless"),
+    [
+        ("given", {"f": "<function at 0x7f01>", "x": "3.0"}, True),
+        ("named", {"x": "3.0"}, True),
+        ("keeps", {"state": '"idle"'}, False),
+    ],
+)
+def test_a_loop_may_be_endless_where_its_calls_keep_nothing(
+    mark: str, shown: dict[str, str], endless: bool, tmp_path: Path
+) -> None:
+    """GIVEN what py-spy tells of a frame: of a function in a variable not which one it is."""
+    text = FUNCTIONS + LOOPS
+    (tmp_path / "job.py").write_text(text)
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if line.endswith(f"# {mark}"))
+    function = {"given": "solve", "named": "improve", "keeps": "serve"}[mark]
+    told = [{"name": name, "repr": value} for name, value in shown.items()]
+    frame = {"filename": str(tmp_path / "job.py"), "name": function, "line": line, "locals": told}
+    found = loop_in(os.getpid(), [frame], running=True)
+    assert (found is not None and not found.asks) is endless
 
 
 def test_a_service_that_runs_until_it_is_stopped_is_at_rest() -> None:
