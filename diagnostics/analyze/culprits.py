@@ -131,8 +131,7 @@ def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit
     """
     parent = known.get(parse(one.rank).parent)
     main = main_position(parent) if parent else None
-    joins = main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
-    if parent is None or (joins and one.position is not None and one.position.own):
+    if parent is None or (_joins(main) and one.position is not None and one.position.own):
         yield one
         return
     at_its_end = one.position is not None and one.position.has(Role.TEARDOWN) and not one.position.own
@@ -141,6 +140,10 @@ def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit
     why = f"it waits for {one.rank}, which it started"
     yield msgspec.structs.replace(one, confidence=less) if of_parent else one
     yield _culprit(parent, one.confidence if of_parent else less, why)
+
+
+def _joins(main: Position | None) -> bool:
+    return main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
 
 
 def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | None:
@@ -167,6 +170,7 @@ def _only_serves(one: Culprit, known: Mapping[str, Process]) -> bool:
 
 def _alone(stuck: Sequence[Process], processes: Sequence[Process]) -> list[Process]:
     """Where nobody is known to be waited for: ranks that are in no collective first; of alike ones none."""
+    stuck = [process for process in stuck if not _joins(main_position(process))] or list(stuck)
     inside = {id(process) for process in peers(processes)}
     ranks = [process for process in stuck if id(process) in inside] or list(stuck)
     apart = [process for process in ranks if not (main := main_position(process)) or not main.has(*_MEETS)]

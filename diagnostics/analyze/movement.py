@@ -167,9 +167,13 @@ def _woken(process: Process, main: Position) -> str:
 
 def waits_for_others(process: Process, position: Position) -> bool:
     """Whether only others end the wait of this thread: it has no limit, and is for no lock, which many may want."""
+    return _waits_without_limit(process, position, ("futex",))
+
+
+def _waits_without_limit(process: Process, position: Position, kinds: Sequence[str]) -> bool:
     call = next((one for one in process.blocking_calls if one.tid == position.tid), None)
     by_itself = position.waits in (WaitKind.LOCK, WaitKind.GIL, WaitKind.TIME) or position.limited
-    return call is not None and call.kind == "futex" and not call.limited and not by_itself
+    return call is not None and call.kind in kinds and not call.limited and not by_itself
 
 
 def wakes(process: Process, position: Position) -> int:
@@ -218,11 +222,23 @@ def _only_clocks_run(process: Process, main: Position, first: Sample, last: Samp
     """
     if main.has(Role.COLLECTIVE, Role.BARRIER):
         return True
-    if not waits_for_others(process, main) or main.waits is WaitKind.JOIN:
+    if not _waits_without_limit(process, main, ("futex", "socket", "pipe")):
+        return False
+    if main.waits is WaitKind.JOIN and not _has_one_that_stands(process, main):
         return False
     calls = {call.tid: call for call in process.blocking_calls}
     ran = [one for one in process.positions if not _same(_thread(first, one.tid), _thread(last, one.tid))]
     return all(is_idle(one) or _works_by_clock(one, calls.get(one.tid)) for one in ran)
+
+
+def _has_one_that_stands(process: Process, main: Position) -> bool:
+    """Whether a thread of a compiled program stands in a wait that only others end, beside the one that joins it.
+
+    Python's programs keep threads for work that seldom comes, which stand so as well.
+    """
+    others = [one for one in process.positions if one.tid != main.tid and not is_idle(one)]
+    compiled = all(frame.native for thread in process.threads for frame in thread.frames)
+    return compiled and any(waits_for_others(process, one) and stood_still(process, one.tid) for one in others)
 
 
 def _works_by_clock(position: Position, call: BlockingCall | None) -> bool:

@@ -274,9 +274,13 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         yield _wait(process, position, call.peer, said, WaitKind.SOCKET, quiet)
     elif call.kind in ("pipe", "socket", "child", "several", "futex", "file"):
         others = [job.names[process.host, pid] for pid in call.others if (process.host, pid) in job.names]
-        if call.kind == "futex":  # in shared memory; who waits for it as well, or for a child, wakes nobody
-            others = [other for other in others if not _wakes_nobody(job.by_rank[other])]
-        others = _who_owes(position, [other for other in others if other != process.rank], job)
+        others = [other for other in others if other != process.rank]
+        able = [other for other in others if not _wakes_nobody(job.by_rank[other])]
+        if call.kind == "futex":  # in shared memory
+            others = able
+        elif call.kind == "pipe" and call.call.startswith(("read", "poll", "select")):
+            others = able or others
+        others = _who_owes(position, others, job)
         kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
             yield _wait(process, position, other, said, kind)
@@ -285,6 +289,7 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
 
 
 def _wakes_nobody(process: Process) -> bool:
+    """Whether it only waits for the end of a child, or for a lock that several processes share."""
     main = main_position(process)
     if main is None:
         return False

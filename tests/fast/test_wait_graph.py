@@ -339,3 +339,21 @@ def test_one_that_was_woken_is_looked_at_until_it_can_be_told() -> None:
     assert left(0, 2, 2, 2) == 8.0, "it stands, and has been watched for twelve"
     assert left(0, 2, 2, 3) == 3.0, "it was woken once"
     assert left(0, 2, 2, 3, 5) is None, "it gets on"
+
+
+def test_who_joins_its_children_is_not_waited_for_by_one_that_reads() -> None:
+    """GIVEN a child that reads a queue, whose writing end its parent and a busy sibling have, THEN the sibling owes."""
+    library = "/usr/lib/python3.11/multiprocessing"
+    gets = (Frame("plan", "run.py", 20), Frame("get", f"{library}/queues.py", 103))
+    asks = (Frame("execute", "run.py", 27), Frame("recv_into", "/usr/lib/python3.11/socket.py", 706))
+    joins = (Frame("main", "run.py", 7), Frame("join", f"{library}/process.py", 149))
+    reads = BlockingCall(11, "read", "pipe", "pipe:[9]", others=(10, 11, 12))
+    looks = tuple(Sample(at, (ThreadSample(11, "x", "S", 1.0, 5, 5, last_ran=40.0),)) for at in (1.0, 2.0))
+    reader = Process(
+        "child/pid:10/11", 11, "a", threads=(Thread(11, "x", gets),), samples=looks, parent=10, blocking_calls=(reads,)
+    )
+    job = (_started(10, "pid:10", *joins), reader, _started(12, "child/pid:10/12", *asks))
+    waits = find_waits(Collection(0.0, 0.0, job))
+    assert [wait.on for wait in waits if wait.rank == reader.rank] == ["child/pid:10/12"]
+    waits = find_waits(Collection(0.0, 0.0, job[:2]))
+    assert [wait.on for wait in waits if wait.rank == reader.rank] == ["pid:10"], "nobody else could write"
