@@ -17,7 +17,7 @@ from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import WOKEN, stood_still, wakes
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.relations import Relations
-from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in
+from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
 from diagnostics.stacks.position import main_position, pairs
@@ -199,10 +199,11 @@ def _reached(start: str, graph: Graph) -> tuple[str, ...]:
 
 
 def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:
-    for rank in ends:
-        process = known.get(rank)
-        if process and process.state in (State.PROGRESSING, State.SLOW):
-            return rank
+    for node in ends:
+        process, tid = known.get(rank_in(node)), thread_in(node)
+        moves = process is not None and process.state in (State.PROGRESSING, State.SLOW)
+        if process and moves and not (tid and stood_still(process, tid)):
+            return process.rank
     return ""
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnostics.analyze.beside import undecided
+from diagnostics.analyze.beside import _first_that_moves, undecided
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits
@@ -357,3 +357,28 @@ def test_who_joins_its_children_is_not_waited_for_by_one_that_reads() -> None:
     assert [wait.on for wait in waits if wait.rank == reader.rank] == ["child/pid:10/12"]
     waits = find_waits(Collection(0.0, 0.0, job[:2]))
     assert [wait.on for wait in waits if wait.rank == reader.rank] == ["pid:10"], "nobody else could write"
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_who_waits_for_another_ranks_thread_that_works_does_not_hang(runs: bool) -> None:
+    """GIVEN a client whose call a server's thread works on, THEN it hangs only if that thread stands."""
+    asks = (Frame("fit", "train.py", 3), Frame("result", "/usr/lib/python3.11/concurrent/futures/_base.py", 451))
+    works = (Frame("handle", "server.py", 30), Frame("clock_nanosleep", "libc.so.6", native=True))
+    serves = (Frame("main", "server.py", 70), Frame("accept", "/usr/lib/python3.11/socket.py", 295))
+    looks = tuple(Sample(at, (ThreadSample(1, "x", "S", 1.0, 5, 5, last_ran=40.0 + at),)) for at in (0.0, 1.0))
+    there = tuple(
+        Sample(
+            at,
+            (
+                ThreadSample(2, "x", "S", 1.0, 5, 5, last_ran=40.0 + at),
+                ThreadSample(3, "x", "R", 1.0 + runs * at, 5, 5),
+                ThreadSample(4, "x", "R", 1.0 + at, 5, 5),
+            ),
+        )
+        for at in (0.0, 1.0)
+    )
+    client = Process("worker:0", 1, "a", threads=(Thread(1, "x", asks),), samples=looks, state=State.UNKNOWN)
+    threads = (Thread(2, "x", serves), Thread(3, "x", works), Thread(4, "x", (Frame("crunch", "server.py", 9),)))
+    server = Process("worker:1", 2, "a", threads=threads, samples=there, state=State.PROGRESSING)
+    known = {"worker:0": client, "worker:1": server}
+    assert _first_that_moves(("worker:1 thread 3",), known) == ("worker:1" if runs else "")
