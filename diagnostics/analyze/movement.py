@@ -167,12 +167,12 @@ def _woken(process: Process, main: Position) -> str:
 
 def waits_for_others(process: Process, position: Position) -> bool:
     """Whether only others end the wait of this thread: it has no limit, and is for no lock, which many may want."""
-    return _waits_without_limit(process, position, ("futex",))
+    return position.waits is not WaitKind.LOCK and _waits_without_limit(process, position, ("futex",))
 
 
 def _waits_without_limit(process: Process, position: Position, kinds: Sequence[str]) -> bool:
     call = next((one for one in process.blocking_calls if one.tid == position.tid), None)
-    by_itself = position.waits in (WaitKind.LOCK, WaitKind.GIL, WaitKind.TIME) or position.limited
+    by_itself = position.waits in (WaitKind.GIL, WaitKind.TIME) or position.limited
     return call is not None and call.kind in kinds and not call.limited and not by_itself
 
 
@@ -222,7 +222,7 @@ def _only_clocks_run(process: Process, main: Position, first: Sample, last: Samp
     """
     if main.has(Role.COLLECTIVE, Role.BARRIER):
         return True
-    if not _waits_without_limit(process, main, ("futex", "socket", "pipe")):
+    if not _waits_without_limit(process, main, ("futex", "mutex", "socket", "pipe")):
         return False
     if main.waits is WaitKind.JOIN and not _has_one_that_stands(process, main):
         return False
@@ -232,13 +232,18 @@ def _only_clocks_run(process: Process, main: Position, first: Sample, last: Samp
 
 
 def _has_one_that_stands(process: Process, main: Position) -> bool:
-    """Whether a thread of a compiled program stands in a wait that only others end, beside the one that joins it.
+    """Whether a thread beside the one that joins stands at a lock, or in a compiled program in any wait for others.
 
-    Python's programs keep threads for work that seldom comes, which stand so as well.
+    Python's programs keep threads for work that seldom comes, which wait for it and stand as well.
     """
     others = [one for one in process.positions if one.tid != main.tid and not is_idle(one)]
     compiled = all(frame.native for thread in process.threads for frame in thread.frames)
-    return compiled and any(waits_for_others(process, one) and stood_still(process, one.tid) for one in others)
+    return any(
+        (compiled or one.waits is WaitKind.LOCK)
+        and _waits_without_limit(process, one, ("futex", "mutex"))
+        and stood_still(process, one.tid)
+        for one in others
+    )
 
 
 def _works_by_clock(position: Position, call: BlockingCall | None) -> bool:
