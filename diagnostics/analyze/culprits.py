@@ -101,7 +101,8 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
     position = position_of(process, tid) if tid else None
     if waits == rank and position is not None and _only_sleeps(position):
         where = f": {position.place}" if position.place else ""
-        return _culprit(process, 0.6, f"it may wait for thread {tid}, which works by the clock{where}")
+        locked = next((one for _, one in pairs(process) if one.own and one.waits is WaitKind.LOCK), None)
+        return _culprit(process, 0.6, f"it may wait for thread {tid}, which works by the clock{where}", locked)
     return _culprit(process, round(sure * (0.7 + 0.3 * share), 2), why, position)
 
 

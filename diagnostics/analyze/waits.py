@@ -363,14 +363,16 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
             return
     main = main_position(process)
     tasks = position.has(Role.POOL_WAIT) and any(one.has(Role.POOL_TASK) for one in _at_work(process))
+    locked = position.waits is WaitKind.JOIN and any(one.waits is WaitKind.LOCK for one in _at_work(process))
     for _, other in pairs(process):
         if tasks and not other.has(Role.POOL_TASK):
             continue  # the pool's tasks owe the result
-        if position.has(Role.POOL_TASK) and other.waits is WaitKind.TIME:
-            continue  # who works by the clock owes a task nothing
+        if (locked or position.has(Role.POOL_TASK)) and other.waits is WaitKind.TIME:
+            continue  # who works by the clock owes a task nothing, and ends before one that stands at a lock
         if other == main and other.has(Role.RENDEZVOUS, *_MEETS):
             continue  # who waits for other ranks notifies nobody here
-        if other.tid != position.tid and not is_idle(other) and (tasks or _has_its_own_wait(other)):
+        owes = tasks or _has_its_own_wait(other) or (locked and other.waits is WaitKind.LOCK)
+        if other.tid != position.tid and not is_idle(other) and owes:
             said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"
             yield _wait(process, position, node(process, other.tid), said, position.waits)
 

@@ -382,3 +382,21 @@ def test_who_waits_for_another_ranks_thread_that_works_does_not_hang(runs: bool)
     server = Process("worker:1", 2, "a", threads=threads, samples=there, state=State.PROGRESSING)
     known = {"worker:0": client, "worker:1": server}
     assert _first_that_moves(("worker:1 thread 3",), known) == ("worker:1" if runs else "")
+
+
+def test_who_joins_threads_that_wait_for_locks_is_not_the_place_to_look_at() -> None:
+    """GIVEN a main thread that joins two that wait for locks, beside a ticker, THEN one of the two is."""
+    joins = (Frame("main", "bank.py", 18), Frame("join", "/usr/lib/python3.11/threading.py", 1112))
+    takes = (Frame("move", "bank.py", 9), Frame("lock_PyThread_acquire_lock", "libpython3.11.so", native=True))
+    ticks = (Frame("board", "bank.py", 40), Frame("clock_nanosleep", "libc.so.6", native=True))
+    stacks = (joins, takes, takes, ticks)
+    threads = tuple(Thread(tid, "x", stack) for tid, stack in enumerate(stacks, 1))
+    looks = tuple(
+        Sample(at, tuple(ThreadSample(tid, "x", "S", 1.0, 5, 5, last_ran=40.0) for tid in range(1, 5)))
+        for at in (1.0, 2.0)
+    )
+    calls = tuple(BlockingCall(tid, "futex", "futex") for tid in (1, 2, 3))
+    process = Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls)
+    _, diagnosis = explain(Collection(0.0, 0.0, (process,)))
+    first = diagnosis.culprits[0].position
+    assert first and first.function == "move", diagnosis.culprits
