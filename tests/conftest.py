@@ -77,6 +77,17 @@ class Answer(NamedTuple):
 
 LASTBATCH = [sys.executable, "-m", "repro"]
 
+STUCK = """
+import threading
+def waits_for_the_lock():
+    lock = threading.Lock()
+    with lock:
+        print("stuck", flush=True)
+        lock.acquire()
+waits_for_the_lock()
+"""
+"""A program that says that it is stuck, and is."""
+
 
 def called(home: Path, *words: object, **options: Any) -> Answer:
     """What `lastbatch WORDS` comes to in this directory."""

@@ -101,9 +101,17 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
     position = position_of(process, tid) if tid else None
     if waits == rank and position is not None and _only_sleeps(position):
         where = f": {position.place}" if position.place else ""
-        locked = next((one for _, one in pairs(process) if one.own and one.waits is WaitKind.LOCK), None)
-        return _culprit(process, 0.6, f"it may wait for thread {tid}, which works by the clock{where}", locked)
+        said = f"it may wait for thread {tid}, which works by the clock{where}"
+        return _culprit(process, 0.6, said, _that_stands(process))
     return _culprit(process, round(sure * (0.7 + 0.3 * share), 2), why, position)
+
+
+def _that_stands(process: Process) -> Position | None:
+    """The thread at a lock, or of those that the main thread joins one that waits for a notification; None: none."""
+    main = main_position(process)
+    kinds = [WaitKind.LOCK] + [WaitKind.CONDITION] * (main is not None and main.waits is WaitKind.JOIN)
+    own = [one for _, one in pairs(process) if one.own and one.waits in kinds and not is_idle(one)]
+    return min(own, key=lambda one: kinds.index(one.waits), default=None)
 
 
 def _only_sleeps(position: Position) -> bool:

@@ -23,6 +23,7 @@ LAUNCH = Setting(
     "what starts the ranks: each by hand, or one process that starts them all (without the flight recorder)",
     choices=("hand", "spawn", "torchrun"),
 )
+BY_SPAWN, BY_TORCHRUN = ({"launch": how, "recorder": "false"} for how in ("spawn", "torchrun"))
 
 
 class Stuck(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.jobs.torch import LAUNCH, Stuck, torch_jobs
+from repro.jobs.torch import BY_SPAWN, LAUNCH, Stuck, torch_jobs
 from repro.scenario import Arm, the_other_worker
 
 SCENARIO = torch_jobs(
@@ -20,7 +20,7 @@ SCENARIO = torch_jobs(
             the_other_worker,
         ),
         Stuck(
-            Arm("rejoin", "rank 1 forms its group anew; rank 0 does not", {"launch": "spawn", "recorder": "false"}),
+            Arm("rejoin", "rank 1 forms its group anew; rank 0 does not", BY_SPAWN),
             "rank-elsewhere",
             "the new group waits for rank 0, which does not come to it",
             lambda arm, settings: "worker:0" if settings["workers"] == 2 else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.jobs.torch import LAUNCH, Stuck, torch_jobs
+from repro.jobs.torch import BY_SPAWN, BY_TORCHRUN, LAUNCH, Stuck, torch_jobs
 from repro.scenario import Arm
 
 _APART = "one waits for its partner, which waits in another call"
@@ -17,12 +17,12 @@ SCENARIO = torch_jobs(
     stuck=(
         Stuck(Arm("send", "the last stage receives one microbatch less"), "collective-mismatch", _APART),
         Stuck(
-            Arm("receive", "it receives one more", {"launch": "torchrun", "recorder": "false"}),
+            Arm("receive", "it receives one more", BY_TORCHRUN),
             "collective-mismatch",
             _APART,
         ),
         Stuck(
-            Arm("both-receive", "both begin with a receive", {"launch": "spawn", "recorder": "false"}),
+            Arm("both-receive", "both begin with a receive", BY_SPAWN),
             "collective-mismatch",
             "both wait for the other one's send",
         ),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from repro.jobs.torch import LAUNCH, Stuck, torch_jobs
+from repro.jobs.torch import BY_SPAWN, BY_TORCHRUN, LAUNCH, Stuck, torch_jobs
 from repro.scenario import Arm, the_other_worker
 
-_BY_SPAWN, _BY_TORCHRUN = {"launch": "spawn", "recorder": "false"}, {"launch": "torchrun", "recorder": "false"}
 _APART = "rank 0 waits in a call that the others do not make; they wait in the next one"
 
 SCENARIO = torch_jobs(
@@ -18,13 +17,13 @@ SCENARIO = torch_jobs(
     stuck=(
         Stuck(Arm("barrier", "a barrier under `if rank == 0`"), "collective-mismatch", _APART),
         Stuck(
-            Arm("metric", "one more all_reduce on rank 0, of the same shape as a step's", _BY_SPAWN),
+            Arm("metric", "one more all_reduce on rank 0, of the same shape as a step's", BY_SPAWN),
             "collective-mismatch",
             _APART,
         ),
-        Stuck(Arm("new-group", "rank 0 makes one more group", _BY_TORCHRUN), "collective-mismatch", _APART),
+        Stuck(Arm("new-group", "rank 0 makes one more group", BY_TORCHRUN), "collective-mismatch", _APART),
         Stuck(
-            Arm("object", "all come to gather_object but rank 1, which asks a server that does not answer", _BY_SPAWN),
+            Arm("object", "all come to gather_object but rank 1, which asks a server that does not answer", BY_SPAWN),
             "rank-elsewhere",
             "rank 1 waits for a server of its own",
             the_other_worker,

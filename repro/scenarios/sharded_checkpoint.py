@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.jobs.torch import LAUNCH, Stuck, torch_jobs
+from repro.jobs.torch import BY_SPAWN, LAUNCH, Stuck, torch_jobs
 from repro.scenario import Arm, the_other_worker
 
 SCENARIO = torch_jobs(
@@ -20,7 +20,7 @@ SCENARIO = torch_jobs(
             the_other_worker,
         ),
         Stuck(
-            Arm("pipe", "rank 1's part is a pipe without a reader", {"launch": "spawn", "recorder": "false"}),
+            Arm("pipe", "rank 1's part is a pipe without a reader", BY_SPAWN),
             "rank-elsewhere",
             "rank 1 waits to open a file",
             the_other_worker,

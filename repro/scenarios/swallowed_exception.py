@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.jobs.torch import LAUNCH, Stuck, torch_jobs
+from repro.jobs.torch import BY_SPAWN, LAUNCH, Stuck, torch_jobs
 from repro.scenario import Arm, the_other_worker
 
 SCENARIO = torch_jobs(
@@ -19,7 +19,7 @@ SCENARIO = torch_jobs(
             "the ranks wait for each other in different operations",
         ),
         Stuck(
-            Arm("ends", "rank 1 has left its loop, and serves what it has", {"launch": "spawn", "recorder": "false"}),
+            Arm("ends", "rank 1 has left its loop, and serves what it has", BY_SPAWN),
             "uneven-inputs",
             "rank 1 trains no more",
             the_other_worker,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.jobs.torch import LAUNCH, Stuck, torch_jobs
+from repro.jobs.torch import BY_TORCHRUN, LAUNCH, Stuck, torch_jobs
 from repro.scenario import Arm, the_other_worker
 
 _WHY = "the other ranks have no batch left, and do not come to that collective"
@@ -20,7 +20,7 @@ SCENARIO = torch_jobs(
             Arm(
                 "join",
                 "the same under DDP and join(), with a collective in the model's forward",
-                {"launch": "torchrun", "recorder": "false"},
+                BY_TORCHRUN,
             ),
             "collective-mismatch",
             "the model's collective meets one of those by which join() stands in",

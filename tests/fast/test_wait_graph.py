@@ -400,3 +400,27 @@ def test_who_joins_threads_that_wait_for_locks_is_not_the_place_to_look_at() -> 
     _, diagnosis = explain(Collection(0.0, 0.0, (process,)))
     first = diagnosis.culprits[0].position
     assert first and first.function == "move", diagnosis.culprits
+
+
+def test_of_threads_that_a_compiled_program_joins_the_one_that_stands_is_named() -> None:
+    """GIVEN a lost notification in C++, and a thread that prints by the clock, THEN not main's join is the place."""
+
+    def native(*functions: str) -> tuple[Frame, ...]:
+        return tuple(
+            Frame(name, "encode" if "::" in name or name == "main" else "libc.so.6", native=True) for name in functions
+        )
+
+    stacks = (
+        native("main", "pthread_join"), native("Mailbox::take", "pthread_cond_wait"),
+        native("Progress::loop", "clock_nanosleep"),
+    )  # fmt: skip
+    threads = tuple(Thread(tid, "x", stack) for tid, stack in enumerate(stacks, 1))
+    looks = tuple(
+        Sample(at, tuple(ThreadSample(tid, "x", "S", 1.0, 5, 5, last_ran=40.0) for tid in (1, 2, 3)))
+        for at in (1.0, 2.0)
+    )
+    calls = tuple(BlockingCall(tid, "futex", "futex") for tid in (1, 2))
+    process = Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls, command=("./encode",))
+    _, diagnosis = explain(Collection(0.0, 0.0, (process,)))
+    first = diagnosis.culprits[0].position
+    assert first and first.function == "Mailbox::take", diagnosis.culprits

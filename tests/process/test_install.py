@@ -9,21 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import STUCK
 
 from diagnostics import bundle
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "release" / "build.py"
-
-STUCK = """
-import threading
-def waits_for_the_lock():
-    lock = threading.Lock()
-    with lock:
-        print("stuck", flush=True)
-        lock.acquire()
-waits_for_the_lock()
-"""
 
 
 @pytest.fixture(scope="module")

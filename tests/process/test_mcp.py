@@ -10,19 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LASTBATCH, lacking
+from conftest import LASTBATCH, STUCK, lacking
 
 from diagnostics.errors import MissingError
-
-STUCK = """
-import threading
-def waits_for_the_lock():
-    lock = threading.Lock()
-    with lock:
-        print("stuck", flush=True)
-        lock.acquire()
-waits_for_the_lock()
-"""
 
 
 @pytest.fixture
