@@ -37,7 +37,7 @@ def main():
             opt.zero_grad()
             ddp(torch.randn(4, 1024)).pow(2).mean().backward()
             opt.step()
-        print('READY', dist.get_rank(), os.getpid(), flush=True)
+        print(f'READY {dist.get_rank()} {os.getpid()}\n', end='', flush=True)
         if dist.get_rank() == 0:
             upload(net)
         dist.barrier()
