@@ -3,8 +3,6 @@
 from functools import lru_cache
 from typing import Any
 
-from diagnostics.redaction.text import redact_command, redact_lines, redact_text
-
 _COMMANDS = ("command",)
 _OURS = ("stacks", "beside")
 """Symbols, files, devices and lines of the kernel, which hold no text of the job's."""
@@ -12,6 +10,9 @@ _OURS = ("stacks", "beside")
 
 def redacted(value: Any, name: str = "") -> Any:
     """The same with every text in it redacted."""
+    # Its patterns take a while to compile, and on this machine nothing of it is needed.
+    from diagnostics.redaction.text import redact_command, redact_lines
+
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, dict):
@@ -26,4 +27,6 @@ def redacted(value: Any, name: str = "") -> Any:
 @lru_cache(maxsize=1 << 14)
 def _text(value: str) -> str:
     """Names of threads and the like come again and again."""
+    from diagnostics.redaction.text import redact_text
+
     return redact_text(value)

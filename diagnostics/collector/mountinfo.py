@@ -28,7 +28,7 @@ def mounts_in(text: str) -> List[Mount]:
 
 
 def _unescaped(word: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), word)
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), word) if "\\" in word else word
 
 
 def is_below(path: str, point: str) -> bool:

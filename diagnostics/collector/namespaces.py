@@ -90,8 +90,12 @@ def inner_ids(pid: int) -> Dict[int, int]:
     Raises:
         OSError: the process is gone.
     """
+    names = os.listdir("/proc/%d/task" % pid)
+    theirs = identity(pid, "pid")
+    if theirs and theirs == identity("self", "pid"):
+        return {int(name): int(name) for name in names}
     found = {}
-    for name in os.listdir("/proc/%d/task" % pid):
+    for name in names:
         match = re.search(r"^NSpid:.*?(\d+)$", text_of("/proc/%d/task/%s/status" % (pid, name)), re.MULTILINE)
         if match:
             found[int(match.group(1))] = int(name)

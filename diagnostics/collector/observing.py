@@ -1,7 +1,6 @@
 """Everything that can be seen of processes without stopping anybody: samples a known time apart, and the rest once."""
 
 import importlib
-import pkgutil
 import re
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any, Dict, Iterable, List, Sequence, Set
 from diagnostics.collector import namespaces, procfs, sources
 from diagnostics.collector.kernel import text_of
 from diagnostics.collector.look import Fields, Look, Target
+from diagnostics.collector.registry import modules_in
 from diagnostics.collector.sources import devices, mounts, recorder
 
 DEADLINE = 10.0
@@ -21,9 +21,7 @@ LAST = 10.0
 
 def found() -> List[ModuleType]:
     """All sources that there are."""
-    names = sorted(info[1] for info in pkgutil.iter_modules(sources.__path__))
-    modules = [importlib.import_module("%s.%s" % (sources.__name__, name)) for name in names]
-    return [module for module in modules if hasattr(module, "once") or hasattr(module, "sample")]
+    return [module for module in modules_in(sources) if hasattr(module, "once") or hasattr(module, "sample")]
 
 
 class Round(object):

@@ -4,7 +4,6 @@ Python's own reader calls whatever a pickle names. This one knows no opcode that
 builds an object; a pickle that holds one is refused. CPython 3.6, the standard library alone.
 """
 
-import pickletools
 from typing import Any, Dict, List
 
 MOST_OPCODES = 20_000_000
@@ -37,6 +36,8 @@ def plain_value(data: bytes) -> Any:
     Raises:
         Refused: with the reason.
     """
+    import pickletools  # of those that need the collector, few need this
+
     machine = _Machine()
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):

@@ -14,6 +14,9 @@ from diagnostics.collector.sched import TaskClocks, fields
 
 _TICK = os.sysconf("SC_CLK_TCK")
 MAX_MAPS = 16 << 20
+_SWITCHES = re.compile(
+    r"^State:\s*(\w).*^voluntary_ctxt_switches:\s*(\d+)\s*^nonvoluntary_ctxt_switches:\s*(\d+)", re.DOTALL | re.M
+)
 _COUNT = re.compile(r"^(rchar|wchar|read_bytes|write_bytes): (\d+)$", re.MULTILINE)
 
 
@@ -208,6 +211,16 @@ def _sample_thread(pid: int, tid: int, clocks: Optional[TaskClocks]) -> Optional
     )
 
 
+def switches_of(pid: int) -> List[Tuple[int, str, int]]:
+    """Of every thread its id, its state, and how often it was switched to something else; one file is read for each."""
+    found = []
+    for tid in tasks_of(pid):
+        match = _SWITCHES.search(text_of("/proc/%d/task/%d/status" % (pid, tid)))
+        if match:
+            found.append((tid, match.group(1), int(match.group(2)) + int(match.group(3))))
+    return found
+
+
 def _switches(home: str, sched: Dict[str, float]) -> Tuple[int, int]:
     if "nr_voluntary_switches" in sched:
         return int(sched["nr_voluntary_switches"]), int(sched.get("nr_involuntary_switches", 0))
@@ -241,11 +254,11 @@ def mapped_files(pid: int, shared: bool = False, like: Optional[Pattern[str]] = 
     """
     found: Dict[str, None] = {}
     for line in text_of("/proc/%d/maps" % pid, MAX_MAPS).splitlines():
-        if (shared and " rw-s " not in line) or (like and not like.search(line)):
+        at = line.find(" /")
+        if at < 0 or (shared and " rw-s " not in line) or (like and not like.search(line)):
             continue
-        words = line.split(None, 5)
-        if len(words) == 6 and words[5].startswith("/") and (not shared or words[1].startswith("rw-s")):
-            path = words[5]
+        path = line[at + 1 :]
+        if path not in found and "[" not in line[:at] and (not shared or line.split(None, 2)[1] == "rw-s"):
             found.setdefault(path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path)
     return tuple(found)
 

@@ -3,7 +3,6 @@
 import errno
 import mmap
 import os
-import platform
 import socket
 import sys
 import time
@@ -74,7 +73,7 @@ def header(rank: str, runtime: str, capacity: int, expected: Sequence[str]) -> b
     if len(world) > MAX_EXPECTED_BYTES:
         raise ValueError("the expected ranks take more than %d bytes" % MAX_EXPECTED_BYTES)
     pid = os.getpid()
-    interpreter = "%s %s" % (sys.implementation.name, platform.python_version())
+    interpreter = "%s %s" % (sys.implementation.name, sys.version.split()[0])
     size = header_bytes_for(len(world))
     head = bytearray(size)
     HEADER.pack_into(

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import struct
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import BinaryIO, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from diagnostics.collector import namespaces
 from diagnostics.collector.kernel import sock_diag, stat_fields, text_of
@@ -88,13 +88,19 @@ class _Process(object):
         self._pid, self._calls, self._sockets = pid, calls, sockets
         self._mounts: Optional[List[Mount]] = None
         self._threads: Optional[Dict[int, int]] = None
+        self._words: Optional[BinaryIO] = None
+        self._shared: Optional[List[_SharedMap]] = None
 
     def threads(self) -> List[Tuple[BlockingCall, List[_File]]]:
         try:
             tids = sorted(int(name) for name in os.listdir("/proc/%d/task" % self._pid))
         except OSError:
             return []
-        return [row for row in map(self._thread, tids) if row]
+        try:
+            return [row for row in map(self._thread, tids) if row]
+        finally:
+            if self._words:
+                self._words.close()
 
     def _thread(self, tid: int) -> Optional[Tuple[BlockingCall, List[_File]]]:
         home = "/proc/%d/task/%d/" % (self._pid, tid)
@@ -138,17 +144,16 @@ class _Process(object):
             # The thread that took the lock is gone; or it was not taken along by a fork, and runs in the parent.
             others = _process_of(owner) if owner and not namespaces.is_elsewhere(self._pid, "pid") else ()
             return BlockingCall(tid, "futex", "futex", hex(address), 0, others, owner=owner)
-        file, others = sharing(self._pid, address)
+        if self._shared is None:
+            self._shared = list(_shared_maps(self._pid))
+        file, others = sharing(self._pid, address, self._shared)
         what = "%s in %s" % (hex(address), file) if file else hex(address)
         return BlockingCall(tid, "futex", "futex", what, 0, others, owner=owner)
 
     def _inside_ids(self) -> Dict[int, int]:
         """Thread id as the process itself knows it -> as this program does."""
         if self._threads is None:
-            self._threads = {}
-            for name in os.listdir("/proc/%d/task" % self._pid):
-                match = re.search(r"^NSpid:.*?(\d+)$", text_of("/proc/%d/task/%s/status" % (self._pid, name)), re.M)
-                self._threads[int(match.group(1)) if match else int(name)] = int(name)
+            self._threads = namespaces.inner_ids(self._pid)
         return self._threads
 
     def _child(self, tid: int, call: str, arguments: List[int]) -> BlockingCall:
@@ -218,23 +223,32 @@ class _Process(object):
     def _memory(self, address: int, size: int) -> bytes:
         """What lies there, less where the mapping ends; b"" where it may not be read."""
         try:
-            with open("/proc/%d/mem" % self._pid, "rb", buffering=0) as memory:
-                return os.pread(memory.fileno(), size, address)
+            if self._words is None:
+                self._words = open("/proc/%d/mem" % self._pid, "rb", buffering=0)  # noqa: SIM115
+            return os.pread(self._words.fileno(), size, address)
         except (OSError, OverflowError):
             return b""
 
 
 _IN_PIPE = re.compile(r"(?:anon_)?pipe_|fifo_open|wait_for_partner")
 """Kernel functions in which a thread waits for the other end of a pipe."""
+_SHARED = re.compile(r"^[0-9a-f]+-[0-9a-f]+ ...s .*", re.M)
+_SharedMap = Tuple[int, int, List[str]]
+"""Begin, end, and the words of the line in /proc/PID/maps."""
+
+
 def _process_of(tid: int) -> Tuple[int, ...]:
     """The process that has this thread now, if any."""
     match = re.search(r"^Tgid:\s*(\d+)", text_of("/proc/%d/status" % tid), re.M)
     return (int(match.group(1)),) if match else ()
 
 
-def sharing(pid: int, address: int) -> Tuple[str, Tuple[int, ...]]:
-    """The file that is mapped there for others to see, and the other processes of this machine that map it, too."""
-    mapped = next((words for begin, end, words in _shared_maps(pid) if begin <= address < end), None)
+def sharing(pid: int, address: int, maps: Iterable[_SharedMap]) -> Tuple[str, Tuple[int, ...]]:
+    """The file that is mapped there for others to see, and the other processes of this machine that map it, too.
+
+    `maps`: what the process shares.
+    """
+    mapped = next((words for begin, end, words in maps if begin <= address < end), None)
     if mapped is None:
         return "", ()
     same = mapped[3:5]  # device and inode; a deleted file has them, too
@@ -246,10 +260,10 @@ def sharing(pid: int, address: int) -> Tuple[str, Tuple[int, ...]]:
     return mapped[5] if len(mapped) > 5 else "anonymous memory", tuple(sorted(others))
 
 
-def _shared_maps(pid: int) -> Iterable[Tuple[int, int, List[str]]]:
-    for line in text_of("/proc/%d/maps" % pid, 16 << 20).splitlines():
+def _shared_maps(pid: int) -> Iterable[_SharedMap]:
+    for line in _SHARED.findall(text_of("/proc/%d/maps" % pid, 16 << 20)):
         words = line.split(None, 5)
-        if len(words) > 4 and words[1].endswith("s"):
+        if len(words) > 4:
             begin, _, end = words[0].partition("-")
             yield int(begin, 16), int(end, 16), words
 

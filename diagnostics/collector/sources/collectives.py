@@ -4,6 +4,7 @@ import time
 from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 from diagnostics.collector import procfs
+from diagnostics.collector.kernel import text_of
 from diagnostics.collector.look import Fields, Look, plain
 from diagnostics.collector.memory import torch_ring
 
@@ -63,6 +64,9 @@ def fields_of(pid: int, seconds: float) -> Dict[str, Any]:
     """Of a process that runs PyTorch; {} of another. `seconds` are left."""
     if seconds <= 0:
         return {"framework_why_not": NO_TIME}
+    maps = text_of("/proc/%d/maps" % pid, 64 << 20)
+    if not any(name in maps for name in torch_ring.LIBRARIES):
+        return {}
     found = torch_ring.once(pid, min(seconds, torch_ring.DEADLINE))
     if not found["torch"]:
         return {}

@@ -7,7 +7,6 @@ dumps are looked for, never triggered. CPython 3.6, the standard library alone.
 
 import os
 import re
-import shutil
 import socket
 import stat
 import time
@@ -32,6 +31,8 @@ _USER_TRIGGERED, _PIPE, _FILE = "CUDA_ENABLE_USER_TRIGGERED_COREDUMP", "CUDA_COR
 
 def tool() -> str:
     """The path of cuda-gdb, "" where there is none."""
+    import shutil  # it takes a while, and few need it
+
     found = shutil.which("cuda-gdb")
     return found or next((place for place in PLACES if os.access(place, os.X_OK)), "")
 

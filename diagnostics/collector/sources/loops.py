@@ -7,7 +7,6 @@ The main thread of a process that runs, or that sleeps for a time only. Variable
 is nobody's business, but for the name of what is asked for.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -171,6 +170,8 @@ def _digest_of(frames: List[Dict[str, Any]]) -> str:
 
 
 def _digest(state: Any) -> str:
+    import hashlib  # it takes a while, and few need it
+
     return hashlib.sha1(repr(state).encode("utf-8", "replace")).hexdigest()[:16]
 
 

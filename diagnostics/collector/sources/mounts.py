@@ -27,9 +27,10 @@ def answering(pid: int, paths: Iterable[str]) -> Tuple[str, ...]:
     wanted = tuple(paths)
     if not wanted:
         return ()
-    mounts = mounts_in(text_of("/proc/%d/mountinfo" % pid, 4 << 20))
-    if not any(mount.kind.startswith(REMOTE) for mount in mounts):
+    text = text_of("/proc/%d/mountinfo" % pid, 4 << 20)
+    if not any(" - " + kind in text for kind in REMOTE):
         return wanted
+    mounts = mounts_in(text)
     return tuple(path for path in wanted if _answers(pid, path, mounts))
 
 

@@ -10,6 +10,7 @@ import os
 from typing import Any, Dict, Iterable, List, Tuple
 
 from diagnostics.collector import namespaces, procfs
+from diagnostics.collector.kernel import stat_fields, text_of
 from diagnostics.collector.sources import mounts
 from diagnostics.collector.stacks import pyspy
 from diagnostics.collector.stacks.base import CollectorError
@@ -26,8 +27,8 @@ _SLEEPS = ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep")
 
 def is_polling(pid: int) -> bool:
     """Whether the main thread sleeps for a time."""
-    with_wchan = [one for one in procfs.sample_threads(pid) if one.tid == pid]
-    return bool(with_wchan) and with_wchan[0].state == "S" and with_wchan[0].wchan in _SLEEPS
+    home = "/proc/%d/task/%d/" % (pid, pid)
+    return text_of(home + "wchan") in _SLEEPS and stat_fields(home + "stat")[0] == "S"
 
 
 def polled_by(pid: int) -> Tuple[str, ...]:

@@ -1,12 +1,11 @@
 """The fallback chain of stack collectors for one process. Never blocks longer than their budgets."""
 
-import importlib
 import os
-import pkgutil
 import re
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from diagnostics.collector import procfs, stacks
+from diagnostics.collector.registry import modules_in
 from diagnostics.collector.stacks.base import Attempt, Outputs, Reading, StackCollector, attempt
 
 _EVAL = re.compile(r"\b(_PyEval_EvalFrameDefault|PyEval_EvalFrameEx)\b")
@@ -29,10 +28,7 @@ class Stacks(NamedTuple):
 
 def collectors(names: Sequence[str] = ()) -> List[StackCollector]:
     """In the order in which they are tried: Python's frames first, then native ones until one has answered."""
-    modules = (
-        importlib.import_module("%s.%s" % (stacks.__name__, info[1])) for info in pkgutil.iter_modules(stacks.__path__)
-    )
-    found: List[StackCollector] = [module.COLLECTOR for module in modules if hasattr(module, "COLLECTOR")]
+    found = [module.COLLECTOR for module in modules_in(stacks) if hasattr(module, "COLLECTOR")]
     return sorted((one for one in found if not names or one.name in names), key=lambda one: one.order)
 
 

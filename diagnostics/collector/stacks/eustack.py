@@ -1,11 +1,11 @@
 """eu-stack of elfutils: native frames of every thread; the last resort where there is no gdb."""
 
-import shutil
-
 from diagnostics.collector.stacks.base import CollectorError, Reading, StackCollector, run_tool
 
 
 def read(pid: int, budget: float) -> Reading:
+    import shutil  # it takes a while, and few need it
+
     tool = shutil.which("eu-stack")
     if not tool:
         raise CollectorError("eu-stack is not installed (apt-get install elfutils)")

@@ -1,7 +1,5 @@
 """gdb: native frames of every thread, of anything that runs; slow, and the target is stopped throughout."""
 
-import shutil
-
 from diagnostics.collector.stacks.base import CollectorError, Reading, StackCollector, run_tool
 
 # Neither the user's nor the target's own gdb scripts are run, and no debug information is fetched from afar.
@@ -9,6 +7,8 @@ _SETTINGS = ("set auto-load no", "set debuginfod enabled off", "set pagination o
 
 
 def read(pid: int, budget: float) -> Reading:
+    import shutil  # it takes a while, and few need it
+
     tool = shutil.which("gdb")
     if not tool:
         raise CollectorError("gdb is not installed (apt-get install gdb)")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import time
 from typing import Any, Dict, List, Tuple
@@ -22,7 +21,7 @@ def tool() -> str:
     if place:
         return place[0]
     beside = os.path.join(os.path.dirname(sys.executable or ""), "py-spy")
-    return beside if os.path.exists(beside) else shutil.which("py-spy") or "py-spy"
+    return beside if os.path.exists(beside) else "py-spy"
 
 
 def read(pid: int, budget: float) -> Reading:
@@ -48,9 +47,9 @@ def read(pid: int, budget: float) -> Reading:
 
 def _runs(pid: int) -> Tuple[Tuple[int, int, int], ...]:
     """What is the same as long as no thread of it runs; never the same where one does."""
-    threads = procfs.sample_threads(pid)
-    awake = int(time.monotonic() * 1e9) if any(one.state == "R" for one in threads) else 0
-    return tuple((one.tid, one.voluntary + one.involuntary, awake) for one in threads)
+    threads = procfs.switches_of(pid)
+    awake = int(time.monotonic() * 1e9) if any(state == "R" for _, state, _ in threads) else 0
+    return tuple((tid, switches, awake) for tid, _, switches in threads)
 
 
 def read_without_stopping(pid: int, budget: float) -> Reading:

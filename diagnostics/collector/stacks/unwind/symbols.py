@@ -7,11 +7,9 @@ library itself, and only those that are asked for. 64-bit little-endian files on
 
 import bisect
 import ctypes
-import ctypes.util
 import mmap
 import os
 import struct
-import tempfile
 from array import array
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -194,6 +192,8 @@ def _keep(path: str, table: Table, size: int) -> None:
     """Best effort: a cache that cannot be written is no cache."""
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        import tempfile  # it takes a while, and what is kept already needs none
+
         handle, part = tempfile.mkstemp(dir=os.path.dirname(path))
         with os.fdopen(handle, "wb") as file:
             file.write(_MAGIC + struct.pack("<QQ", len(table.starts), size))
