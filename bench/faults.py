@@ -5,6 +5,7 @@
     python bench/faults.py --trials 1 --log seen.jsonl   # adds each trial to a file, from which --table makes the table
     python bench/faults.py --log seen.jsonl --table
     python bench/faults.py --only tf2 --cores 1     # each rank on that core, so that two of these halve the time
+    python bench/faults.py --trials 1 --via         # the evidence comes through a command, as from another host
 
 A row is right in a trial if the verdict has the family of the fault; for a healed fault and for none, if no rank was
 called hung and the job goes on.
@@ -102,13 +103,13 @@ class Quiet:
         pass
 
 
-def plan_of(row: Row, directory: Path, cores: str) -> Plan:
+def plan_of(row: Row, directory: Path, cores: str, via: str, seconds: float) -> Plan:
     name, arm, given = SETTINGS[row.runtime]
     story = scenarios.find(name)
     settings = story.resolve({key: str(value) for key, value in given.items()} | {"epoch_ends": str(ENDLESS)}, arm)
     place, ready = prepare("docker", row.runtime, NodeLimits(cpuset=cores), lambda _: None)
     faults = (schedule.parse(row.fault),) if row.fault else ()
-    return Plan(story, arm, ready, settings, SECONDS, directory, LIMITS, place, faults=faults)
+    return Plan(story, arm, ready, settings, seconds, directory, LIMITS, place, faults=faults, via=via)
 
 
 def judge(row: Row, outcome: Outcome) -> tuple[str, bool]:
@@ -119,11 +120,11 @@ def judge(row: Row, outcome: Outcome) -> tuple[str, bool]:
     return family, outcome.verdict == "time-limit" and family in GOES_ON
 
 
-def one_trial(row: Row, cores: str, keep: Path | None) -> dict[str, Any]:
+def one_trial(row: Row, cores: str, keep: Path | None, via: str, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         began = time.monotonic()
         try:
-            outcome = run_trial(plan_of(row, Path(scratch) / "trial", cores), Quiet())
+            outcome = run_trial(plan_of(row, Path(scratch) / "trial", cores, via, seconds), Quiet())
         except LastbatchError as error:
             return {"row": row.name, "right": False, "said": f"error: {error}", "verdict": "error", "hung": False}
         said, right = judge(row, outcome)
@@ -167,6 +168,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows whose name has this in it")
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--cores", default="", help="cores of the ranks, as in a cpuset; default: all")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of training; more on a busy machine")
+    through = "collect the evidence through a command, as attach does; default: %(const)r"
+    parser.add_argument("--via", nargs="?", const="env X={host}", default="", help=through)
     parser.add_argument("--log", type=Path, help="a file to which each trial is added, one JSON line each")
     parser.add_argument("--keep", type=Path, help="a directory for the evidence of trials that were judged wrong")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table of --log")
@@ -181,7 +185,7 @@ def main() -> None:
         chosen = exactly or [row for row in every if options.only in row.name]
         for row in chosen:
             for _ in range(options.trials):
-                seen.append(one_trial(row, options.cores, options.keep))
+                seen.append(one_trial(row, options.cores, options.keep, options.via, options.seconds))
                 print(json.dumps(seen[-1])[:400], file=sys.stderr, flush=True)
                 if options.log:
                     with options.log.open("a") as file:

@@ -10,6 +10,8 @@ from diagnostics.transport.here import collect as collect
 from diagnostics.transport.here import observe as observe
 from diagnostics.transport.here import ready as ready
 from diagnostics.transport.hosts import Fleet as Fleet
+from diagnostics.transport.hosts import OnHost as OnHost
+from diagnostics.transport.hosts import There as There
 from diagnostics.transport.options import COLLECTORS as COLLECTORS
 from diagnostics.transport.options import Options as Options
 from diagnostics.transport.options import Target as Target

@@ -23,9 +23,9 @@ from diagnostics.errors import EvidenceError, MissingError
 from diagnostics.model import Collection, Process, Record
 from diagnostics.transport import program
 from diagnostics.transport.answers import Answer, decode, process_of, with_stacks
-from diagnostics.transport.options import Options, Target
+from diagnostics.transport.options import Options, Target, asked_of
 from diagnostics.transport.peers import name_peers
-from diagnostics.transport.reach import Progress, silent
+from diagnostics.transport.reach import Progress, events_of, silent
 from diagnostics.version import release
 
 SLACK = 30.0
@@ -48,7 +48,7 @@ def collect(
     """
     progress(f"sampling {len(targets)} processes {options.samples} times, {options.gap:.0f} s apart")
     began, wall = time.monotonic(), time.time()
-    answer = _run(["observe", "stacks"], _asked(targets), options, progress)
+    answer = _run(["observe", "stacks"], asked_of(targets), options, progress)
     processes = [with_stacks(process, answer) for process in _observed(targets, answer)]
     return _collection(processes, answer, began, wall, expected)
 
@@ -59,7 +59,7 @@ def observe(targets: Sequence[Target], options: Options = Options(), expected: S
     Args: as for `collect`.
     """
     began, wall = time.monotonic(), time.time()
-    answer = _run(["observe"], _asked(targets), options)
+    answer = _run(["observe"], asked_of(targets), options)
     return _collection(_observed(targets, answer), answer, began, wall, expected)
 
 
@@ -71,8 +71,8 @@ def add_stacks(collection: Collection, options: Options = Options(), targets: Se
     """
     began = time.monotonic()
     known = {target.pid: target for target in targets}
-    asked = _asked([known.get(process.pid) or Target(process.pid) for process in collection.processes])
-    events = {str(process.pid): process.flight.count for process in collection.processes if process.flight}
+    asked = asked_of([known.get(process.pid) or Target(process.pid) for process in collection.processes])
+    events = events_of(collection.processes)
     answer = _run(["stacks"], asked, options, events=events)
     return msgspec.structs.replace(
         collection,
@@ -91,20 +91,22 @@ class Here(Record, frozen=True):
     def collect(self, options: Options, progress: Progress = silent) -> Collection:
         return collect(self.targets, options, self.expected, progress)
 
+    def observe(self, options: Options) -> Collection:
+        """All evidence for which nobody is stopped."""
+        return observe(self.targets, options, self.expected)
+
+    def add_stacks(self, collection: Collection, options: Options) -> Collection:
+        """The collection that was observed, with the stacks of all its processes."""
+        return add_stacks(collection, options, self.targets)
+
     def visit(
         self, do: Sequence[str], processes: Sequence[Process], options: Options, **more: Any
     ) -> dict[str, Answer]:
         host, known = socket.gethostname(), {target.pid: target for target in self.targets}
         # Of a process on another host this one knows the number alone, which may be somebody else's here.
         pids = [process.pid for process in processes if process.host == host and process.pid]
-        asked = _asked([known.get(pid) or Target(pid) for pid in pids])
+        asked = asked_of([known.get(pid) or Target(pid) for pid in pids])
         return {host: _run(do, asked, options, **more)} if asked else {}
-
-
-def _asked(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    return [
-        {"pid": target.pid, "recorder": str(target.recorder or ""), "log": str(target.log or "")} for target in targets
-    ]
 
 
 def _observed(targets: Sequence[Target], answer: Answer) -> list[Process]:

@@ -13,9 +13,9 @@ from diagnostics.model import Collection, Process, Record
 from diagnostics.transport import program
 from diagnostics.transport.answers import Answer, decode, process_of, with_stacks
 from diagnostics.transport.command import Said, run_on
-from diagnostics.transport.options import Options, Target
+from diagnostics.transport.options import Options, Target, asked_of
 from diagnostics.transport.peers import name_peers
-from diagnostics.transport.reach import Progress, silent
+from diagnostics.transport.reach import Progress, events_of, silent
 from diagnostics.version import release
 
 SHARE = 0.6
@@ -58,13 +58,39 @@ class There(Record, frozen=True):
         asked is in the result: one that did not answer in time, or where nothing matched, as a process without evidence
         whose `why_not` says so.
         """
+        return self._collect(["observe", "stacks"], options, progress)
+
+    def observe(self, options: Options) -> Collection:
+        """All evidence for which nobody is stopped."""
+        return self._collect(["observe"], options)
+
+    def add_stacks(self, collection: Collection, options: Options) -> Collection:
+        """The collection that was observed, with the stacks of all its processes."""
+        began, seen = time.monotonic(), {one.host: list[Process]() for one in self.hosts}
+        for process in collection.processes:
+            if process.pid:
+                seen[process.host].append(process)
+        deadline = self.fleet.deadline
+        orders = {
+            one: {**_order(["stacks"], _targets(one, there), options, deadline), "events": events_of(there)}
+            for one in self.hosts if (there := seen[one.host])
+        }
+        answers = {host: answer_of(said)[0] for host, said in self._run(orders).items()}
+        return msgspec.structs.replace(
+            collection,
+            seconds=round(collection.seconds + time.monotonic() - began, 3),
+            processes=tuple(
+                with_stacks(process, answer) if (answer := answers.get(process.host)) else process
+                for process in collection.processes
+            ),
+        )
+
+    def _collect(self, do: Sequence[str], options: Options, progress: Progress = silent) -> Collection:
         began, wall = time.monotonic(), time.time()
         reached = [one for one in self.hosts if not one.why_not]
         progress(f"collecting on {len(reached)} of {len(self.hosts)} hosts")
         deadline = self.fleet.deadline
-        orders = {
-            one: _order(["observe", "stacks"], [m.pid for m in one.members], options, deadline) for one in reached
-        }
+        orders = {one: _order(do, one.members, options, deadline) for one in reached}
         said = self._run(orders)
         answers = {
             one.host: answer_of(said[one.host]) if one.host in said else (None, one.why_not) for one in self.hosts
@@ -85,13 +111,14 @@ class There(Record, frozen=True):
     def visit(
         self, do: Sequence[str], processes: Sequence[Process], options: Options, **more: Any
     ) -> dict[str, Answer]:
-        pids = {one.host: [p.pid for p in processes if p.host == one.host and p.pid] for one in self.hosts}
+        seen = {one.host: [p for p in processes if p.host == one.host and p.pid] for one in self.hosts}
         # Where there is only a shell, the first answer was all that it can give.
-        able = [one for one in self.hosts if one.machine and pids[one.host]]
+        able = [one for one in self.hosts if one.machine and seen[one.host]]
         deadline = self.fleet.deadline
         if "seconds" in more:
             more["seconds"] = min(more["seconds"], SHARE * deadline)
-        said = self._run({one: {**_order(do, pids[one.host], options, deadline), **more} for one in able})
+        orders = {one: {**_order(do, _targets(one, seen[one.host]), options, deadline), **more} for one in able}
+        said = self._run(orders)
         answers = {host: answer_of(one)[0] for host, one in said.items()}
         return {host: answer for host, answer in answers.items() if answer}
 
@@ -100,8 +127,13 @@ class There(Record, frozen=True):
         return run_on(self.fleet.via, scripts, self.fleet.deadline)
 
 
-def _order(do: Sequence[str], pids: Sequence[int], options: Options, deadline: float) -> dict[str, Any]:
-    return program.order(do, [{"pid": pid} for pid in pids], options, deadline)
+def _order(do: Sequence[str], targets: Sequence[Target], options: Options, deadline: float) -> dict[str, Any]:
+    return program.order(do, asked_of(targets), options, deadline)
+
+
+def _targets(there: OnHost, processes: Sequence[Process]) -> list[Target]:
+    known = {member.pid: member for member in there.members}
+    return [known.get(process.pid) or Target(process.pid) for process in processes]
 
 
 def answer_of(said: Said) -> tuple[Answer | None, str]:
@@ -118,5 +150,5 @@ def _processes(there: OnHost, answer: Answer | None, why_not: str, addresses: Ma
         # The cluster's own table may tell which ranks live there.
         ranks = [rank for rank, address in addresses.items() if address.rpartition(":")[0].strip("[]") == there.host]
         return [Process(rank, 0, there.host, why_not=why_not) for rank in ranks or [f"host/{there.host}"]]
-    seen = [process_of(answer, member.pid, member.rank, there.host) for member in there.members]
+    seen = [process_of(answer, member.pid, member.rank, there.host, member.address) for member in there.members]
     return [with_stacks(process, answer) for process in seen]

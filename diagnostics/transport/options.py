@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from diagnostics.model import Record
 
@@ -21,6 +23,13 @@ class Target(Record, frozen=True):
     recorder: Path | None = None
     log: Path | None = None
     address: str = ""
+
+
+def asked_of(targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """As a collector takes them."""
+    return [
+        {"pid": target.pid, "recorder": str(target.recorder or ""), "log": str(target.log or "")} for target in targets
+    ]
 
 
 class Options(Record, frozen=True):

@@ -36,6 +36,11 @@ class Reach(Protocol):
         ...
 
 
+def events_of(processes: Sequence[Process]) -> dict[str, int]:
+    """Process id -> events that its recorder had, for a collector that is to tell whether it went on since."""
+    return {str(process.pid): process.flight.count for process in processes if process.flight}
+
+
 FRAMES = Options(gap=0.0, samples=1, collectors=("py-spy",), budget=5.0)
 """Python's frames as they are now, of processes that nobody stops."""
 

@@ -20,6 +20,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What to run. `directory` must not exist yet.
 
     `time_limit` is in seconds of training, counted anew from each fault: what it does takes its time, whenever it came.
+    `via` is a command through which the evidence is collected, as from another host (`lastbatch attach --via`).
     """
 
     scenario: Scenario
@@ -32,6 +33,7 @@ class Plan(msgspec.Struct, frozen=True):
     backend: Backend = Local()
     probes: str = ""  # a probe set to run with it
     faults: tuple[Scheduled, ...] = ()
+    via: str = ""
 
     @property
     def ranks(self) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from diagnostics.collector import procfs
 from diagnostics.discover.scan import descendants_of
 from diagnostics.errors import LastbatchError
 from diagnostics.model.rank import child
-from diagnostics.transport import Target, flight
+from diagnostics.transport import Fleet, Here, OnHost, Target, There, flight
 from repro.cluster import Cluster, Member
 
 READY_LIMIT = 180.0
@@ -55,6 +56,15 @@ def targets_of(cluster: Cluster) -> list[Target]:
         Target(member.pid, member.rank, recorder_of(member), member.directory / "log", member.address)
         for member in cluster.members
     ] + [Target(pid, str(child(ranks[above], pid))) for pid, above in descendants_of(ranks).items()]
+
+
+def reach_of(cluster: Cluster, expected: Sequence[str], via: str) -> Here | There:
+    """The way to the ranks: of this machine, also where it is taken through a command."""
+    targets = tuple(targets_of(cluster))
+    if not via:
+        return Here(targets, tuple(expected))
+    host = "here"
+    return There(Fleet((host,), via), (OnHost(host, os.uname().machine, targets, tuple(expected)),))
 
 
 def epoch_ends_of(members: tuple[Member, ...]) -> int:

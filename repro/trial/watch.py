@@ -12,11 +12,11 @@ from diagnostics import pipeline
 from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
 from diagnostics.model import Collection, Process, State
-from diagnostics.transport import Here, Options, add_stacks, flight, observe
+from diagnostics.transport import Options, flight
 from repro.cluster import Cluster
 from repro.faults.schedule import Nemesis
 from repro.trial.plan import Plan
-from repro.trial.ranks import recorder_of, targets_of
+from repro.trial.ranks import reach_of, recorder_of
 
 POLL = 0.5
 """Seconds between two readings of the recorders: a twentieth of what noticing may take, 1 % of a core."""
@@ -67,7 +67,7 @@ def watch(
         if overdue and leave_in_peace:
             leave_in_peace()
         if overdue and not nemesis.is_healing():
-            observed = observe(targets_of(cluster), options, plan.ranks)
+            observed = reach_of(cluster, plan.ranks, plan.via).observe(options)
             hung = stands_still(observed, plan.limits)
             if hung and not nemesis.is_healing():
                 return Ending("hung", hung[0].state_why, observed)
@@ -90,12 +90,13 @@ def collect(cluster: Cluster, ending: Ending, plan: Plan, observer: Observer, op
     if ending.verdict == "finished" or (ending.verdict == "time-limit" and not plan.faults):
         return None
     observer.stage(f"{ending.verdict}: collecting from {len(cluster.members)} processes")
-    observed = ending.observed or observe(targets_of(cluster), options, plan.ranks)
+    reach = reach_of(cluster, plan.ranks, plan.via)
+    observed = ending.observed or reach.observe(options)
     # Before the stacks, which take a while: a rank that ends meanwhile was alive in all the evidence there is.
     exits, starved = cluster.exits(), cluster.out_of_memory()
-    collection = add_stacks(observed, options, targets_of(cluster))
+    collection = reach.add_stacks(observed, options)
     if not plan.probes:
-        collection, _ = pipeline.enrich(collection, Here())
+        collection, _ = pipeline.enrich(collection, reach)
     order = list(exits)
 
     def with_end(process: Process) -> Process:
