@@ -60,11 +60,14 @@ def environ_in_memory(pid: int) -> List[str]:
     raise ValueError("no variable environ")
 
 
+_FROM_ITS_BEGINNING = " 00000000 "
+
+
 def _images(pid: int) -> List[int]:
     """Where the program and the C library begin. A program that refers to `environ` has the one copy of it."""
     program, libraries = [], []  # type: List[int], List[int]
     for line in text_of("/proc/%d/maps" % pid, 16 << 20).splitlines():
-        match = _MAPPED.match(line)
+        match = _MAPPED.match(line) if _FROM_ITS_BEGINNING in line else None
         if match and int(match.group(4), 16) == 0:
             start, path = int(match.group(1), 16), match.group(6)
             if _C_LIBRARY.search(path):
@@ -133,12 +136,21 @@ def _strings(read: Read, array: int) -> List[str]:
     """What an array of pointers points to, up to its null. It may change while it is read."""
     found = []  # type: List[str]
     left = MAX_ALL
+    pages = {}  # type: Dict[int, bytes]
+
+    def paged(address: int, size: int) -> bytes:
+        # Texts lie next to each other.
+        page = address - address % _PAGE
+        if page not in pages:
+            pages[page] = read(page, _PAGE)
+        return pages[page][address - page : address - page + size]
+
     while len(found) < MAX_VARIABLES:
         page = read(array, _PAGE - array % _PAGE)
         for (pointer,) in struct.iter_unpack("<Q", page[: len(page) // 8 * 8]):
             if not pointer or left <= 0:
                 return found
-            found.append(_string(read, pointer))
+            found.append(_string(paged, pointer))
             left -= len(found[-1]) + 1
         array += len(page)
     return found

@@ -253,7 +253,10 @@ def mapped_files(pid: int, shared: bool = False, like: Optional[Pattern[str]] = 
     `like`: only those that this is found in.
     """
     found: Dict[str, None] = {}
-    for line in text_of("/proc/%d/maps" % pid, MAX_MAPS).splitlines():
+    text = text_of("/proc/%d/maps" % pid, MAX_MAPS)
+    if (shared and " rw-s " not in text) or (like and not like.search(text)):
+        return ()  # as of most processes of a machine
+    for line in text.splitlines():
         at = line.find(" /")
         if at < 0 or (shared and " rw-s " not in line) or (like and not like.search(line)):
             continue

@@ -51,8 +51,7 @@ def seen_of(told: Told, recorder_rank: str = "") -> Seen:
 
 def _recorder_rank(pid: int) -> str:
     file = recorder.find(mounts.answering(pid, procfs.mapped_files(pid, shared=True)))
-    recording = recorder.counts_of(file) if file else None
-    return recording.rank if recording else ""
+    return recorder.rank_of(file) if file else ""
 
 
 def descendants_of(pids: Collection[int]) -> dict[int, int]:

@@ -14,6 +14,7 @@ from diagnostics.recorder import (
     open_spans,
     read,
     read_counts,
+    read_header,
     steps,
 )
 
@@ -80,6 +81,14 @@ def counts_of(path: str) -> Optional[Counts]:
         return read_counts(path)
     except (OSError, RecordingError):
         return None
+
+
+def rank_of(path: str) -> str:
+    """Who records; "" where there is no recording yet."""
+    try:
+        return read_header(path).rank
+    except (OSError, RecordingError):
+        return ""
 
 
 def load(path: Any, tail: int = TAIL) -> Optional[Flight]:
