@@ -112,7 +112,7 @@ def render_html(collection: Collection, diagnosis: Diagnosis) -> str:
         for connection in process.connections
     )
     style = style_sheet()
-    script = _asset("report.js")
+    script = _asset("report.js") + _asset("flame.js")
     page: str = (
         environment()
         .get_template("report.html")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import http.server
+import itertools
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,126 @@ def test_the_filter_shows_what_it_is_asked_for(tmp_path: Path) -> None:
     before, after, none, hidden = measured(tmp_path, now, 1280, script).split(",")
     assert int(before) > int(after) == 2
     assert (none, hidden) == ("0", "false")
+
+
+FLAME = """d => {
+  const [tree, flame] = ['.tree', '#flame'].map(x => d.querySelector(x)), boxes = () => [...flame.children];
+  const share = box => Math.round(box.offsetWidth * 100 / flame.clientWidth);
+  const now = () => d.activeElement.textContent + ' ' + share(d.activeElement);
+  const press = (...keys) => { for (const key of keys) d.activeElement.dispatchEvent(
+    new d.defaultView.KeyboardEvent('keydown', {key, bubbles: true})); return now() };
+  const said = [d.getElementById('views').hidden, tree.hidden, boxes().length];
+  d.querySelectorAll('.views button')[1].click();
+  said.push(tree.hidden, boxes().filter(x => x.tabIndex === 0).length);
+  flame.querySelector('[tabindex="0"]').focus();
+  said.push(press('ArrowDown'), press('ArrowDown', 'ArrowDown'), press('ArrowLeft'), press('Enter'));
+  said.push(d.getElementById('flame-told').textContent, press('Escape', 'Escape', 'Escape', 'Escape'), press('Home'));
+  const box = d.getElementById('filter'); box.value = 'LocalMaster worker';
+  box.dispatchEvent(new d.defaultView.Event('input'));
+  said.push(boxes().filter(x => !x.matches('.miss')).map(x => x.textContent).join());
+  d.querySelector('.views button').click();
+  return said.concat(tree.hidden, flame.clientWidth).join(' | ')
+}"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_stacks_are_drawn_as_a_flame_and_walked_by_keys(width: int, tmp_path: Path) -> None:
+    """A box is as wide as its share of the six threads; Enter enlarges one to the full width, and Escape goes back."""
+    said = measured(tmp_path, render_html(*report_samples.last_batch_hang()), width, FLAME).split(" | ")
+    assert said == [
+        "false", "false", "0", "true", "1",
+        "ps:0-3, worker:0 · &lt;module&gt; 83", "ps:0-3 · join 67", "worker:0 · train_epoch 17",
+        "worker:0 · train_epoch 100", "train_epoch, nodes/last_batch.py, worker:0, 1 thread",
+        "all stacks but idle pool threads 100", "all stacks but idle pool threads 100", "LocalMaster::RunStep",
+        "false", "0",
+    ]  # fmt: skip
+
+
+def accessibility_tree(folder: Path, address: str) -> list[dict[str, Any]]:
+    """What a screen reader is told: CDP's Accessibility.getFullAXTree, with every fold open and the flame shown.
+
+    Over pipes, which Chromium reads at descriptor 3 and writes at 4, messages ended by a zero byte.
+    """
+    shell = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null'
+    command = [
+        "sh", "-c", shell, "sh", str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", "--remote-debugging-pipe", "about:blank",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as browser:
+        assert browser.stdin and browser.stdout
+        requests, answers, number = browser.stdin, browser.stdout, 0
+        watchdog = threading.Timer(100, browser.kill)  # then the answer ends, and the read with it
+        watchdog.start()
+
+        def message() -> dict[str, Any]:
+            read = b"".join(iter(lambda: answers.read(1), b"\0"))
+            return dict(json.loads(read))
+
+        def until(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+            while not wanted(answer := message()):
+                assert "error" not in answer, answer
+            return answer
+
+        def call(method: str, session: str = "", **params: Any) -> dict[str, Any]:
+            nonlocal number
+            number += 1
+            asked = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+            requests.write(json.dumps(asked).encode() + b"\0")
+            requests.flush()
+            return dict(until(lambda answer: answer.get("id") == number)["result"])
+
+        target = call("Target.createTarget", url="about:blank")["targetId"]
+        session = call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        call("Page.enable", session)
+        call("Page.navigate", session, url=address)
+        until(lambda answer: answer.get("method") == "Page.loadEventFired")
+        call("Runtime.evaluate", session, expression=OPENED)
+        nodes: list[dict[str, Any]] = call("Accessibility.getFullAXTree", session)["nodes"]
+        call("Browser.close")
+        watchdog.cancel()
+    known = {node["nodeId"]: node for node in nodes}
+
+    def walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield node
+        for child in node.get("childIds", ()):
+            yield from walk(known[child])
+
+    return [node for node in walk(nodes[0]) if not node["ignored"]]  # in the order of the page
+
+
+OPENED = """
+  document.querySelectorAll('details').forEach(x => x.open = true);
+  document.querySelectorAll('.views button')[1]?.click();
+"""
+NAMED = {
+    "RootWebArea", "button", "searchbox", "textbox", "link", "region", "tree", "treeitem", "img", "heading",
+    "columnheader", "rowheader", "DisclosureTriangle",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["last_batch_hang", "eight_ranks", "unknown", "empty"])
+def test_a_screen_reader_is_told_what_everything_is(name: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(render_html(*getattr(report_samples, name)()), encoding="utf-8")
+    nodes = accessibility_tree(tmp_path, page.as_uri())
+    said = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes]
+    assert len(said) > 20
+    assert not [role for role, words in said if role in NAMED and not words.strip()]
+    levels = [
+        prop["value"]["value"]
+        for node in nodes if node["role"]["value"] == "heading"
+        for prop in node["properties"] if prop["name"] == "level"
+    ]  # fmt: skip
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in itertools.pairwise(levels)), levels
+    tables = [role for role, _ in said if role in ("table", "columnheader")]
+    assert all(after == "columnheader" for before, after in itertools.pairwise(tables) if before == "table"), tables
+    assert tables[-1:] != ["table"]
+    if name == "last_batch_hang":
+        assert ("treeitem", "train_epoch, nodes/last_batch.py, worker:0, 1 thread") in said
+        assert ("button", "Flame") in said
 
 
 class Counting(http.server.BaseHTTPRequestHandler):
