@@ -4,6 +4,7 @@ the same here and through a command."""
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,20 @@ from diagnostics.collector import procfs
 from diagnostics.discover.hosts import look_for
 from diagnostics.discover.scan import scan
 from diagnostics.model import Collection, Process
-from diagnostics.transport import Fleet, Here, Options, Reach, Target, collect, here, program, ready, resample
+from diagnostics.transport import (
+    Fleet,
+    Here,
+    OnHost,
+    Options,
+    Reach,
+    Target,
+    There,
+    collect,
+    here,
+    program,
+    ready,
+    resample,
+)
 from diagnostics.transport.command import run_on
 from repro.runtimes import discover
 
@@ -176,6 +190,26 @@ def test_one_more_sample_is_cheap_and_tells_where_python_stands(elsewhere: bool)
         (main,) = (thread for thread in threads[process.host, pid] if thread.tid == pid)
         assert {frame.function for frame in main.frames} == {"<module>", "enters"}
         assert all(thread.state == "S" for thread in procfs.sample_threads(pid))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_is_observed_first_and_stopped_later_is_as_if_it_were_collected_at_once(elsewhere: bool) -> None:
+    """GIVEN a process that hangs and one that is gone, THEN both are told alike, by the names that they were given."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with hung(WAITS_FOR_A_LOCK) as pid:
+        targets = (Target(pid, "worker:0"), Target(gone.pid, "ps:0", address="127.0.0.1:2222"))
+        there = There(THERE, (OnHost("here", platform.machine(), targets, ("worker:1",)),))
+        reach = there if elsewhere else Here(targets, ("worker:1",))
+        observed = reach.observe(Options(gap=0.1))
+        assert not any(process.threads for process in observed.processes)
+        whole, once = reach.add_stacks(observed, Options(gap=0.1)), reach.collect(Options(gap=0.1))
+        for found in (whole, once):
+            waits, ended = found.processes
+            assert found.expected == ("worker:1",) and (waits.rank, ended.rank) == ("worker:0", "ps:0")
+            assert ended.listens == ("127.0.0.1:2222",) and not ended.threads
+            assert len(waits.samples) == 2 and "enters" in {f.function for t in waits.threads for f in t.frames}
+        assert [one.stacks_from for one in whole.processes] == [one.stacks_from for one in once.processes]
 
 
 def test_a_collector_that_is_begun_ahead_is_no_process_of_a_job_and_is_used_once(
