@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Set
 
 from diagnostics.analyze.family import launches, listens
-from diagnostics.analyze.movement import stood_still
+from diagnostics.analyze.stillness import did_not_run
 from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State, WaitKind
 from diagnostics.model.rank import RankKind, parse
 from diagnostics.stacks.position import is_idle, pairs
@@ -100,7 +100,7 @@ def _was_elsewhere(position: Position, call: BlockingCall | None) -> bool:
 
 
 def _sleeps(process: Process, tid: int, call: BlockingCall | None, position: Position | None) -> bool:
-    if call is None or not stood_still(process, tid):
+    if call is None or not did_not_run(process, tid):
         return False
     if position is not None and position.has(*_ASKS_AGAIN) and call.kind != "time":
         return True

@@ -14,9 +14,11 @@ import msgspec
 from diagnostics.analyze.asleep import SOON, asleep_for_good
 from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, votes
 from diagnostics.analyze.loops import standing_loop
-from diagnostics.analyze.movement import WOKEN, stood_still, wakes
+from diagnostics.analyze.movement import WOKEN, wakes
+from diagnostics.analyze.outside import waits_outside
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.relations import Relations
+from diagnostics.analyze.stillness import did_not_run, stood_still
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
@@ -76,6 +78,10 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
         unseen = _not_looked_at(process, collection, relations)
         if unseen and not _long(process, _UNSEEN * limits.stands):
             why = f"{process.state_why}, and waits for {unseen}, which was not looked at"
+            return _with(process, State.UNKNOWN, why)
+        outside, allowed = waits_outside(process, limits)
+        if outside and not _long(process, allowed) and waiters.get(process.rank, frozenset()) <= {process.rank}:
+            why = f"{process.state_why}, and waits for {outside}, which is outside of what was looked at"
             return _with(process, State.UNKNOWN, why)
         if _long(process, max(limits.stands, _ROUNDS * _clock_of(process))) and not rests:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing of the job that it waits for moves")
@@ -181,7 +187,7 @@ def _stood(process: Process) -> float:
     That a connection or a log has been quiet for longer says nothing of who wakes meanwhile.
     """
     main = main_position(process)
-    if main is not None and main.since >= 0 and (not main.at_least or stood_still(process, main.tid)):
+    if main is not None and main.since >= 0 and (not main.at_least or did_not_run(process, main.tid)):
         return process.since
     watched = process.samples[-1].at - process.samples[0].at if process.samples else -1.0
     return min(process.since, watched)
@@ -291,7 +297,7 @@ def since_of(process: Process, tid: int, otherwise: float) -> float:
     """Since when one thread stands: by when it last ran, where it did not run between the samples."""
     last = process.samples[-1] if process.samples else None
     sample = next((thread for thread in last.threads if thread.tid == tid), None) if last else None
-    if sample and sample.last_ran >= 0 and stood_still(process, tid):
+    if sample and sample.last_ran >= 0 and did_not_run(process, tid):
         return sample.last_ran
     main = main_position(process)
     return otherwise if main is not None and main.tid == tid else -1.0

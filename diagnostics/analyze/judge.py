@@ -11,6 +11,7 @@ from typing import NamedTuple
 from diagnostics.analyze.family import TOGETHER, accepts, serves
 from diagnostics.analyze.loops import standing_loop, works_by_the_clock
 from diagnostics.analyze.movement import movement, still_since
+from diagnostics.analyze.outside import paces_itself
 from diagnostics.analyze.progress import (
     Limits,
     has_moved,
@@ -105,6 +106,8 @@ def _from_outside(process: Process, limits: Limits, since: float, at_least: bool
         return Judged(State.IDLE, "serves whoever connects, and nobody does", since, at_least)
     if process.threads and all(is_idle(position) for _, position in pairs(process)):
         return Judged(State.IDLE, "all its threads are idle by nature", since, at_least)
+    if paced := paces_itself(process, limits):
+        return Judged(State.PROGRESSING, paced)
     if where := works_by_the_clock(process):
         return Judged(State.PROGRESSING, f"goes round in {where} until a time that it has set itself")
     if standing := standing_loop(process):

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits, storage_answers
-from diagnostics.model import BlockingCall, Frame, Position, Process, Role, Sample, Thread, ThreadSample, WaitKind
+from diagnostics.analyze.stillness import did_not_run, same_counts, stood_still, thread_in
+from diagnostics.model import BlockingCall, Frame, Position, Process, Role, Sample, Thread, WaitKind
 from diagnostics.stacks.position import is_idle, main_position
 
 _SPINS = (Role.DEVICE, Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.FILE_LOCK)
@@ -125,7 +126,7 @@ def _waits_busily(position: Position | None) -> bool:
 
 def _gets_on(position: Position, tid: int, first: Sample, last: Sample) -> bool:
     """Of a thread that is busy in a wait. One that only waits for a device does not switch."""
-    before, after = _thread(first, tid), _thread(last, tid)
+    before, after = thread_in(first, tid), thread_in(last, tid)
     if before is None or after is None:
         return False
     switches = (after.voluntary - before.voluntary) / max(last.at - first.at, 1e-3)
@@ -137,7 +138,7 @@ def _gets_on(position: Position, tid: int, first: Sample, last: Sample) -> bool:
 
 def _by_itself(main: Position, first: Sample, last: Sample) -> str:
     """What the thread where it stands did between its waits: a loader's batch through a pipe, work between sleeps."""
-    before, after = _thread(first, main.tid), _thread(last, main.tid)
+    before, after = thread_in(first, main.tid), thread_in(last, main.tid)
     if before is None or after is None or after.voluntary == before.voluntary or main.waits is WaitKind.CHILD:
         return ""
     seconds = max(last.at - first.at, 1e-3)
@@ -180,12 +181,10 @@ def wakes(process: Process, position: Position) -> int:
     """How often others ended a wait of this thread, from the third sample on."""
     if len(process.samples) < _FROM_THIRD + 2 or not waits_for_others(process, position):
         return 0
-    before, after = (_thread(process.samples[index], position.tid) for index in (_FROM_THIRD, -1))
+    if stood_still(process, position.tid):
+        return 0
+    before, after = (thread_in(process.samples[index], position.tid) for index in (_FROM_THIRD, -1))
     return after.voluntary - before.voluntary if before and after else 0
-
-
-def _thread(sample: Sample, tid: int) -> ThreadSample | None:
-    return next((thread for thread in sample.threads if thread.tid == tid), None)
 
 
 def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_loop: bool) -> str:
@@ -227,7 +226,8 @@ def _only_clocks_run(process: Process, main: Position, first: Sample, last: Samp
     if main.waits is WaitKind.JOIN and not _has_one_that_stands(process, main):
         return False
     calls = {call.tid: call for call in process.blocking_calls}
-    ran = [one for one in process.positions if not _same(_thread(first, one.tid), _thread(last, one.tid))]
+    ran = [one for one in process.positions if not same_counts(thread_in(first, one.tid), thread_in(last, one.tid))]
+    ran = [one for one in ran if one.tid != main.tid]  # which stood, but for what interrupted it
     return all(is_idle(one) or _works_by_clock(one, calls.get(one.tid)) for one in ran)
 
 
@@ -249,10 +249,6 @@ def _has_one_that_stands(process: Process, main: Position) -> bool:
 def _works_by_clock(position: Position, call: BlockingCall | None) -> bool:
     timed = call is None or call.kind == "time" or call.limited
     return timed and (position.waits is WaitKind.TIME or position.limited)
-
-
-def _same(one: ThreadSample | None, other: ThreadSample | None) -> bool:
-    return one is not None and other is not None and one.voluntary == other.voluntary and one.cpu == other.cpu
 
 
 def _leaves_it_to_a_pool(process: Process, main: Position) -> bool:
@@ -286,10 +282,12 @@ def _works_between_sleeps(process: Process) -> str:
     return "its variables change between its sleeps" if len(seen) > 1 else ""
 
 
-def _waits_below(process: Process, before: Sequence[Frame], now: Sequence[Frame]) -> bool:
-    """Whether it still waits for its lock, and only a signal's handler runs on top of that."""
+def _waits_below(process: Process, before: tuple[Frame, ...], now: tuple[Frame, ...]) -> bool:
+    """Whether it still waits where it did, and only a signal's handler runs, or ran, on top of that."""
+    below, above = sorted((before, now), key=len)
     at = next((one for one in process.positions if one.tid == process.pid), None)
-    return at is not None and at.waits is WaitKind.LOCK and not at.limited and tuple(now[: len(before)]) == before
+    waits = at is not None and at.waits is WaitKind.LOCK and not at.limited and below is before
+    return above[: len(below)] == below and (waits or stood_still(process, process.pid))
 
 
 def _python(threads: Sequence[Thread], tid: int) -> tuple[Frame, ...]:
@@ -299,13 +297,6 @@ def _python(threads: Sequence[Thread], tid: int) -> tuple[Frame, ...]:
 
 def _said(frames: Sequence[Frame]) -> str:
     return f"{frames[-1].function} ({frames[-1].file.rpartition('/')[2]}:{frames[-1].line})"
-
-
-def stood_still(process: Process, tid: int) -> bool:
-    """Whether the thread was not scheduled at all between the first and the last sample."""
-    seen = [_thread(sample, tid) for sample in process.samples]
-    counts = [(one.cpu, one.voluntary, one.involuntary) if one else None for one in seen]
-    return len(counts) > 1 and counts[0] is not None and counts[0] == counts[-1]
 
 
 def still_since(process: Process, positions: Sequence[Position]) -> tuple[float, bool]:
@@ -318,14 +309,14 @@ def still_since(process: Process, positions: Sequence[Position]) -> tuple[float,
         return -1.0, False
     last = process.samples[-1]
     main = main_position(process)
-    if main and wakes(process, main) and (at := _thread(last, main.tid)):
+    if main and wakes(process, main) and (at := thread_in(last, main.tid)):
         return at.last_ran, False  # its wait has ended meanwhile, and this is another one
     calls = {call.tid: call for call in process.blocking_calls}
-    by_clock = {p.tid for p in positions if not stood_still(process, p.tid) and _works_by_clock(p, calls.get(p.tid))}
+    by_clock = {p.tid for p in positions if not did_not_run(process, p.tid) and _works_by_clock(p, calls.get(p.tid))}
     if main and main.tid not in by_clock:  # a monitor beside it tells nothing
         positions = [position for position in positions if position.tid not in by_clock]
-    ran = [one.last_ran for position in positions if (one := _thread(last, position.tid)) and one.last_ran >= 0]
-    if ran and all(stood_still(process, position.tid) for position in positions):
+    ran = [one.last_ran for position in positions if (one := thread_in(last, position.tid)) and one.last_ran >= 0]
+    if ran and all(did_not_run(process, position.tid) for position in positions):
         return min(ran), False
     quiet = [one.quiet for one in process.connections if one.quiet >= 0 and one.state == "ESTABLISHED"]
     known = [age for age in (*quiet, last.file_age) if age >= 0]

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from diagnostics.analyze.family import Parents, has_ended, launches, peers
-from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.relations import Relations
+from diagnostics.analyze.stillness import stood_still
 from diagnostics.analyze.wait_graph import node_of
 from diagnostics.discover.kinship import starts_others
 from diagnostics.model import GONE, BlockingCall, Collection, Position, Process, Role, Wait, WaitKind

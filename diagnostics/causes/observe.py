@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import TOGETHER
-from diagnostics.analyze.movement import stood_still
 from diagnostics.analyze.progress import is_server
+from diagnostics.analyze.stillness import stood_still
 from diagnostics.causes.base import Case
 from diagnostics.model import GONE, BlockingCall, Position, Process, Role, State, Thread, WaitKind
 from diagnostics.model import rank as identity

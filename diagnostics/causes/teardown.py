@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.family import has_ended
 from diagnostics.analyze.job import waits_for_autotuner
-from diagnostics.analyze.movement import stood_still
+from diagnostics.analyze.stillness import stood_still
 from diagnostics.causes.absent import look_at_absent
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import (

@@ -7,8 +7,10 @@ import pytest
 
 from diagnostics.analyze.movement import movement, position_changed
 from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.stillness import stood_still
 from diagnostics.model import (
     BlockingCall,
+    Connection,
     Frame,
     Position,
     Process,
@@ -35,8 +37,10 @@ def test_a_handler_on_top_of_a_lock_that_is_waited_for_is_no_progress() -> None:
     process = msgspec.structs.replace(process, positions=(waits,))
     assert position_changed(process) == ""
     assert position_changed(msgspec.structs.replace(process, later=(stack(9, line=20),))) != ""
-    other = msgspec.structs.replace(process, positions=(msgspec.structs.replace(waits, waits=WaitKind.SOCKET),))
-    assert position_changed(other) != ""
+    reads = msgspec.structs.replace(waits, waits=WaitKind.SOCKET)
+    recv = (BlockingCall(1, "recvfrom", "socket"),)
+    other = msgspec.structs.replace(process, positions=(reads,), blocking_calls=recv)
+    assert position_changed(other) != "", "whether data came is not known"
 
 
 def test_a_main_thread_that_others_wake_again_and_again_gets_on() -> None:
@@ -44,7 +48,13 @@ def test_a_main_thread_that_others_wake_again_and_again_gets_on() -> None:
 
     def looks(*switches: int) -> tuple[Sample, ...]:
         return tuple(
-            Sample(4.0 * at, (ThreadSample(1, "python", "S", 1.0, count, 5, last_ran=1.0),))
+            Sample(
+                4.0 * at,
+                (
+                    ThreadSample(1, "python", "S", 1.0, count, 5, last_ran=1.0),
+                    ThreadSample(2, "python", "S", 1.0, count, 5, last_ran=1.0),
+                ),
+            )
             for at, count in enumerate(switches)
         )
 
@@ -146,3 +156,46 @@ def test_what_a_monitor_writes_is_no_work_of_threads_that_wait_for_locks(
     threads = (Thread(1, "x", main), Thread(2, "x", other), Thread(3, "x", ticks))
     process = classify(Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls))
     assert bool(movement(process, Limits()).words) is gets_on
+
+
+@pytest.mark.parametrize(
+    ("frames", "call", "others_run", "came", "stands"),
+    [
+        (("acquire",), BlockingCall(1, "futex", "futex"), 0, 0, True),
+        (("recv",), BlockingCall(1, "recvfrom", "socket", "a:1 -> b:2"), 1, 0, True),
+        (("acquire",), BlockingCall(1, "futex", "futex"), 1, 0, False),
+        (("recv",), BlockingCall(1, "recvfrom", "socket", "a:1 -> b:2"), 0, 64, False),
+        (("recv",), BlockingCall(1, "recvfrom", "socket", "a:1 -> b:2", limited=True), 0, 0, False),
+        (("wait",), BlockingCall(1, "futex", "futex", "0x1 in /dev/shm/sem.x"), 0, 0, False),
+    ],
+    ids=["a lock", "a read", "another may have given it", "data came", "it has a limit", "another process may have"],
+)
+def test_a_timers_handler_that_prints_is_no_work_of_the_wait_below_it(
+    frames: tuple[str, ...], call: BlockingCall, others_run: int, came: int, stands: bool
+) -> None:
+    """GIVEN a main thread that runs each second, in a handler that writes a line, THEN its wait goes on below that."""
+    below = (Frame("fit", "train.py", 3), *(Frame(name, "libc.so.6", native=True) for name in frames))
+    handler = (*below[:1], Frame("tick", "train.py", 40))
+    looks = tuple(
+        Sample(
+            at,
+            (
+                ThreadSample(1, "x", "S", 1.0 + at / 1000, int(at), 5),
+                ThreadSample(2, "x", "S", 1.0, others_run * int(at), 5),
+            ),
+            log_bytes=int(16 * at),
+            io_bytes=int(16 * at),
+            io_written=int(16 * at),
+            socket_bytes=int(came * at),
+        )
+        for at in (1.0, 2.0)
+    )
+    waits = WaitKind.SOCKET if call.kind == "socket" else WaitKind.LOCK
+    sleeps = Position(tid=2, waits=WaitKind.CONDITION, roles=(Role.IDLE,))
+    process = Process(
+        "pid:1", 1, "a", threads=(Thread(1, "x", below), Thread(2, "x")), later=(Thread(1, "x", handler),),
+        samples=looks, positions=(Position(tid=1, waits=waits, own=True), sleeps), blocking_calls=(call,),
+        connections=(Connection("a:1", "b:2", "ESTABLISHED"),),
+    )  # fmt: skip
+    assert stood_still(process, 1) is stands
+    assert (movement(process, Limits()).words == "") is stands

@@ -329,7 +329,13 @@ def test_one_that_was_woken_is_looked_at_until_it_can_be_told() -> None:
 
     def left(*switches: int) -> float | None:
         looks = tuple(
-            Sample(4.0 * at, (ThreadSample(1, "x", "S", 1.0, count, 5, last_ran=2.0),))
+            Sample(
+                4.0 * at,
+                (
+                    ThreadSample(1, "x", "S", 1.0, count, 5, last_ran=2.0),
+                    ThreadSample(2, "x", "S", 1.0, at, 5, last_ran=2.0),  # may be the one that brings it
+                ),
+            )
             for at, count in enumerate(switches)
         )
         futex = (BlockingCall(1, "futex", "futex"),)
