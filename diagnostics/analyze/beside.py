@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from diagnostics.analyze.asleep import SOON, asleep_for_good
-from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, votes
+from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, serves, votes
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.movement import WOKEN, wakes
 from diagnostics.analyze.outside import waits_outside
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.relations import Relations
+from diagnostics.analyze.served import may_answer_elsewhere
 from diagnostics.analyze.stillness import did_not_run, stood_still
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
 from diagnostics.analyze.waits import find_waits
@@ -47,7 +48,7 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
     waiters = _waiters(waits)
     known = {process.rank: process for process in processes}
     graph = graph_of(waits)
-    circles = _circles(waits, graph)
+    circles = _circles([wait for wait in waits if not _may_be_answered(wait, waits, known)])
     for_good = asleep_for_good(collection)
 
     def decided(process: Process) -> Process:
@@ -88,7 +89,19 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
         return process
 
     found = _behind_the_hung(tuple(map(decided, processes)), graph, limits)
-    return msgspec.structs.replace(collection, processes=_with_rest(found, waiters))
+    return msgspec.structs.replace(collection, processes=_that_are_asked(_with_rest(found, waiters), waits))
+
+
+def _that_are_asked(processes: Sequence[Process], waits: Sequence[Wait]) -> tuple[Process, ...]:
+    """Of servers that are idle by themselves, that one which hangs waits for their answer."""
+    hung = {one.rank for one in processes if one.state is State.HUNG}
+    asks = {rank_in(one.on): rank_in(one.rank) for one in waits if one.kind is WaitKind.SOCKET}
+    return tuple(
+        _with(one, State.IDLE, f"serves others, and {asks[one.rank]} waits for its answer")
+        if one.state is State.IDLE and serves(one) and asks.get(one.rank) in hung
+        else one
+        for one in processes
+    )
 
 
 def _behind_the_hung(processes: tuple[Process, ...], graph: Graph, limits: Limits) -> tuple[Process, ...]:
@@ -241,8 +254,17 @@ def _another_that_moves(process: Process, processes: Sequence[Process]) -> str:
     return next((one.rank for one in moving), "")
 
 
-def _circles(waits: Sequence[Wait], graph: Graph) -> dict[str, tuple[str, ...]]:
+def _may_be_answered(wait: Wait, waits: Sequence[Wait], known: Mapping[str, Process]) -> bool:
+    """Whether a server's reader waits for its client's next request, while another thread may answer the last."""
+    server = known.get(rank_in(wait.rank))
+    if wait.kind is not WaitKind.SOCKET or server is None or not may_answer_elsewhere(server, thread_in(wait.rank)):
+        return False
+    return any(one.kind is WaitKind.SOCKET and (one.rank, one.on) == (wait.on, wait.rank) for one in waits)
+
+
+def _circles(waits: Sequence[Wait]) -> dict[str, tuple[str, ...]]:
     """node -> the circle of waits without an outside that it is in."""
+    graph = graph_of(waits)
     kinds = {(wait.rank, wait.on): wait.kind for wait in waits}
     found = {}
     for group in cycles(graph):

@@ -44,7 +44,7 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
         if name in by_rank
     ]
     found = [each for one in found if one is not None for each in _with_parent(one, known)]
-    found += [_in_circle(group, known) for group in cycles(graph) if _touches(group, stuck)]
+    found += [one for group in cycles(graph) if _touches(group, stuck) for one in _in_circle(group, known)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
     if not found:
         found = list(_odd_first([one for one in map(_by_itself, _alone(stuck, processes)) if one], known))
@@ -155,15 +155,15 @@ def _joins(main: Position | None) -> bool:
     return main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
 
 
-def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Culprit | None:
-    for name in group:
-        process, tid = known.get(rank_in(name)), thread_in(name)
-        if process is not None:
-            position = position_of(process, tid) if tid else None
-            others = ", ".join(group[:MOST])
-            why = f"{others} wait for each other in a circle" if len(group) > 1 else "it waits for itself"
-            return _culprit(process, 0.8, why, position)
-    return None
+def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Iterator[Culprit]:
+    """Where it goes through a server, first a client of it, and the server's thread as well: either may be at fault."""
+    inside = [(process, thread_in(name)) for name in group if (process := known.get(rank_in(name)))]
+    clients = [(process, tid) for process, tid in inside if not serves(process) and not tid] or inside
+    through = [(process, tid) for process, tid in inside if tid and process is not clients[0][0]]
+    others = ", ".join(group[:MOST])
+    why = f"{others} wait for each other in a circle" if len(group) > 1 else "it waits for itself"
+    for (process, tid), confidence in zip((*clients[:1], *through[:1]), (0.8, 0.7), strict=False):
+        yield _culprit(process, confidence, why, position_of(process, tid) if tid else None)
 
 
 def _touches(group: Sequence[str], stuck: Sequence[Process]) -> bool:
@@ -174,6 +174,9 @@ def _touches(group: Sequence[str], stuck: Sequence[Process]) -> bool:
 def _only_serves(one: Culprit, known: Mapping[str, Process]) -> bool:
     """A server that is there and idle answers whoever asks: that it is waited for does not make it the one."""
     process = known.get(one.rank)
+    main = main_position(process) if process else None
+    if main is not None and one.position is not None and one.position.tid != main.tid:
+        return False  # a thread that is at work for a client
     return process is not None and serves(process) and not has_ended(process) and process.state is not State.HUNG
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
-from diagnostics.analyze.family import Parents, has_ended, launches, peers
+from diagnostics.analyze.family import Parents, has_ended, launches, listens, peers
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.relations import Relations
+from diagnostics.analyze.served import serving_thread
 from diagnostics.analyze.stillness import stood_still
-from diagnostics.analyze.wait_graph import node_of
+from diagnostics.analyze.wait_graph import node_of, rank_in, thread_in
 from diagnostics.discover.kinship import starts_others
-from diagnostics.model import GONE, BlockingCall, Collection, Position, Process, Role, Wait, WaitKind
+from diagnostics.model import GONE, BlockingCall, Collection, Position, Process, Role, State, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.blocked import Names, names_of, wanted_locks, words
-from diagnostics.stacks.position import classify_all, is_idle, main_position, pairs
+from diagnostics.stacks.position import classify_all, is_idle, main_position, pairs, position_of
 from diagnostics.stacks.spoken import partner_is_to
 
 _MOST = 8
@@ -69,7 +70,32 @@ def find_waits(collection: Collection, relations: Relations | None = None) -> tu
             found.setdefault((wait.rank, wait.on), wait)
     for wait in _of_helpers_that_run_others(job):
         found.setdefault((wait.rank, wait.on), wait)
+    _add_those_of_servers(found, job)
     return tuple(found.values())
+
+
+def _add_those_of_servers(found: dict[tuple[str, str], Wait], job: _Job) -> None:
+    """A server that is idle by itself, and is asked for an answer, waits for what the thread that serves waits for."""
+    todo = list(found.values())
+    while todo:
+        asked = todo.pop()
+        server = job.by_rank.get(rank_in(asked.on))
+        if asked.kind is not WaitKind.SOCKET or server is None or server.state is not State.IDLE:
+            continue
+        for wait in _of_server(server, thread_in(asked.on), job):
+            if (wait.rank, wait.on) not in found:
+                found[wait.rank, wait.on] = wait
+                todo.append(wait)
+
+
+def _of_server(server: Process, tid: int, job: _Job) -> Iterator[Wait]:
+    main = main_position(server)
+    position = position_of(server, tid) if tid else main
+    call = next((one for one in server.blocking_calls if position and one.tid == position.tid), None)
+    if position is None or not _stands(server, position.tid) or launches(server, job.processes):
+        return
+    if tid or (call is not None and call.peer):
+        yield from _of_thread(server, position, call, job, step_is_known=True)
 
 
 def _of_helpers_that_run_others(job: _Job) -> Iterator[Wait]:
@@ -271,7 +297,9 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         yield _wait(process, position, node(process, call.holder), "a mutex, which it holds", WaitKind.LOCK)
     elif call.peer and call.peer != process.rank:
         quiet = next((c.quiet for c in process.connections if f"{c.local} -> {c.remote}" == call.what), -1.0)
-        yield _wait(process, position, call.peer, said, WaitKind.SOCKET, quiet)
+        server = job.by_rank.get(call.peer)
+        on = node_of(call.peer, serving_thread(server, call.what) if server else 0)
+        yield _wait(process, position, on, said, WaitKind.SOCKET, quiet)
     elif call.kind in ("pipe", "socket", "child", "several", "futex", "file"):
         others = [job.names[process.host, pid] for pid in call.others if (process.host, pid) in job.names]
         others = [other for other in others if other != process.rank]
@@ -363,14 +391,15 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
             return
     main = main_position(process)
     tasks = position.has(Role.POOL_WAIT) and any(one.has(Role.POOL_TASK) for one in _at_work(process))
+    accepting = {call.tid for call in process.blocking_calls if listens(call, process)}
     locked = position.waits is WaitKind.JOIN and any(one.waits is WaitKind.LOCK for one in _at_work(process))
     for _, other in pairs(process):
         if tasks and not other.has(Role.POOL_TASK):
             continue  # the pool's tasks owe the result
         if (locked or position.has(Role.POOL_TASK)) and other.waits is WaitKind.TIME:
             continue  # who works by the clock owes a task nothing, and ends before one that stands at a lock
-        if other == main and other.has(Role.RENDEZVOUS, *_MEETS):
-            continue  # who waits for other ranks notifies nobody here
+        if other.tid in accepting or (other == main and other.has(Role.RENDEZVOUS, *_MEETS)):
+            continue  # who waits for other ranks, or for the next client, notifies nobody here
         owes = tasks or _has_its_own_wait(other) or (locked and other.waits is WaitKind.LOCK)
         if other.tid != position.tid and not is_idle(other) and owes:
             said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"

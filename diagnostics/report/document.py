@@ -7,8 +7,18 @@ from typing import Any
 import msgspec
 
 from diagnostics.analyze.devices import place_of
-from diagnostics.model import BlockingCall, Collection, Culprit, Diagnosis, Evidence, Finding, LogFact, Process
-from diagnostics.report.positions import position_document, position_of_rank, seconds_known
+from diagnostics.model import (
+    BlockingCall,
+    Collection,
+    Culprit,
+    Diagnosis,
+    Evidence,
+    Finding,
+    LogFact,
+    Position,
+    Process,
+)
+from diagnostics.report.positions import position_document, position_of_rank, positions_shown, seconds_known
 from diagnostics.report.text import sanitize
 from diagnostics.report.threads import threads_of
 from diagnostics.report.verdict import is_hung
@@ -22,12 +32,16 @@ def as_json(collection: Collection, diagnosis: Diagnosis, bundle: str | None) ->
     collection, diagnosis = sanitize(collection), sanitize(diagnosis)
     names = names_of(collection)
     seen = {(process.rank, process.pid): process for process in collection.processes}
+    shown = positions_shown(collection, diagnosis)
     return {
         "verdict": diagnosis.verdict,
         "hung": is_hung(collection, diagnosis),
         "summary": diagnosis.summary,
         "culprits": [_culprit(culprit) for culprit in diagnosis.culprits],
-        "ranks": [_rank(row, seen.get((row.rank, row.pid or 0)), names, collection) for row in rank_rows(collection)],
+        "ranks": [
+            _rank(row, seen.get((row.rank, row.pid or 0)), names, collection, shown.get((row.rank, row.pid or 0)))
+            for row in rank_rows(collection)
+        ],
         "devices": [msgspec.to_builtins(device) for device in collection.devices],
         "waits": [
             {"rank": wait.rank, "on": wait.on, "why": wait.why, "seconds": wait.seconds} for wait in diagnosis.waits
@@ -53,7 +67,9 @@ def _device(process: Process, collection: Collection) -> dict[str, Any] | None:
     return {"place": place.place.name.lower(), "words": place.words, "debugger": look} if place else None
 
 
-def _rank(row: RankRow, process: Process | None, names: Names, collection: Collection) -> dict[str, Any]:
+def _rank(
+    row: RankRow, process: Process | None, names: Names, collection: Collection, shown: Position | None
+) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "pid": row.pid,
@@ -64,7 +80,7 @@ def _rank(row: RankRow, process: Process | None, names: Names, collection: Colle
         "stacks_from": row.stacks_from,
         "pause_ms": round(row.pause * 1000, 3),
         "why_not": row.why_not,
-        "position": position_document(position_of_rank(process)) if process else None,
+        "position": position_document(shown or position_of_rank(process)) if process else None,
         "waits_for": [_blocked(call, process, names) for call in significant(process)] if process else [],
         "threads": threads_of(process) if process else [],
         "device": _device(process, collection) if process else None,

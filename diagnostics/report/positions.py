@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from diagnostics.analyze.wait_graph import rank_in, thread_in
 from diagnostics.model import Collection, Diagnosis, Position, Process, State, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.report.text import compact_ranks, duration, named_plainly, plural, rank_order
-from diagnostics.stacks.position import main_position, recorded_position
+from diagnostics.stacks.position import main_position, position_of, recorded_position
 
 WORST_FIRST = (
     State.HUNG,
@@ -44,6 +45,18 @@ def position_of_rank(process: Process) -> Position | None:
     """Where a rank stands, by its stacks or by what its framework recorded; None where nothing is known."""
     position = main_position(process)
     return position if position and _tells(position) else recorded_position(process)
+
+
+def positions_shown(collection: Collection, diagnosis: Diagnosis) -> Mapping[tuple[str, int], Position]:
+    """(rank, pid) -> where a server's thread stands that another rank waits for, rather than its main thread, which
+    waits for the next client. Only of those."""
+    asked = {
+        rank_in(wait.on): thread_in(wait.on)
+        for wait in diagnosis.waits
+        if wait.kind is WaitKind.SOCKET and thread_in(wait.on) and rank_in(wait.rank) != rank_in(wait.on)
+    }
+    found = ((p, position_of(p, asked[p.rank])) for p in collection.processes if p.rank in asked)
+    return {(process.rank, process.pid): position for process, position in found if position}
 
 
 def _tells(position: Position) -> bool:
@@ -90,9 +103,10 @@ def operation_of(position: Position) -> str:
 def position_rows(collection: Collection, diagnosis: Diagnosis) -> tuple[PositionRow, ...]:
     """Culprits first, then those in trouble, ranks before their children."""
     culprits = {(culprit.rank, culprit.pid) for culprit in diagnosis.culprits}
+    shown = positions_shown(collection, diagnosis)
     alike: dict[tuple[object, ...], list[tuple[Process, Position | None]]] = {}
     for process in collection.processes:
-        position = position_of_rank(process)
+        position = shown.get((process.rank, process.pid)) or position_of_rank(process)
         named = (process.rank, process.pid) in culprits
         key = (named, parse(process.rank).helps, process.state, *_place(position))
         alike.setdefault(key, []).append((process, position))
