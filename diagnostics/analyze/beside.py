@@ -93,15 +93,19 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
 
 
 def _that_are_asked(processes: Sequence[Process], waits: Sequence[Wait]) -> tuple[Process, ...]:
-    """Of servers that are idle by themselves, that one which hangs waits for their answer."""
+    """Servers that are idle by themselves, and that one which hangs asks: what serves it stands still as well."""
     hung = {one.rank for one in processes if one.state is State.HUNG}
-    asks = {rank_in(one.on): rank_in(one.rank) for one in waits if one.kind is WaitKind.SOCKET}
-    return tuple(
-        _with(one, State.IDLE, f"serves others, and {asks[one.rank]} waits for its answer")
-        if one.state is State.IDLE and serves(one) and asks.get(one.rank) in hung
-        else one
-        for one in processes
-    )
+    asked = {rank_in(one.on): one for one in waits if one.kind is WaitKind.SOCKET and rank_in(one.rank) in hung}
+    stand = {one.rank for one in waits} | {one.on for one in waits if thread_in(one.on)}
+
+    def told(process: Process) -> Process:
+        wait = asked.get(process.rank)
+        if wait is None or process.state is not State.IDLE or not serves(process):
+            return process
+        state = State.HUNG if wait.on in stand else State.IDLE
+        return _with(process, state, f"serves others, and {rank_in(wait.rank)} waits for its answer")
+
+    return tuple(map(told, processes))
 
 
 def _behind_the_hung(processes: tuple[Process, ...], graph: Graph, limits: Limits) -> tuple[Process, ...]:
