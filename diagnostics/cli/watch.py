@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -170,14 +170,21 @@ class _Watch:
             words.print(f"lastbatch: the metrics are not up to date: {self._board.lost}", soft_wrap=True)
         self._lost = self._board.lost
 
-    def _publish(self, answer: pipeline.Answer, phase: Phase, ago: float) -> None:
-        """Show it, and tell who wants to be told; the watch goes on whatever becomes of that."""
+    def _publish(
+        self, answer: pipeline.Answer, phase: Phase, ago: float, act: Callable[[], None] = lambda: None
+    ) -> None:
+        """Show it, tell who wants to be told, and act meanwhile: a chat that is slow must not delay a kill.
+
+        The watch goes on whatever becomes of the telling.
+        """
         self._board.look(phase, answer.collection, answer.diagnosis, ago)
         if self._webhook is None:
-            return
+            return act()
         bundle = str(answer.bundle or "")
-        screen = _screen(answer, bundle)
-        if why := self._webhook.post(self._webhook.payload(screen, answer.diagnosis, self._board.live.host, bundle)):
+        payload = self._webhook.payload(_screen(answer, bundle), answer.diagnosis, self._board.live.host, bundle)
+        arrived = self._webhook.post(payload)
+        act()
+        if why := arrived():
             words.print(f"lastbatch: the webhook at {self._webhook.host} was not told: {why}", soft_wrap=True)
 
     def _keep(self, event: Stands) -> None:
@@ -217,12 +224,15 @@ class _Watch:
         if goes_on and _moves(self._watcher.family, self._hang_after, PAUSE):
             words.print("lastbatch: it went on by itself; watching on")
             return None
-        self._publish(answer, Phase.HUNG, hang.job.seconds(time.monotonic()))
+        self._publish(answer, Phase.HUNG, hang.job.seconds(time.monotonic()), lambda: self._act(answer))
+        return BAD_NEWS
+
+    def _act(self, answer: pipeline.Answer) -> None:
+        """What --on-hang says, after all evidence is on disk."""
         if self._on_hang == "kill":
             _end(self._watcher.family.members())
         elif self._on_hang not in ON_HANG:
             self._call(answer)
-        return BAD_NEWS
 
     def _on_death(self, death: Death) -> int:
         """Look at those that remain, before who started them ends them."""

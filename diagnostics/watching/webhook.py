@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,13 +61,21 @@ class Webhook:
             "screen": screen, "bundle": bundle,
         }  # fmt: skip
 
-    def post(self, payload: dict[str, Any]) -> str:
-        """Send it, twice if need be, in limited time; why it did not arrive, "" where it did. Never raises."""
+    def post(self, payload: dict[str, Any]) -> Callable[[], str]:
+        """Begin to send it, twice if need be: who posts has more urgent things to do meanwhile.
+
+        What is returned waits for the end, in limited time, and says why it did not arrive, "" where it did. Neither
+        raises.
+        """
         told = ["no answer in time"]
         thread = threading.Thread(target=lambda: told.__setitem__(0, self._tries(payload)), daemon=True)
         thread.start()
-        thread.join(TRIES * TIMEOUT + 1)
-        return told[0]
+
+        def arrived() -> str:
+            thread.join(TRIES * TIMEOUT + 1)
+            return told[0]
+
+        return arrived
 
     def _tries(self, payload: dict[str, Any]) -> str:
         why = ""

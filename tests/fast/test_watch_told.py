@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import msgspec
 import pytest
 import report_samples
 
+from diagnostics import pipeline
+from diagnostics.cli.watch import _Watch
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Culprit, State
 from diagnostics.report.live import Live, LiveRank, Phase, after_look, render_live
@@ -112,8 +116,35 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(url: str) -> None:
 def test_a_webhook_that_nobody_serves_is_told_without_its_address() -> None:
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
-        why = Webhook(f"http://127.0.0.1:{taken.getsockname()[1]}/s3cret").post({"text": "x"})
+        why = Webhook(f"http://127.0.0.1:{taken.getsockname()[1]}/s3cret").post({"text": "x"})()
     assert why and "s3cret" not in why
+
+
+def test_a_chat_that_is_slow_does_not_delay_what_is_done_about_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GIVEN a chat that answers only when the job has been killed, THEN it is killed, and the chat is told."""
+    collection, diagnosis = report_samples.last_batch_hang()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    told: list[dict[str, Any]] = []
+    killed = threading.Event()
+
+    class Chat(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            if killed.wait(60):
+                told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as chat, Board() as board:
+        threading.Thread(target=chat.serve_forever, daemon=True).start()
+        hook = Webhook(f"http://127.0.0.1:{chat.server_port}/")
+        watch = _Watch([], None, 60.0, "kill", None, False, board, hook)
+        watch._publish(pipeline.Answer(collection, diagnosis, None), Phase.HUNG, 3.0, killed.set)
+        killed.set()  # also where it was forgotten, so that the chat ends
+        chat.shutdown()
+    assert [one["verdict"] for one in told] == [diagnosis.verdict]
 
 
 @pytest.mark.parametrize(
