@@ -84,7 +84,7 @@ def attach(
     """
     words = [str(target) for target in targets]
     reach = look_for(fleet, words, children, progress) if fleet else _here(select(words, children, peers))
-    with _warming_up():
+    with warming_up():
         first = reach.collect(options, progress)
     written = _write(out, first, {})  # before anything interprets it, and so before it is decided whether to look on
     collection = sample_until_decided(first, reach, limits, options.resample, progress)
@@ -97,8 +97,8 @@ _LATER = ("analyze.diagnose", "discover.by_framework", "bundle", "report.termina
 
 
 @contextmanager
-def _warming_up() -> Iterator[None]:
-    """What explains the evidence is read meanwhile: whoever collects mostly waits."""
+def warming_up() -> Iterator[None]:
+    """What explains the evidence is read meanwhile: whoever collects, or waits for a hang, mostly waits."""
     reader = threading.Thread(target=_warm_up, daemon=True)
     reader.start()
     yield

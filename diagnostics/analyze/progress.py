@@ -7,6 +7,7 @@ an event than the rank's own history allows, *and* nothing that moved between tw
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -102,9 +103,17 @@ def is_frozen(process: Process) -> bool:
 
 def is_overdue(flight: Flight, limits: Limits) -> bool:
     """Whether the rank has been silent for longer than its history allows. Silence on purpose is none."""
+    return overdue_in(flight, limits) < 0
+
+
+def overdue_in(flight: Flight, limits: Limits) -> float:
+    """Seconds after which the rank has been silent for longer than its history allows, if it goes on saying nothing.
+
+    Negative where it has been already. Silence on purpose is allowed for ever.
+    """
     leaving = newest(flight, "exit")
     done = is_closed(flight) or (leaving is not None and leaving.value >= 0)
-    return not done and silence_of(flight) > allowed_silence(flight, limits)
+    return math.inf if done else allowed_silence(flight, limits) - silence_of(flight)
 
 
 def allowed_silence(flight: Flight, limits: Limits) -> float:

@@ -10,6 +10,7 @@ from diagnostics.errors import EvidenceError
 from diagnostics.model import (
     Attempt,
     Device,
+    Flight,
     Frame,
     KernelLine,
     Observed,
@@ -134,8 +135,12 @@ def with_stacks(process: Process, answer: Answer) -> Process:
             running_after=found.state_after in ("R", "S", "D") if found.state_after else None,
         )
     later = answer.later.get(process.pid)
-    newest = later.flight if later else None
-    if newest and process.flight and newest.count > process.flight.count and not _has_recorded(process):
+    return with_flight(process, later.flight) if later and later.flight else process
+
+
+def with_flight(process: Process, newest: Flight) -> Process:
+    """With its recorder as it is by now, where it has gone on after samples between which it said nothing."""
+    if process.flight and newest.count > process.flight.count and not _has_recorded(process):
         return msgspec.structs.replace(process, flight=newest)
     return process
 

@@ -153,6 +153,7 @@ def _run(
     order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
     collector = _ahead.taken() or _started(program.argv_here())
     try:
+        _ahead.begin()
         output, errors = _talk(collector, json.dumps(order).encode(), deadline, progress)
     finally:
         _end(collector)
@@ -165,13 +166,26 @@ def _run(
 
 
 class _Ahead(threading.local):
-    """The collector that this thread has begun ahead of an order, if there is one."""
+    """The collector that this thread has begun ahead of an order, if there is one. `is_kept`: there always is."""
 
     collector: subprocess.Popen[bytes] | None = None
+    is_kept = False
 
     def taken(self) -> subprocess.Popen[bytes] | None:
         collector, self.collector = self.collector, None
+        if collector:
+            scan.helpers.discard(collector.pid)
         return collector
+
+    def begin(self) -> None:
+        if self.is_kept and not self.collector:
+            with suppress(MissingError):  # said when it is needed
+                self.collector = _started(program.argv_here())
+                scan.helpers.add(self.collector.pid)
+
+    def end(self) -> None:
+        if collector := self.taken():
+            _end(collector)
 
 
 _ahead = _Ahead()
@@ -179,20 +193,15 @@ _ahead = _Ahead()
 
 @contextmanager
 def ready() -> Iterator[None]:
-    """A collector is begun ahead of the next order: it gets ready while the processes to look at are looked for."""
-    try:
-        begun = _started(program.argv_here())
-    except MissingError:  # said when it is needed
-        yield
-        return
-    _ahead.collector = begun
-    scan.helpers.add(begun.pid)
+    """A collector is begun ahead of each order: it gets ready while the processes to look at are looked for, or while
+    the one before it waits."""
+    _ahead.is_kept = True
+    _ahead.begin()
     try:
         yield
     finally:
-        _ahead.collector = None
-        _end(begun)
-        scan.helpers.discard(begun.pid)
+        _ahead.is_kept = False
+        _ahead.end()
 
 
 def _started(argv: list[str]) -> subprocess.Popen[bytes]:

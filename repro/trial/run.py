@@ -13,7 +13,7 @@ from diagnostics import bundle, pipeline
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.frameworks.tensorflow1 import bpftrace, session, sets
 from diagnostics.model import Collection, State
-from diagnostics.transport import Options
+from diagnostics.transport import Options, ready
 from repro.cluster import Cluster, Member, disk
 from repro.cluster.backends import Local
 from repro.faults.history import NAME, History
@@ -60,6 +60,9 @@ def run_trial(
     try:
         with ExitStack() as stack:
             disks = {spec.rank: stack.enter_context(disk.mounted(spec.data)) for spec in specs if spec.data}
+            if not plan.via:
+                stack.enter_context(ready())
+            stack.enter_context(pipeline.warming_up())
             cluster = stack.enter_context(plan.backend.cluster(plan.runtime, specs, plan.directory))
             cluster.disks.update(disks)
             trace = stack.enter_context(_traced(plan, cluster))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -10,9 +11,10 @@ import msgspec
 
 from diagnostics import pipeline
 from diagnostics.analyze.job import judge_all
-from diagnostics.analyze.progress import Limits, is_overdue, is_server, silence_of
+from diagnostics.analyze.progress import Limits, is_server, overdue_in, silence_of
 from diagnostics.model import Collection, Process, State
 from diagnostics.transport import Options, flight
+from diagnostics.transport.answers import with_flight
 from repro.cluster import Cluster
 from repro.faults.schedule import Nemesis
 from repro.trial.plan import Plan
@@ -22,6 +24,10 @@ POLL = 0.5
 """Seconds between two readings of the recorders: a twentieth of what noticing may take, 1 % of a core."""
 HESITATION = 1.0
 """Seconds of silence in which a rank may be stuck already: the time limit waits for it to move, or to be judged."""
+
+
+ENDS = ("error", "exit", "close")
+"""What a rank records last that a hang has ended: that is no going on."""
 
 
 class Observer(Protocol):
@@ -52,6 +58,7 @@ def watch(
 
     `leave_in_peace` ends what disturbs the job, before it is judged.
     """
+    ahead = 0.0 if leave_in_peace else min(options.gap, plan.limits.floor / 4)
     trainers = [member for member in cluster.members if not is_server(member.rank)]
     while True:
         flights = [flight.load(recorder_of(member)) for member in trainers]
@@ -63,10 +70,11 @@ def watch(
         if ended := {rank: status for rank, status in cluster.exits().items() if status or rank not in leaving}:
             rank, status = next(iter(ended.items()))
             return Ending("failed", f"{rank} ended with {f'signal {-status}' if status < 0 else f'status {status}'}")
-        overdue = any(recording and is_overdue(recording, plan.limits) for recording in flights)
-        if overdue and leave_in_peace:
+        left = min((overdue_in(recording, plan.limits) for recording in flights if recording), default=math.inf)
+        if left < 0 and leave_in_peace:
             leave_in_peace()
-        if overdue and not nemesis.is_healing():
+        # Of two samples the first may be taken before that, as only the second decides; but not of a job in trouble.
+        if left < ahead and not nemesis.is_healing():
             observed = reach_of(cluster, plan.ranks, plan.via).observe(options)
             hung = stands_still(observed, plan.limits)
             if hung and not nemesis.is_healing():
@@ -77,12 +85,25 @@ def watch(
         over = time.monotonic() - max(began, nemesis.struck_last) - plan.time_limit
         if over > 0 and (not silent or over > plan.limits.unknown_history):
             return Ending("time-limit", f"still training after {seconds:.0f} s", silent=silent)
-        time.sleep(POLL)
+        time.sleep(min(POLL, max(left - ahead, POLL / 10)))
 
 
 def stands_still(collection: Collection, limits: Limits) -> list[Process]:
     """The ranks that hang, as far as this evidence tells."""
     return [process for process in judge_all(collection, limits).processes if process.state is State.HUNG]
+
+
+def with_newer_flights(collection: Collection, cluster: Cluster) -> Collection:
+    """With the recorders as they are now, of ranks that went on while evidence was collected: they did not hang."""
+    files = {member.pid: recorder_of(member) for member in cluster.members}
+
+    def newer(process: Process) -> Process:
+        file = files.get(process.pid)
+        recording = flight.load(file) if file else None
+        ends = recording and recording.events and recording.events[-1].kind in ENDS
+        return with_flight(process, recording) if recording and not ends else process
+
+    return msgspec.structs.replace(collection, processes=tuple(map(newer, collection.processes)))
 
 
 def collect(cluster: Cluster, ending: Ending, plan: Plan, observer: Observer, options: Options) -> Collection | None:
@@ -97,6 +118,8 @@ def collect(cluster: Cluster, ending: Ending, plan: Plan, observer: Observer, op
     collection = reach.add_stacks(observed, options)
     if not plan.probes:
         collection, _ = pipeline.enrich(collection, reach)
+    if ending.verdict == "hung":
+        collection = with_newer_flights(collection, cluster)
     order = list(exits)
 
     def with_end(process: Process) -> Process:

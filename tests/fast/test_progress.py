@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from diagnostics.analyze.judge import judge as judge_one
-from diagnostics.analyze.progress import Limits, is_overdue, silence_allowed
+from diagnostics.analyze.progress import Limits, is_overdue, overdue_in, silence_allowed
 from diagnostics.model import (
     BlockingCall,
     Collection,
@@ -101,6 +101,13 @@ def test_the_first_step_may_take_long() -> None:
     """GIVEN too little history to know what is normal (graph building, compiling), THEN patience."""
     assert not is_overdue(flight([0.01] * 3, 30.0), Limits())
     assert is_overdue(flight([0.01] * 3, 90.0), Limits())
+
+
+def test_it_is_known_beforehand_when_a_silence_will_be_too_long() -> None:
+    """GIVEN a rank that is silent, THEN the first of two samples can be taken before the second has to decide."""
+    assert overdue_in(flight([0.01] * 100, 3.0), Limits(floor=4.0)) == pytest.approx(1.0)
+    assert overdue_in(flight([0.01] * 100, 6.0), Limits(floor=4.0)) == pytest.approx(-2.0)
+    assert overdue_in(ending("close", 600.0), Limits()) == float("inf")
 
 
 def test_one_slow_first_step_does_not_delay_noticing() -> None:

@@ -7,11 +7,14 @@ Where that can be read, and the release names its classes, it is: nobody is stop
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
 
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import memory
 from diagnostics.model import Collection, Process, Role, Task, WaitKind
+from diagnostics.model.trace import TraceResult
 from diagnostics.stacks.position import threads_with
 from diagnostics.transport import Reach, ask, with_told
 
@@ -31,16 +34,22 @@ def look(collection: Collection, reach: Reach) -> Collection:
     """The collection with what its processes' memory tells: the cluster's tasks, and of a client that stands still in a
     step of a session whether its receive escaped. As it was where memory may not be read, or the library does not name
     what is looked for."""
-    collection = _with_tasks(collection, reach)
+    with ThreadPoolExecutor(1) as pool:  # each mostly waits for a collector
+        tasks = pool.submit(_with_tasks, collection, reach)
+        trace = _trace(collection, reach)
+    told = tasks.result()
+    return told if trace is collection.trace else msgspec.structs.replace(told, trace=trace)
+
+
+def _trace(collection: Collection, reach: Reach) -> TraceResult | None:
     clients = {process.rank for process in collection.processes if _is_stuck_client(process)}
     if collection.trace or not clients:
-        return collection
+        return collection.trace
     try:
         held = memory.read(reach, [process for process in collection.processes if process.threads], clients)
-        result = memory.judge(held, clients)
+        return memory.judge(held, clients)
     except MissingError:  # no right to, another release, or a process that is gone meanwhile
-        return collection
-    return msgspec.structs.replace(collection, trace=result)
+        return None
 
 
 def _with_tasks(collection: Collection, reach: Reach) -> Collection:
