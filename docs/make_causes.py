@@ -5,10 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from diagnostics.causes import Cause, load
+from diagnostics.causes import Cause, Remedy, load
 from diagnostics.causes.weights import WEIGHTS
 
 PAGES = Path(__file__).parent / "causes"
+
+
+_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "python": "Python", "compiled": "C and C++"}
+
+
+def _id(remedy: Remedy) -> str:
+    return f"`{remedy.id}`, {_NAMES[remedy.only]}" if remedy.only else f"`{remedy.id}`"
 
 
 def weights(cause: Cause) -> list[str]:
@@ -22,7 +29,7 @@ def page(cause: Cause) -> str:
     lines = [f"# {cause.title}", "", f"`{cause.id}`, of the family `{cause.family}`.", "", cause.story, ""]
     if cause.search_for:
         lines += ["## Lines to search for", "", "```", *cause.search_for, "```", ""]
-    lines += ["## What to do", "", *(f"- {remedy.text} (`{remedy.id}`)" for remedy in cause.remedies), ""]
+    lines += ["## What to do", "", *(f"- {remedy.text} ({_id(remedy)})" for remedy in cause.remedies), ""]
     lines += ["## Not to be confused with", "", cause.not_to_be_confused_with, ""]
     lines += ["## What carries it", "", *weights(cause), ""]
     lines += ["## Where", "", f"{cause.versions}.", ""]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case as Case
 from diagnostics.causes.base import Cause as Cause
 from diagnostics.causes.base import Remedy as Remedy
 from diagnostics.causes.base import likeliest as likeliest
+from diagnostics.causes.kinds import kinds_of
 from diagnostics.model import Finding, StageError
 
 
@@ -33,16 +34,21 @@ def find_all(facts: Facts, causes: Iterable[Cause] | None = None) -> tuple[tuple
     """Every cause that has a case, best first, and the causes that failed on this evidence."""
     found: list[Finding] = []
     errors: list[StageError] = []
+    kinds = kinds_of(facts.processes)
     for cause in load() if causes is None else causes:
         try:
-            if case := cause.examine(facts):
-                found.append(_finding(cause, case))
+            if _fits(cause, kinds) and (case := cause.examine(facts)):
+                found.append(_finding(cause, case, kinds))
         except Exception as error:
             errors.append(StageError(f"cause {cause.id}", f"{type(error).__name__}: {error}"))
     return tuple(sorted(found, key=lambda finding: (-finding.confidence, finding.cause))), tuple(errors)
 
 
-def _finding(cause: Cause, case: Case) -> Finding:
+def _fits(what: Cause | Remedy, kinds: Container[str]) -> bool:
+    return not what.only or what.only in kinds
+
+
+def _finding(cause: Cause, case: Case, kinds: Container[str]) -> Finding:
     return Finding(
         cause=cause.id,
         family=cause.family,
@@ -51,6 +57,6 @@ def _finding(cause: Cause, case: Case) -> Finding:
         evidence=tuple(case.evidence),
         against=tuple(case.against),
         missing=tuple(case.missing),
-        remedy=tuple(remedy.text for remedy in cause.remedies),
+        remedy=tuple(remedy.text for remedy in cause.remedies if _fits(remedy, kinds)),
         references=cause.references,
     )

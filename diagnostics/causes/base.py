@@ -68,10 +68,14 @@ def likeliest(cases: Iterable[Case | None]) -> Case | None:
 
 
 class Remedy(msgspec.Struct, frozen=True):
-    """What to do about a cause. `id` names it for those that try it (`lastbatch verify --remedy ID`)."""
+    """What to do about a cause. `id` names it for those that try it (`lastbatch verify --remedy ID`).
+
+    `only`: the framework or language whose means it names (`kinds.KINDS`); "" where it holds for all.
+    """
 
     id: str
     text: str
+    only: str = ""
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -87,6 +91,7 @@ class Cause(msgspec.Struct, frozen=True):
     references: tuple[str, ...]
     scenario: str = ""
     search_for: tuple[str, ...] = ()  # significant lines of a stack or log
+    only: str = ""  # the framework that alone can have it; "" for any
 
     @property
     def story(self) -> str:

@@ -63,10 +63,12 @@ CAUSE = Cause(
         Remedy(
             "no-locks-in-callback",
             "Or keep locks out of py_function: return the values, and count them in the training loop",
+            only="tensorflow",
         ),
         Remedy(
             "release-gil",
             "A py_function needs the interpreter lock as well: native callers have to release it before they wait",
+            only="tensorflow",
         ),
     ),
     references=(

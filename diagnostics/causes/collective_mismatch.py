@@ -229,10 +229,12 @@ CAUSE = Cause(
         Remedy(
             "join-uneven",
             "For data of uneven length: DistributedDataParallel.join(), drop_last=True, or a number of steps agreed on",
+            only="torch",
         ),
         Remedy(
             "debug-detail",
             "Find the place: TORCH_DISTRIBUTED_DEBUG=DETAIL checks every collective before it runs (slow)",
+            only="torch",
         ),
     ),
     references=(

@@ -121,15 +121,29 @@ CAUSE = Cause(
             "wait-for-state",
             "Wait for a state, not for the notification: condition.wait_for(predicate), or `while not predicate: "
             "wait()`",
+            only="python",
         ),
         Remedy(
             "barrier-timeout",
             "Give a barrier a timeout: Barrier.wait(timeout) raises in all that wait, and whoever fails calls abort()",
+            only="python",
+        ),
+        Remedy(
+            "predicate",
+            "Wait for a state, not for the notification: condition_variable::wait(lock, predicate), or a loop around "
+            "pthread_cond_wait",
+            only="compiled",
+        ),
+        Remedy(
+            "count-participants",
+            "Count who comes to a barrier: who returns early leaves the others waiting (std::barrier: arrive_and_drop)",
+            only="compiled",
         ),
         Remedy("notify-under-lock", "Change the state and notify under the same lock"),
         Remedy(
             "use-queue",
             "Use queue.Queue in place of a condition of your own; give waits a timeout and say when it passes",
+            only="python",
         ),
     ),
     references=(

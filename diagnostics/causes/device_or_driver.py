@@ -78,9 +78,7 @@ CAUSE = Cause(
     ),
     versions="CUDA and ROCm of any release",
     remedies=(
-        Remedy(
-            "find-kernel", "Find the kernel: attach --device, or CUDA_LAUNCH_BLOCKING=1 and the stack then"
-        ),
+        Remedy("find-kernel", "Find the kernel: attach --device, or CUDA_LAUNCH_BLOCKING=1 and the stack then"),
         Remedy("read-driver-log", "Read the driver's errors: dmesg | grep -i xid, nvidia-smi -q"),
         Remedy("no-host-function-with-gil", "Keep host functions and callbacks of streams free of Python and of locks"),
     ),

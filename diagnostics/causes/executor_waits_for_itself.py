@@ -81,7 +81,9 @@ CAUSE = Cause(
     remedies=(
         Remedy("two-pools", "Give the inner tasks a pool of their own"),
         Remedy("do-not-wait-inside", "Or do not wait inside of a task: return, and go on in a callback of the future"),
-        Remedy("more-workers", "More threads than tasks can wait at once (max_workers) only move the limit"),
+        Remedy(
+            "more-workers", "More threads than tasks can wait at once (max_workers) only move the limit", only="python"
+        ),
     ),
     references=("https://docs.python.org/3/library/concurrent.futures.html#threadpoolexecutor",),
     search_for=(

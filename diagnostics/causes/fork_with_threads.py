@@ -98,16 +98,24 @@ CAUSE = Cause(
             "spawn",
             "Start processes by spawn or forkserver: multiprocessing.set_start_method('spawn'), or DataLoader's "
             "multiprocessing_context='spawn'",
+            only="python",
+        ),
+        Remedy(
+            "exec-at-once",
+            "Call exec in the child at once (posix_spawn): between the two only async-signal-safe functions may run",
+            only="compiled",
         ),
         Remedy("fork-first", "Or fork before any thread is started: before frameworks are imported or sessions made"),
         Remedy(
             "one-thread-in-child",
             "For numeric libraries: torch.set_num_threads(1), OMP_NUM_THREADS=1, cv2.setNumThreads(0) in the child",
+            only="python",
         ),
         Remedy(
             "register-at-fork",
             "For your own locks: os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, "
             "after_in_child=lock.release)",
+            only="python",
         ),
     ),
     references=(

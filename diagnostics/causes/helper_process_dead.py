@@ -79,7 +79,9 @@ CAUSE = Cause(
             "Close the end of the pipe that a process does not use: then reading ends with the writer",
         ),
         Remedy(
-            "get-timeout", "Take with a limit, and look whether the helper lives: queue.get(timeout=...), is_alive()"
+            "get-timeout",
+            "Take with a limit, and look whether the helper lives: queue.get(timeout=...), is_alive()",
+            only="python",
         ),
         Remedy("why-it-ended", "See why the helper ended: its own log, its exit code, dmesg where memory ran out"),
     ),

@@ -89,12 +89,32 @@ CAUSE = Cause(
     ),
     versions="Any program; Python's threading.Lock, mutexes of native code that are not recursive",
     remedies=(
-        Remedy("recursive-lock", "Use threading.RLock where a function that holds the lock calls one that takes it"),
+        Remedy(
+            "unlock-before-call",
+            "Let go of the mutex before calling what takes it, or split off a function that expects it held",
+            only="compiled",
+        ),
+        Remedy(
+            "signal-safe",
+            "In a signal's handler call only async-signal-safe functions: set a flag, or write to a pipe",
+            only="compiled",
+        ),
+        Remedy("guard", "Release in every way out: std::lock_guard in place of lock() and unlock()", only="compiled"),
+        Remedy(
+            "recursive-lock",
+            "Use threading.RLock where a function that holds the lock calls one that takes it",
+            only="python",
+        ),
         Remedy(
             "handler-sets-flag",
             "In signal handlers and __del__ take no lock, and log nothing: set a flag or put into queue.SimpleQueue",
+            only="python",
         ),
-        Remedy("release-on-error", "Release in every way out: `with lock:` in place of acquire() and release()"),
+        Remedy(
+            "release-on-error",
+            "Release in every way out: `with lock:` in place of acquire() and release()",
+            only="python",
+        ),
     ),
     references=(
         "https://docs.python.org/3/library/threading.html#rlock-objects",

@@ -186,12 +186,16 @@ def together(process: Process) -> Position | None:
 
 
 def rests(process: Process) -> bool:
-    """Whether it stands still with nothing of its own to wait for: on an event, for a thread's end, tearing down."""
+    """Whether it stands still with nothing of its own to wait for: on an event, for a thread's end, tearing down.
+
+    Who waits for a condition of the program's own wants what it stands for: a token, room, an item.
+    """
     main = main_position(process)
     if main is None or main.has(*TOGETHER, Role.INPUT_NEXT, Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT):
         return False
     still = bool(process.samples) and stood_still(process, main.tid)
-    return still and (main.has(Role.TEARDOWN) or main.waits in INSIDE)
+    wants = main.waits is WaitKind.CONDITION and main.own and main.operation.startswith("Condition.")
+    return still and (main.has(Role.TEARDOWN) or (main.waits in INSIDE and not wants))
 
 
 def is_whole(process: Process) -> bool:

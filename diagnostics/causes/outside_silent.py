@@ -81,7 +81,8 @@ CAUSE = Cause(
     remedies=(
         Remedy("look-at-source", "Look at what should write: the report names the pipe, file or address"),
         Remedy(
-            "read-timeout", "Give the read a limit, and raise when it passes: socket.settimeout, select with a timeout"
+            "read-timeout",
+            "Give the read a limit, and raise when it passes: a socket's own timeout, select or poll with one",
         ),
     ),
     references=("https://man7.org/linux/man-pages/man7/fifo.7.html",),

@@ -125,6 +125,7 @@ CAUSE = Cause(
         Remedy(
             "device-filters",
             "Give workers device filters, so that they wait for the servers and not for one another",
+            only="tensorflow",
         ),
     ),
     references=("https://github.com/tensorflow/tensorflow/issues/12745",),

@@ -60,7 +60,14 @@ CAUSE = Cause(
     ),
     versions="Any POSIX system; a pipe holds 64 KiB on Linux unless it was set otherwise",
     remedies=(
-        Remedy("communicate", "Use communicate(), or a thread for each direction: never write all before reading"),
+        Remedy(
+            "both-directions", "Read while writing: poll both pipes, or a thread for each direction", only="compiled"
+        ),
+        Remedy(
+            "communicate",
+            "Use communicate(), or a thread for each direction: never write all before reading",
+            only="python",
+        ),
         Remedy(
             "flush", "Where both read: flush after each message, and run the child unbuffered (python -u, stdbuf -oL)"
         ),

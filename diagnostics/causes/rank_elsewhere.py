@@ -126,6 +126,12 @@ CAUSE = Cause(
         Remedy(
             "short-timeout",
             "Give groups a timeout (init_process_group(timeout=...)): the job then ends, and says where",
+            only="torch",
+        ),
+        Remedy(
+            "step-timeout",
+            "Give a session's steps a limit (operation_timeout_in_ms): the job then ends, and says where",
+            only="tensorflow",
         ),
         Remedy("same-branches", "Let every rank take the same branches between two collectives"),
     ),

@@ -57,9 +57,11 @@ CAUSE = Cause(
     ),
     versions="Any POSIX system; a pipe holds 64 KiB on Linux unless it was set otherwise",
     remedies=(
+        Remedy("read-first", "Read the child's output to its end before waiting for the child", only="compiled"),
         Remedy(
             "communicate",
             "Use communicate(), or subprocess.run(capture_output=True), in place of wait() and read()",
+            only="python",
         ),
         Remedy("output-to-file", "Or let the output go to a file, or to the log: stdout=None"),
     ),

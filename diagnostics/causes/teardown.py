@@ -121,17 +121,25 @@ CAUSE = Cause(
     ),
     versions="torch.distributed of any release; any program with a barrier at its end",
     remedies=(
-        Remedy("daemon-thread", "Tell threads to end, then join them; or make helpers daemons (Thread(daemon=True))"),
+        Remedy(
+            "stop-threads", "Tell threads to end before they are joined: a flag, and a notification", only="compiled"
+        ),
+        Remedy(
+            "daemon-thread",
+            "Tell threads to end, then join them; or make helpers daemons (Thread(daemon=True))",
+            only="python",
+        ),
         Remedy(
             "same-way-out",
             "Let every rank take the same way out: no `return` or sys.exit() before the last barrier, not in an "
             "exception's handler either",
         ),
-        Remedy("destroy-once", "Call destroy_process_group() on every rank, in a `finally`, and once"),
+        Remedy("destroy-once", "Call destroy_process_group() on every rank, in a `finally`, and once", only="torch"),
         Remedy(
             "monitored-barrier",
             "Give the last barrier a short timeout: dist.monitored_barrier(timeout=...) names the rank that does "
             "not come",
+            only="torch",
         ),
     ),
     references=(

@@ -63,6 +63,7 @@ def _look_at_place(case: Case, clients: Sequence[Process]) -> None:
 
 CAUSE = Cause(
     id="tf-barrier-short",
+    only="tensorflow",
     family="sync-starvation",
     title="Workers wait at a barrier of tokens, and a token is missing",
     examine=examine,

@@ -50,6 +50,7 @@ def _makes_session(process: Process) -> bool:
 
 CAUSE = Cause(
     id="tf-chief-left-first",
+    only="tensorflow",
     family="chief-gone",
     title="The chief has left, and a new session waits for its answer",
     examine=examine,

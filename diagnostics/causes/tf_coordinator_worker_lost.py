@@ -44,6 +44,7 @@ def _examine_process(process: Process) -> Case | None:
 
 CAUSE = Cause(
     id="tf-coordinator-worker-lost",
+    only="tensorflow",
     family="peer-dead",
     title="The coordinator waits for workers that are gone: nobody is left to take its steps",
     examine=examine,

@@ -40,6 +40,7 @@ def examine(facts: Facts) -> Case | None:
 
 CAUSE = Cause(
     id="tf-data-autotune-pause",
+    only="tensorflow",
     family="slow",
     title="The end of a tf.data iterator waits for the autotuner to wake, which takes up to a minute",
     examine=examine,

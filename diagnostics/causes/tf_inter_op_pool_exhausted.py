@@ -50,6 +50,7 @@ def _examine_process(process: Process) -> Case | None:
 
 CAUSE = Cause(
     id="tf-inter-op-pool-exhausted",
+    only="tensorflow",
     family="thread-pool-exhaustion",
     title="Operations that wait hold all threads of the inter-op pool, and what they wait for finds none",
     examine=examine,

@@ -171,6 +171,7 @@ def _look_at_work(case: Case, facts: Facts, clients: tuple[Process, ...]) -> Non
 
 CAUSE = Cause(
     id="tf-late-recv-after-abort",
+    only="tensorflow",
     family="rendezvous-abort-race",
     title="A receive escaped the abort at the end of the input, and waits for a server that never runs the step",
     examine=examine,

@@ -51,6 +51,7 @@ def _look_at_servers(case: Case, process: Process, facts: Facts) -> None:
 
 CAUSE = Cause(
     id="tf-queue-full",
+    only="tensorflow",
     family="queue-full",
     title="A step puts into a queue that is full, and nobody takes from it",
     examine=examine,

@@ -89,6 +89,7 @@ def _look_at_ranks(case: Case, process: Process, facts: Facts, step: At) -> None
 
 CAUSE = Cause(
     id="tf-queue-not-started",
+    only="tensorflow",
     family="queue-not-started",
     title="A step waits on a queue that nobody fills: its queue runners are not running",
     examine=examine,

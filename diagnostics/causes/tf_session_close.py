@@ -45,6 +45,7 @@ def _closes(at: At) -> bool:
 
 CAUSE = Cause(
     id="tf-session-close",
+    only="tensorflow",
     family="session-close-hang",
     title="Closing a session waits for the answer of a rank that has left",
     examine=examine,

@@ -52,6 +52,7 @@ def _look_at_steps(case: Case, roles: Roles) -> None:
 
 CAUSE = Cause(
     id="tf-sync-tokens",
+    only="tensorflow",
     family="sync-starvation",
     title="Synchronous replicas wait for a token, and a worker that should give its gradient takes no part any more",
     examine=examine,

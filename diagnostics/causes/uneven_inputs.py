@@ -61,17 +61,19 @@ CAUSE = Cause(
         "datasets of one's own"
     ),
     remedies=(
+        Remedy("steps-agreed", "Give every rank the same number of batches, or let all agree on the number of steps"),
         Remedy(
-            "same-batches",
-            "Give every rank the same number of batches: drop_last=True with DistributedSampler, or steps agreed on",
+            "same-batches", "With DistributedSampler: drop_last=True, in the sampler and in the loader", only="torch"
         ),
         Remedy(
             "join-uneven",
             "Or train within DistributedDataParallel.join(), which stands in for ranks that have finished",
+            only="torch",
         ),
         Remedy(
             "distributed-datasets",
             "In TensorFlow use distributed datasets: they handle an uneven end by themselves",
+            only="tensorflow",
         ),
     ),
     references=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes import Case, Cause, find_all, load
+from diagnostics.causes.kinds import FRAMEWORKS, KINDS, LANGUAGES, kinds_of
 from diagnostics.causes.weights import WEIGHTS
 from diagnostics.errors import MissingError
-from diagnostics.model import Collection, Process, Sample, ThreadSample
+from diagnostics.model import Collection, Frame, Process, Sample, Thread, ThreadSample, Versions
 from repro import scenarios
 from repro.scenario import Need
 from repro.study import remedies
@@ -99,3 +101,54 @@ def test_a_scenario_says_what_this_machine_lacks() -> None:
     story = msgspec.structs.replace(scenarios.find("lock-order"), needs=(Need("no-such-program", "make one"),))
     with pytest.raises(MissingError, match="lock-order needs no-such-program"):
         story.require()
+
+
+_NAMES = {
+    "torch": r"DistributedDataParallel|process_group|\bdist\.|TORCH_|DistributedSampler",
+    "tensorflow": r"\btf\.|RunOptions|py_function|operation_timeout|device filters|distributed datasets",
+    "python": r"\bthreading\.|queue\.Queue|RLock|wait_for\(|communicate\(|os\.register|Thread\(|Barrier\.|`with ",
+    "compiled": r"std::|pthread_cond|posix_spawn",
+}
+"""By what a text of one framework or language is known."""
+_OF_ONE = (
+    "coroutine-locks", "dataloader", "event-loop", "gil-held", "lock-owner-gone", "pool-task-lost", "queue-not-drained",
+    "shared-lock-left",
+)  # fmt: skip
+"""Causes that only programs of one language, or users of one library, have."""
+
+
+@pytest.mark.parametrize("cause", load(), ids=lambda cause: cause.id)
+def test_a_remedy_that_names_a_frameworks_means_is_for_its_users_alone(cause: Cause) -> None:
+    for remedy in () if cause.only or cause.id.startswith(_OF_ONE) else cause.remedies:
+        named = {kind for kind, words in _NAMES.items() if re.search(words, remedy.text)}
+        assert named <= {remedy.only}, remedy.text
+    for language in LANGUAGES:
+        assert any(remedy.only in ("", language) for remedy in cause.remedies), "nothing is left to do"
+    assert {cause.only, *(remedy.only for remedy in cause.remedies)} <= {"", *KINDS}
+
+
+@pytest.mark.parametrize(
+    ("process", "kinds"),
+    [
+        (
+            Process("pid:1", 1, "a", versions=Versions(python="3.11", framework="torch", kernel="6")),
+            {"python", "torch"},
+        ),
+        (Process("pid:1", 1, "a", versions=Versions(python="3.11", kernel="6")), {"python"}),
+        (
+            Process(
+                "a",
+                1,
+                "a",
+                threads=(Thread(1, "x", (Frame("main", "solve", native=True),)),),
+                versions=Versions(kernel="6"),
+            ),
+            {"compiled"},
+        ),
+        (Process("a", 1, "a", threads=(Thread(1, "x", (Frame("fit", "train.py", 3),)),)), {"python", *FRAMEWORKS}),
+        (Process("a", 0, ""), KINDS),
+    ],
+    ids=["torch", "Python alone", "C++", "a dump, whose libraries are not known", "a log"],
+)
+def test_what_a_job_is_made_of_is_told_by_its_libraries_and_stacks(process: Process, kinds: set[str]) -> None:
+    assert kinds_of((process,)) == kinds
