@@ -37,15 +37,15 @@ def call(function: Callable[[], bytes], budget: float) -> bytes:
 class Child(object):
     """A fork of this program that answers requests, one after the other, with what `answer` makes of them.
 
-    It is killed when the thread that began it ends.
+    It is killed when the thread that began it ends. `prepare` is called in it before the first request comes.
     """
 
-    def __init__(self, answer: Callable[[bytes], bytes]) -> None:
+    def __init__(self, answer: Callable[[bytes], bytes], prepare: Callable[[], None] = lambda: None) -> None:
         theirs, self._to = os.pipe()
         self._from, ours = os.pipe()
         self.pid = os.fork()
         if not self.pid:
-            _serve(answer, theirs, ours)
+            _serve(answer, prepare, theirs, ours)
         os.close(theirs)
         os.close(ours)
 
@@ -123,11 +123,12 @@ def _read(descriptor: int, count: int) -> Optional[bytes]:
     return bytes(taken)
 
 
-def _serve(answer: Callable[[bytes], bytes], reading: int, writing: int) -> None:
+def _serve(answer: Callable[[bytes], bytes], prepare: Callable[[], None], reading: int, writing: int) -> None:
     """In the child; never returns."""
     try:
         die_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asked
+        prepare()
         while True:
             head = _read(reading, _LENGTH.size)
             request = _read(reading, _LENGTH.unpack(head)[0]) if head else None

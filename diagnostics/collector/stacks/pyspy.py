@@ -31,7 +31,7 @@ def read(pid: int, budget: float) -> Reading:
     try:
         before = _runs(pid)
         first = read_without_stopping(pid, budget)
-        if before == _runs(pid):
+        if _stood(_told(first.text), before, _runs(pid)):
             return first
         if first.text == read_without_stopping(pid, deadline - time.monotonic()).text:
             return first
@@ -45,11 +45,18 @@ def read(pid: int, budget: float) -> Reading:
         return Reading(first.text)  # rather a sample that may be torn than a job that stands; it may have stood by now
 
 
-def _runs(pid: int) -> Tuple[Tuple[int, int, int], ...]:
-    """What is the same as long as no thread of it runs; never the same where one does."""
-    threads = procfs.switches_of(pid)
-    awake = int(time.monotonic() * 1e9) if any(state == "R" for _, state, _ in threads) else 0
-    return tuple((tid, switches, awake) for tid, _, switches in threads)
+def _runs(pid: int) -> Dict[int, Tuple[str, int]]:
+    """Of each thread what is the same as long as it does not run, unless it runs all the time."""
+    return {tid: (state, switches) for tid, state, switches in procfs.switches_of(pid)}
+
+
+def _told(text: str) -> List[int]:
+    return [thread["os_thread_id"] for thread in json.loads(text)]
+
+
+def _stood(tids: List[int], before: Dict[int, Tuple[str, int]], after: Dict[int, Tuple[str, int]]) -> bool:
+    """Whether none of these ran. Threads without a frame of Python may: they change none."""
+    return bool(tids) and all(tid in before and before[tid] == after.get(tid) and before[tid][0] != "R" for tid in tids)
 
 
 def read_without_stopping(pid: int, budget: float) -> Reading:

@@ -10,7 +10,7 @@ from typing import List, Optional
 from diagnostics.collector import forked, procfs
 from diagnostics.collector.stacks.base import CollectorError, Reading, StackCollector, explain
 from diagnostics.collector.stacks.unwind import stop
-from diagnostics.collector.stacks.unwind.worker import answer_with
+from diagnostics.collector.stacks.unwind.worker import Answering
 
 SYSTEM = [["libdw.so.1"]]
 
@@ -64,7 +64,8 @@ class Worker(forked.Child):
     """One process that unwinds. If it dies, the kernel sets running again whatever it had stopped."""
 
     def __init__(self, libraries: Optional[List[List[str]]] = None, cache: str = "") -> None:
-        forked.Child.__init__(self, answer_with(libraries or SYSTEM, cache))
+        answering = Answering(libraries or SYSTEM, cache)
+        forked.Child.__init__(self, answering, answering.prepare)
 
 
 workers: List[Unwinders] = []

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from typing import Any, Callable, Dict, List, Optional
+from contextlib import suppress
+from typing import Any, Dict, List, Optional
 
 from diagnostics.collector.stacks.unwind import libdw, stop
 from diagnostics.collector.stacks.unwind.frame_pointer import frame_pointer
@@ -89,19 +90,27 @@ def root_of(pid: int) -> str:
         return ""
 
 
-def answer_with(libraries: List[List[str]], cache: str) -> Callable[[bytes], bytes]:
+class Answering(object):
     """Answers process ids (with ` gently`: nobody is stopped) with `Unwinder.read`'s values as JSON, or with
-    `{"pid", "error"}`. libdw is loaded when it is first needed."""
-    ready: List[Unwinder] = []
+    `{"pid", "error"}`. libdw is loaded when it is first needed, or beforehand by `prepare`."""
 
-    def answer(request: bytes) -> bytes:
+    def __init__(self, libraries: List[List[str]], cache: str) -> None:
+        self._libraries, self._cache = libraries, cache
+        self._unwinder: Optional[Unwinder] = None
+
+    def prepare(self) -> None:
+        with suppress(libdw.Missing, OSError):  # told to who asks
+            self._ready()
+
+    def _ready(self) -> Unwinder:
+        if self._unwinder is None:
+            self._unwinder = Unwinder(self._libraries, self._cache)
+        return self._unwinder
+
+    def __call__(self, request: bytes) -> bytes:
         words = request.split()
         pid, may_stop = int(words[0]), words[1:] != [b"gently"]
         try:
-            if not ready:
-                ready.append(Unwinder(libraries, cache))
-            return json.dumps(ready[0].read(pid, may_stop)).encode()
+            return json.dumps(self._ready().read(pid, may_stop)).encode()
         except (stop.CannotStop, libdw.Missing, OSError, ValueError) as error:
             return json.dumps({"pid": pid, "error": str(error)}).encode()
-
-    return answer
