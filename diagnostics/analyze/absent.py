@@ -2,7 +2,8 @@
 
 TensorFlow's cluster names every task. One that has answered once and to which nobody is connected any more is gone.
 One that a session which is being made waits for, and that has never answered, has not come. PyTorch's first group says
-how many ranks it takes: while it is not formed, and each that came is known, the others have not come.
+how many ranks it takes: while it is not formed, and each that came is known, the others have not come. A launcher says
+how many nodes there are, and which of them it is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import msgspec
 
 from diagnostics.discover.addresses import port_of
 from diagnostics.discover.by_framework import first_group, role_of
+from diagnostics.discover.cluster_spec import MAX_RANKS, index_of
+from diagnostics.discover.identity import flags_of
 from diagnostics.model import Collection, Process, Role, Task
 from diagnostics.model.rank import SERVER_ROLES, parse, rank
 from diagnostics.stacks.position import threads_with
@@ -32,7 +35,7 @@ class Absent(NamedTuple):
 
 def absent_ranks(collection: Collection) -> tuple[Absent, ...]:
     found: dict[str, Absent] = {}
-    for one in (*_of_clusters(collection), *_of_groups(collection)):
+    for one in (*_of_clusters(collection), *_of_groups(collection), *_of_nodes(collection)):
         found.setdefault(one.rank, one)
     return tuple(found.values())[:MOST]
 
@@ -91,6 +94,23 @@ def _of_groups(collection: Collection) -> Iterator[Absent]:
     for number in missing[:MOST]:
         said = f"{first.rank} waits for {len(come) + len(missing)} ranks, of which {len(come)} have come"
         yield Absent(str(rank(role_of([first]), number)), False, said)
+
+
+def _of_nodes(collection: Collection) -> Iterator[Absent]:
+    """The one node of which no launcher is seen, while those of all other nodes wait for it.
+
+    Of several it is not known which of them have come.
+    """
+    waiting = [p for p in collection.processes if parse(p.rank).is_launcher and threads_with(p, Role.RENDEZVOUS)]
+    told = [flags_of(process.command) for process in waiting]
+    nodes = {index_of(flags.get("nnodes", "")) for flags in told}
+    come = {index_of(flags.get("node_rank", "")) for flags in told}
+    size = nodes.pop() if len(nodes) == 1 else None
+    if size is None or size > MAX_RANKS or None in come or len(come) != size - 1:
+        return
+    for number in set(range(size)) - come:
+        said = f"{waiting[0].rank} waits for {size} nodes, and the launcher of this one is not known"
+        yield Absent(str(rank("node", number)), False, said)
 
 
 def _are_alone(processes: list[Process]) -> bool:

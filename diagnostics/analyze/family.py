@@ -59,9 +59,9 @@ def _key(process: Process) -> _Key:
 
 def launches(process: Process, processes: Sequence[Process]) -> bool:
     """Whether it is there to start others and waits for their end: torchrun, a shell, `timeout`, a spawning script."""
-    if parse(process.rank).is_launcher:
-        return True
     main = main_position(process)
+    if parse(process.rank).is_launcher:
+        return main is None or not main.has(Role.RENDEZVOUS)  # it has started nobody yet: it waits for other nodes
     compiled = _is_compiled(process)
     waits = main is not None and (main.has(Role.SPAWN) or main.waits is WaitKind.CHILD)
     signals = main is not None and compiled and main.waits is WaitKind.SIGNAL  # SIGCHLD, for all that is known

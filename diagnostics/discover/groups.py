@@ -59,7 +59,8 @@ def named_group(members: Sequence[Seen], ended: Sequence[Seen] = ()) -> Group:
     Args:
         ended: children of members that have ended and wait for their parent to notice.
     """
-    by_shape = shaped({member.pid: member.command for member in members})
+    # What a launcher's command line tells is its node's number, no rank.
+    by_shape = shaped({member.pid: member.command for member in members if not is_launcher(member)})
     cluster = cluster_of([s for s in by_shape.values() if s.rank], {m.pid: m.listens for m in members})
     named = _by_shape(members, by_shape, cluster)
     if not named:

@@ -189,3 +189,26 @@ def test_a_cluster_is_found_in_memory(new: bool) -> None:
         string(node + 40, 3072, text)
     with Memory(os.getpid()) as memory:
         assert ("pserver:3", text.decode()) in [(task.rank, task.address) for task in cluster.tasks_of(memory)]
+
+
+ELASTIC = "/v/site-packages/torch/distributed/elastic/rendezvous/static_tcp_rendezvous.py"
+
+
+def launcher_of(node: str, pid: int, nodes: str = "2") -> Process:
+    command = ("python", "-m", "torch.distributed.run", "--nnodes", nodes, f"--node-rank={node}", "train.py")
+    return process(f"launcher/{pid}", pid, Frame("next_rendezvous", ELASTIC, 67), command=command)
+
+
+def test_a_launcher_that_waits_for_other_nodes_is_no_job_that_has_ended() -> None:
+    """GIVEN torchrun on one of two nodes, which has started nobody yet, THEN it hangs, and the other node is named."""
+    found = answer(launcher_of("0", 11))
+    assert found.hung and found.verdict == "peer-startup"
+    assert [culprit.rank for culprit in found.culprits] == ["node:1"]
+
+
+def test_of_several_nodes_that_are_not_seen_none_is_named() -> None:
+    assert not absent_ranks(Collection(100.0, 2.0, (launcher_of("0", 11, "3"),)))
+    assert not absent_ranks(Collection(100.0, 2.0, (launcher_of("", 11),)))
+    assert [
+        one.rank for one in absent_ranks(Collection(1.0, 2.0, (launcher_of("2", 9, "3"), launcher_of("1", 8, "3"))))
+    ] == ["node:0"]
