@@ -94,7 +94,7 @@ def read_from_memory(entry: dict[str, Any]) -> tuple[Any, ...]:
 def compared(pid: int, told: list[dict[str, Any]] | None) -> dict[str, Any]:
     """What was read of a process, and the pairs (what PyTorch tells, what was read) that differ."""
     cpu = time.process_time()
-    found = ring.once(pid)
+    found = ring.once(pid, 30.0)  # a busy machine is no reason
     cpu = time.process_time() - cpu
     read = {entry["record"]: read_from_memory(entry) for entry in found["collectives"]}
     pairs = [(told_by_pytorch(entry), read.get(entry["record_id"])) for entry in told or ()]

@@ -8,8 +8,9 @@ import struct
 
 import pytest
 
+from diagnostics.collector.memory import torch_ring
 from diagnostics.collector.memory.process import Memory
-from diagnostics.collector.memory.torch_ring import layout_of
+from diagnostics.collector.memory.torch_ring import NO_RING, NO_TIME, layout_of
 from diagnostics.collector.sources import collectives
 
 SIZE = 512
@@ -70,3 +71,14 @@ def test_a_fork_is_not_told_to_have_called_what_its_parent_called() -> None:
     ]
     assert [one.seq for one in collectives.own(called, started=1002.5)] == [3, 4]
     assert collectives.own(called, started=1004.0) == []
+
+
+@pytest.mark.parametrize(("deadline", "why"), [(0.0, NO_TIME), (float("inf"), NO_RING)])
+def test_a_search_that_was_broken_off_does_not_say_that_there_is_nothing(
+    deadline: float, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_ring, "_search", lambda memory, deadline: ([], {}))
+    found = {"collectives": [], "groups": [], "why_not": ""}
+    with Memory(os.getpid()) as memory:
+        torch_ring._read(memory, found, deadline)
+    assert found["why_not"] == why
