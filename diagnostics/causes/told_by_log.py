@@ -53,7 +53,7 @@ def _ended(facts: Facts) -> Iterator[Statement]:
     for rank, fact in said(facts, FactKind.ENDED):
         signal, code = fact.values.get("signal", ""), fact.values.get("exit_code", "")
         crashed = signal in _CRASHES or code in _CRASH_CODES
-        named = not signal and not code and bool(_CRASH_WORDS.search(fact.words))
+        named = not signal and not code and not fact.values.get("untold") and bool(_CRASH_WORDS.search(fact.words))
         if crashed or (named and not _AFTERMATH.search(f"{fact.words} {fact.line}")):
             yield Statement(rank, fact, True)
     for rank, fact in said(facts, FactKind.HEARTBEAT_LOST):
@@ -121,6 +121,12 @@ def _absent(facts: Facts) -> Iterator[Statement]:
     for rank, fact in said(facts, FactKind.ABSENT):
         if not fact.values.get("tensor"):
             yield Statement(rank, fact, bool(fact.about or fact.values.get("joined")))
+
+
+def _circle(facts: Facts) -> Iterator[Statement]:
+    for rank, fact in said(facts, FactKind.STUCK):
+        if fact.values.get("circle"):
+            yield Statement(rank, fact, True)
 
 
 def _input(facts: Facts) -> Iterator[Statement]:
@@ -209,6 +215,12 @@ CAUSES = (
         Remedy("dump-absent", "Take the stacks of the ranks that did not come: py-spy dump --pid PID"),
         "A rank that did not come may be dead, slow, or stuck in code of its own.",
         "https://pytorch.org/docs/stable/distributed.html#debugging-torch-distributed-applications",
+    ),
+    _cause(
+        "lock-order", _circle, "The log says that threads wait for each other's locks",
+        Remedy("one-order", "Let all threads take these locks in the same order, or use one lock"),
+        "Threads that wait for one lock, whose owner is at work elsewhere, are no circle.",
+        "https://docs.oracle.com/en/java/javase/21/troubleshoot/troubleshooting-process-hangs-and-loops.html",
     ),
     _cause(
         "dataloader-worker", _input, "The log says that a worker of a data loader ended or failed",

@@ -48,6 +48,7 @@ def _of(cause: str, origin: Origin, **values: float) -> Iterator[Weight]:
 
 
 LOGS = (
+    "lock-order",
     "peer-dead", "peer-startup", "network-partition", "device-or-driver", "out-of-memory", "filesystem-stall",
     "collective-mismatch", "rank-elsewhere", "dataloader-worker",
 )  # fmt: skip

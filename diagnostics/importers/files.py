@@ -26,7 +26,7 @@ LARGEST = 64 << 20
 
 FORMATS = (
     "py-spy dump (text, JSON), pystack, gdb, lldb, eu-stack, austin, faulthandler, tracebacks, asyncio tasks, "
-    "/proc/PID/stack, ps, strace, dmesg, logs of PyTorch, NCCL (also ncclras), TensorFlow, JAX, Horovod, DeepSpeed, "
+    "jstack, goroutines, sample, WinDbg, /proc/PID/stack, ps, strace, dmesg, logs of PyTorch, NCCL (also ncclras), TensorFlow, JAX, Horovod, DeepSpeed, "
     "Ray, vLLM, SGLang, MPI, Slurm, PyTorch's Flight Recorder"
 )
 UNNAMED = "dump"

@@ -38,10 +38,18 @@ def labels_of(lines: Sequence[str]) -> Label | None:
         if len(said) - len(numbers) > max(_HARDLY_ANY * len(said), len(numbers) > FEWEST):
             continue
         if _number_lines(numbers):
+            if pattern is _FORMS[-1] and not _count_lines(numbers):
+                continue  # a column of numbers, as of processes
             return Label(pattern, is_rank=False)
         if pattern is not _FORMS[-1]:
             return Label(pattern, is_rank=True)
     return None
+
+
+def _count_lines(numbers: Sequence[int]) -> bool:
+    """Whether most are one more than the number before: some lines may have been left out of the paste."""
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    return sum(step == 1 for step in steps) > len(steps) / 2
 
 
 def _number_lines(numbers: Sequence[int]) -> bool:

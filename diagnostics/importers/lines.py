@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from diagnostics.importers.labels import Label, labels_of
 from diagnostics.importers.ranks import rank_in
+from diagnostics.importers.records import unpacked
 from diagnostics.importers.wrapped import unwrapped
 from diagnostics.model.rank import process as unnamed_process
 
@@ -58,7 +59,8 @@ class Line(NamedTuple):
 
 def lines_of(text: str) -> Iterator[Line]:
     """The lines of a text, each whole and cleaned; a progress bar that overwrites itself is a line for each state."""
-    raw = [_COLOURS.sub("", part[:LONGEST]) for line in text.split("\n") for part in line.rstrip("\r").split("\r")]
+    whole = unpacked(text.split("\n"))
+    raw = [_COLOURS.sub("", part[:LONGEST]) for line in whole for part in line.rstrip("\r").split("\r")]
     raw = [line for line in map(_unquoted, _outdented(raw)) if not _FENCE.match(line)]
     cleaned = [_clean(_tagged_once(line)) for line in unwrapped(_unticked(raw))]
     if label := labels_of([line.text for line in cleaned]):

@@ -19,7 +19,9 @@ from diagnostics.model.rank import process as unnamed_process
 from diagnostics.stacks.merge import merge_threads
 
 _PYTHON_TOOLS = ("pystack", "py-spy", "py-bt", "faulthandler", "traceback", "austin", "asyncio")
-_NATIVE_TOOLS = ("gdb", "lldb", "eu-stack", "editor", "kernel")
+_NATIVE_TOOLS = (
+    "gdb", "lldb", "eu-stack", "editor", "kernel", "jstack", "goroutines", "sample", "windbg", "pstack", "call table",
+)  # fmt: skip
 _OUTLINE = 12
 """Frames of a failed collective's stack that its fact names."""
 
@@ -178,7 +180,12 @@ def _main_first(threads: tuple[Thread, ...], pid: int, tool: str) -> tuple[Threa
     """faulthandler writes the main thread last; elsewhere it has the process's id."""
     if tool == "faulthandler" and not any(thread.tid == pid for thread in threads):
         return threads[::-1]
-    return tuple(sorted(threads, key=lambda thread: (thread.tid != pid, thread.tid)))
+    return tuple(sorted(threads, key=lambda thread: (thread.tid != pid, not _runs_script(thread), thread.tid)))
+
+
+def _runs_script(thread: Thread) -> bool:
+    """Old releases of py-spy write no names: only the main thread begins with the script itself."""
+    return bool(thread.frames) and thread.frames[0].function == "<module>"
 
 
 def _stack_of_collective(seen: Seen) -> tuple[Frame, ...]:

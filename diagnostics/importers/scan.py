@@ -11,6 +11,7 @@ import msgspec
 
 from diagnostics.importers.formats import grammars
 from diagnostics.importers.formats.grammar import Grammar, ThreadHead
+from diagnostics.importers.headings import heading_of, marked
 from diagnostics.importers.tracebacks import Tracebacks
 from diagnostics.importers.vocabulary import Reader, Said
 from diagnostics.model import FactKind, Frame, LogFact, Thread
@@ -90,6 +91,8 @@ class Scanner:
         self._at = 0  # the thread that a debugger is at
         self._count = 0
         self._child = ""  # whose traceback comes next
+        self._main_shown = False  # the main thread of the process that is being read
+        self._several: set[str] = set()  # tools that told of more threads of a process than one
         self._tracebacks = Tracebacks()
         self._of_stacks = deque([False, False], maxlen=2)  # whether the last two lines were lines of stacks
 
@@ -101,6 +104,7 @@ class Scanner:
         if named := _NAMED_CHILD.match(line.strip()):
             self._child = named[1]
             return
+        self._several |= {grammar.tool for grammar in self._grammars if grammar.more(line)}
         head = self._is_process(line)
         of_stack = self._is_thread(line) or head or self._is_frame(line)
         self._of_stacks.append(of_stack)
@@ -111,6 +115,13 @@ class Scanner:
             self._drop(error.opened) if not error.waited else None
             add_fact(self._now.facts, error.fact)
         self._say(line, keep=bool(line.strip()) and not line.startswith("    "))
+
+    def begins_stack(self, line: str) -> bool:
+        """Whether it is a process's or thread's head, or a frame that needs none."""
+        return any(
+            grammar.process(line) or grammar.thread(line) or (grammar.headless and grammar.frame(line))
+            for grammar in self._grammars
+        )
 
     def finish(self) -> None:
         for one in self._reader.finish():
@@ -134,19 +145,27 @@ class Scanner:
             self._now.tail.append(line)
 
     def _is_process(self, line: str) -> bool:
+        if heading := heading_of(line):
+            self._begin_process(heading.pid, heading.command)
+            self._now.name = f"worker:{heading.rank}" if heading.rank >= 0 else self._now.name
+            return True
         for grammar in self._grammars:
             if head := grammar.process(line):
-                self._open = None
-                known = next((seen for seen in self.seen if seen.pid == head.pid), None)
-                if known:
-                    self.seen.remove(known)
-                    self.seen.append(known)
-                elif self._now.pid or self._now.name:
-                    self.seen.append(Seen())
-                self._now.pid = head.pid
-                self._now.command = head.command or self._now.command
+                self._begin_process(head.pid, head.command)
                 return True
         return False
+
+    def _begin_process(self, pid: int, command: str) -> None:
+        self._open = None
+        known = next((seen for seen in self.seen if pid and seen.pid == pid), None)
+        if known:
+            self.seen.remove(known)
+            self.seen.append(known)
+        elif self._now.pid or self._now.takes:
+            self.seen.append(Seen())
+        self._now.pid = pid
+        self._now.command = command or self._now.command
+        self._main_shown = False
 
     def _is_thread(self, line: str) -> bool:
         for grammar in self._grammars:
@@ -161,6 +180,10 @@ class Scanner:
             head = head._replace(tid=self._at)
         elif grammar.tool == "gdb" and head.tid:
             self._at = head.tid
+        if grammar.tool == "py-spy" and head.main:
+            if self._main_shown:  # another process's, whose head was left out
+                self.seen.append(Seen(name=f"process {len(self.seen) + 1}"))
+            self._main_shown = True
         if grammar.tool == "traceback" and self._child:
             self.seen.append(Seen(name=self._child))
             self._child = ""
@@ -182,7 +205,7 @@ class Scanner:
             if frame is None:
                 continue
             current = self._open
-            if current is None or current.grammar is not grammar or _begins_anew(line, current):
+            if current is None or current.grammar is not grammar or self._begins_anew(line, current):
                 if not grammar.headless or (frame.native and not grammar.native):
                     continue  # without a head it may be anything: a warning's, words in brackets
                 current = self._begin(grammar, ThreadHead())
@@ -192,6 +215,11 @@ class Scanner:
             current.mutex = current.mutex or grammar.mutex(line)
             return True
         return False
+
+    def _begins_anew(self, line: str, current: Open) -> bool:
+        """Whether a frame starts another stack, whose header is lost."""
+        after_text = current.grammar.by_blocks and not self._of_stacks[-1]
+        return bool(current.frames) and (line.lstrip().startswith("#0 ") or after_text)
 
     def end_within(self, line: str) -> None:
         """The text ends in the middle of this line. If it is a frame's, there may be more threads, without a stack."""
@@ -205,6 +233,11 @@ class Scanner:
         """One thread that was chosen from a dump: of a process that is not named, or another one than gdb's first."""
         for seen in self.seen:
             for tool, threads in seen.takes.items():
+                _drop_shown_again(threads)
+                shown = {opened.head.tid for opened in threads.values()} - {0}
+                if tool in self._several and len(shown) == 1:
+                    last = list(threads.values())[-1]
+                    threads[_CUT_OFF] = Open(last.grammar, ThreadHead(_CUT_OFF, "cut off"))
                 one = next(iter(threads.values())) if len(threads) == 1 else None
                 if one and _is_chosen(tool, one.head, named=bool(seen.pid)):
                     threads[_CUT_OFF] = Open(one.grammar, ThreadHead(_CUT_OFF, "cut off"))
@@ -225,15 +258,18 @@ class Scanner:
                 del threads[key]
 
 
+def _drop_shown_again(threads: dict[int, Open]) -> None:
+    """The frame that a debugger shows when it stops, before it says of which thread."""
+    for key in [key for key, opened in threads.items() if key < 0 and len(opened.frames) == 1]:
+        frame = threads[key].frames[0]
+        if any(other.frames[:1] == [frame] for at, other in threads.items() if at > 0):
+            del threads[key]
+
+
 def _is_chosen(tool: str, only: ThreadHead, named: bool) -> bool:
     """Whether the only thread that is shown was picked out of a dump of several; lldb shows one unless asked."""
     another = only.tid > 0 and not only.main and not only.current
     return (tool == "py-spy" and not named) or (tool == "gdb" and another) or tool == "lldb"
-
-
-def _begins_anew(line: str, current: Open) -> bool:
-    """Whether a numbered frame starts another stack, whose header is lost."""
-    return bool(current.frames) and line.lstrip().startswith("#0 ")
 
 
 def scan(lines: Iterable[str]) -> Scanner:
@@ -242,7 +278,7 @@ def scan(lines: Iterable[str]) -> Scanner:
     for grammar in grammars():
         whole = grammar.prepare(whole)
     scanner = Scanner()
-    for line in whole:
+    for line in marked(whole, scanner.begins_stack):
         scanner.read(line)
     scanner.finish()
     scanner.mark_selections()

@@ -188,9 +188,14 @@ def _operation(inner: Sequence[_At], native: Sequence[_At], python: bool) -> tup
         return hard.operation if plain or operation is None else operation.operation, hard.waits
     if not python and operation and _may_be_anybodys(operation):
         # Without Python's frames a lock of Python may be anybody's: conditions and queues are made of them.
-        return "", WaitKind.UNKNOWN
+        return _ANY_LOCK if operation.operation == "Lock.acquire" else "", WaitKind.UNKNOWN
+    if waits is WaitKind.JOIN and any(row.waits is WaitKind.CHILD for row in rows):
+        waits = WaitKind.CHILD  # what is waited for is a process, as what lies inside tells
     runs = bool(inner) and is_eval(inner[-1].frame)
     return operation.operation if operation else "", waits or (WaitKind.NOTHING if runs else WaitKind.UNKNOWN)
+
+
+_ANY_LOCK = "lock or condition of Python"
 
 
 def _detail(inner: Sequence[_At], waits: WaitKind, operation: str) -> str:

@@ -13,11 +13,13 @@ _PROMPT = re.compile(r"\s*(?:\(gdb\) *)+")
 _LISTED = re.compile(
     r'\s*(\*)? *(\d+) +((?:Thread 0x[0-9a-f]+ \(LWP \d+\)|LWP \d+|process \d+)(?: ".*?")?) +(\S.*)$'
 )
-_SWITCHED = re.compile(r"\[Switching to thread (\d+) \((.*)\)\]")
+_SWITCHED = re.compile(r"\[(?:Switching to thread|Current thread is) (\d+) \((.*)\)\]")
 _COMMAND = re.compile(r"(?:bt|backtrace|where)\b")
 _FRAME = re.compile(r"#\d+ +(?:0x[0-9a-f]+ in \S|[^0\s].* \(|<signal handler)")
 _BEGINS = re.compile(r"\s*(?:\(gdb\) *)?#\d+ ")
 _CONTINUES = re.compile(r"\s{3,}\S")
+_ADDRESS_LAST = re.compile(r"(#\d+ .*\S) \(at 0x[0-9a-f]+\)$")
+_NUMBER = re.compile(r"#(\d+) ")
 _NEXT = re.compile(r"(?<!\s)\s{8,}(?=#\d+ +(?:0x[0-9a-f]+ in )?\S)")  # a terminal filled the line
 _MUTEX = re.compile(
     r"pthread_mutex_\w*lock\w* \((?:m|mutex|__mutex)=(0x[0-9a-f]+)|lll_lock_wait \(futex=(?:\w+@entry=)?(0x[0-9a-f]+)"
@@ -28,7 +30,7 @@ LONGEST = 8192
 def prepare(lines: list[str]) -> list[str]:
     """Frames whole: on a terminal gdb breaks them, and indents what follows. Prompts are lines of their own."""
     whole: list[str] = []
-    for line in itertools.chain.from_iterable(map(_split, lines)):
+    for line in itertools.chain.from_iterable(map(_split, _innermost_first(lines))):
         if prompt := _PROMPT.match(line):
             whole.append("(gdb)")
             line = line[prompt.end() :]
@@ -40,6 +42,23 @@ def prepare(lines: list[str]) -> list[str]:
         else:
             whole.append(line)
     return whole
+
+
+def _innermost_first(lines: list[str]) -> list[str]:
+    """With stacks turned round whose numbers fall, line by line, down to 0; an address behind a frame is left out."""
+    lines = [match[1] if (match := _ADDRESS_LAST.match(line)) else line for line in lines]
+    made: list[str] = []
+    run: list[str] = []
+    for line in [*lines, ""]:
+        number = _NUMBER.match(line)
+        if run and not (number and int(number[1]) == int(run[-1][1 : run[-1].index(" ")]) - 1):
+            made += reversed(run) if len(run) > 1 else run
+            run = []
+        if number:
+            run.append(line)
+        else:
+            made.append(line)
+    return made[:-1]
 
 
 def _split(line: str) -> list[str]:
@@ -82,4 +101,12 @@ def _mutex(line: str) -> str:
     return (match[1] or match[2]) if match else ""
 
 
-GRAMMAR = Grammar("gdb", _thread, _frame, native=True, prepare=prepare, mutex=_mutex)
+_MORE = re.compile(r"\[(?:New (?:LWP|Thread)|Current thread is) ")
+"""Of a core file gdb tells the current thread only where there are others."""
+
+
+def _more(line: str) -> bool:
+    return bool(_MORE.match(line))
+
+
+GRAMMAR = Grammar("gdb", _thread, _frame, native=True, prepare=prepare, mutex=_mutex, more=_more)

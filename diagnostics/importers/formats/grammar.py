@@ -35,6 +35,10 @@ def _nothing(line: str) -> str:
     return ""
 
 
+def _never(line: str) -> bool:
+    return False
+
+
 def _same(lines: list[str]) -> list[str]:
     return lines
 
@@ -44,7 +48,9 @@ class Grammar(NamedTuple):
 
     `headless`: its frames are told from anything else also without a thread's head before them. `prepare`: makes of
     what spans several lines one line each. `mutex`: the address of the one that the thread of a frame's line waits
-    for, "" where it is not told. `rank`: the smaller, the earlier a line is tried with it.
+    for, "" where it is not told. `more`: whether a line tells that the process has several threads. `by_blocks`: its
+    frames have no numbers, so that what stands between two of them ends a stack. `rank`: the smaller, the earlier a
+    line is tried with it.
     """
 
     tool: str
@@ -56,4 +62,6 @@ class Grammar(NamedTuple):
     headless: bool = True
     prepare: Callable[[list[str]], list[str]] = _same
     mutex: Callable[[str], str] = _nothing
+    more: Callable[[str], bool] = _never
+    by_blocks: bool = False
     rank: int = 5

@@ -43,4 +43,16 @@ def _frame(line: str) -> Frame | None:
     return None
 
 
-GRAMMAR = Grammar("py-spy", _thread, _frame, _process, headless=False)
+_FEWEST = 3
+
+
+def prepare(lines: list[str]) -> list[str]:
+    """With a head where the paste begins in the middle of a thread, before others."""
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    begins = lines[first : first + _FEWEST]
+    if len(begins) == _FEWEST and all(map(_frame, begins)) and any(map(_thread, lines)):
+        return [*lines[:first], 'Thread 0 (idle): "head cut off"', *lines[first:]]
+    return lines
+
+
+GRAMMAR = Grammar("py-spy", _thread, _frame, _process, headless=False, prepare=prepare)

@@ -47,6 +47,16 @@ ROWS = (
         "the kernel saw process {pid} ({process}) blocked for more than {seconds} s",
     ),
     row(
+        FactKind.STUCK, "state:d",
+        r"task:(?P<process>\S+)\s+state:D\s.*?\bpid:(?P<pid>\d+)",
+        "process {pid} ({process}) waits in the kernel (state D), and no signal reaches it",
+    ),
+    row(
+        FactKind.STUCK, " d ",
+        r"(?:^|\s)(?P<process>\S{1,40})\s+D\s+(?:[0-9a-f]{16}\s+)\d+\s+(?P<pid>\d+)\s+\d+ 0x[0-9a-f]+$",
+        "process {pid} ({process}) waits in the kernel (state D), and no signal reaches it",
+    ),
+    row(
         FactKind.STUCK, "(disk sleep)",
         r"State:\s*D \(disk sleep\)", "the process is in state D: it waits in the kernel, and no signal reaches it",
     ),
@@ -77,6 +87,23 @@ ROWS = (
     row(
         FactKind.DEVICE, "ring gfx",
         r"amdgpu.*ring (?P<ring>\S+) timeout", "the AMD driver saw the ring {ring} hang",
+    ),
+    row(
+        FactKind.DEVICE, "gpu reset begin",
+        r"amdgpu (?P<device>[0-9a-f:.]+): .*GPU reset begin", "the AMD driver resets the GPU {device}",
+    ),
+    row(
+        FactKind.DEVICE, "failed to respond to msg",
+        r"amdgpu (?P<device>[0-9a-f:.]+): .*?(?P<what>MES failed to respond to msg=\w+)",
+        "the scheduler of the GPU {device} does not answer its driver: {what}",
+    ),
+    row(
+        FactKind.DEVICE, "failed to evict",
+        r"amdgpu: (?P<what>Failed to evict (?:process )?queues?|Failed to quiesce KFD)", "the AMD driver reported: {what}",
+    ),
+    row(
+        FactKind.DEVICE, "fence wait loop timeout",
+        r"amdgpu: (?P<what>qcm fence wait loop timeout expired)", "the AMD driver waited in vain: {what}",
     ),
     row(
         FactKind.DEVICE, "by gpu node-",

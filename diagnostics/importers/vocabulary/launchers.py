@@ -88,7 +88,7 @@ ROWS = (
     ),
     row(
         FactKind.ENDED, "killed",
-        r"^(?:\S+: line \d+: +(?P<pid>\d+) )?Killed\b(?: +(?P<command>\S.{0,80}))?$", "the process[ {pid}] was killed[: {command}]",
+        r"^(?:\S+: line \d+: +(?P<pid>\d+) )?(?P<untold>Killed)\b(?: +(?P<command>\S.{0,80}))?$", "the process[ {pid}] was killed[: {command}]",
     ),
     row(
         FactKind.ENDED, "exit status",

@@ -18,6 +18,7 @@ _STATES = {
     "t": (FactKind.STUCK, "is stopped by a debugger (state t)"),
 }
 _STATE = re.compile(r"[A-Za-z][<NLsl+]*$")
+_DEFUNCT = re.compile(r"\s*(\d+)\s+(?:\d+\s+)?(?:\?|pts/\d+|tty\w*)\s+[\d:-]+\s+(\S.*?) <defunct>$")
 _MOST = 400
 
 
@@ -34,8 +35,15 @@ class Ps(Block):
             self._columns = words
             return ()
         if not self._columns:
-            return ()
+            return self._over(line)
         return self._process(words, line)
+
+    def _over(self, line: str) -> Iterator[Said]:
+        """A row of `ps` without states: what is over is marked."""
+        if (over := _DEFUNCT.match(line)) and self._said < _MOST:
+            self._said += 1
+            kind, what = _STATES["Z"]
+            yield Said("", fact(kind, f"process {over[1]} ({over[2]}) {what}", line, pid=over[1], state="Z"))
 
     def _process(self, words: list[str], line: str) -> Iterator[Said]:
         row = dict(zip(self._columns, words, strict=False))
@@ -59,6 +67,7 @@ _CALL = re.compile(
     r"\((?P<what>(?:0x[0-9a-f]+|-?\d+|\[\{fd=|AT_FDCWD|<\.\.\.|NULL|P_\w+|CLOCK_\w+).*)$"
 )
 _ATTACHED = re.compile(r"(?:strace: )?Process (\d+) attached")
+_INTERRUPTED = re.compile(r"\)\s+= \? ERESTART\w+ ")
 _DONE = re.compile(r"\)\s+= (?:-?\d+|\?|0x)")
 
 
@@ -68,20 +77,25 @@ class Strace(Block):
     def __init__(self) -> None:
         self._main = ""
         self._waits: dict[str, tuple[str, str]] = {}
-
+        self._interrupted: dict[str, tuple[str, str]] = {}  # what a signal ended, as Ctrl-C does
     def feed(self, line: str) -> Iterable[Said]:
         if attached := _ATTACHED.match(line.strip()):
             self._main = self._main or attached[1]
+        elif _INTERRUPTED.match(line.strip()) and "" in self._waits:
+            self._interrupted[""] = self._waits.pop("")
         elif call := _CALL.match(line.strip()):
             tid = call["pid"] or call["number"] or ""
-            if _DONE.search(line):
+            if _INTERRUPTED.search(line):
+                self._interrupted[tid] = call["call"], f"{call['call']}({call['what']}"[:160]
+                self._waits.pop(tid, None)
+            elif _DONE.search(line):
                 self._waits.pop(tid, None)
             elif len(self._waits) < _MOST:
                 self._waits[tid] = call["call"], f"{call['call']}({call['what']}"[:160]
         return ()
 
     def finish(self) -> Iterable[Said]:
-        for tid, (call, what) in self._waits.items():
+        for tid, (call, what) in {**self._interrupted, **self._waits}.items():
             who = tid or self._main
             words = f"{f'thread {who}' if who else 'a thread'} waits in the system call {what}"
             yield Said("", fact(FactKind.STUCK, words, what, call=call, thread=who))

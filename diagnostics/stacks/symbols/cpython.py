@@ -142,6 +142,8 @@ LIFE = (
 )  # fmt: skip
 
 INTERPRETER = (
+    native(r"^tstate_delete_common(\.|$)", "tstate_delete_common, lock of the list of threads", _W.LOCK, weight=_G,
+           seen="CPython 3.7 to 3.13", not_for="Whoever lists all threads holds it, also while he waits for others."),
     native(r"^(?:_?PyErr_CheckSignals\w*|handle_signals)(\.|$)", "", None, Role.SIGNAL_HANDLER, weight=_P,
            not_for="It looks for signals often; only a handler that runs inside of it was called."),
     native(r"^take_gil(\.|$)|^PyEval_(AcquireThread|RestoreThread|AcquireLock)$|^PyGILState_Ensure$"

@@ -15,7 +15,7 @@ SYMBOLS = (
            r"|cxiWaitEventWait|gfs2_\w+)", "file on a network mount", _W.FILE, hard=True),
     native(r"^(?:folio_wait\w*|wait_on_page\w*|io_schedule\w*|wait_on_buffer|jbd2_\w+|xfs_\w+|ext4_\w+"
            r"|blkdev_\w+|btrfs_\w+|submit_bio_wait|rq_qos_wait|wbt_wait|blk_mq_get_tag|balance_dirty_pages\w*"
-           r"|__lock_page|folio_lock)", "file", _W.FILE, hard=True),
+           r"|__lock_page|folio_lock)", r"file, \g<0>", _W.FILE, hard=True),
     native(r"^(?:sync_inodes_sb|sync_filesystem|wb_wait_for_completion|iterate_supers|__filemap_fdatawait\w*"
            r"|lookup_slow|do_last$|open_last_lookups|path_openat|path_lookupat|iterate_dir)",
            "file", _W.FILE, weight=_P,

@@ -11,6 +11,7 @@ SYMBOLS = (
     native(r"^runtime\.(?:futex|notesleep|notetsleep\w*|stopm|mPark|park_m|findRunnable|findrunnable|schedule"
            r"|mstart\w*|mcall|gcBgMarkWorker|bgsweep|bgscavenge|sysmon|templateThread|usleep|netpoll" r"|epollwait)",
            "", None, Role.IDLE, weight=_P),
+    native(r"^runtime\.((?:stop|start)TheWorld\w*)", r"\1", WaitKind.CONDITION, weight=_G),
     native(r"^runtime\.(?:chanrecv\w*|chansend\w*|selectgo|block)", "channel", WaitKind.CONDITION, weight=_G),
     native(r"^sync\.\(\*(?:Mutex|RWMutex)\)\.\w*[lL]ock\w*|^sync\.runtime_Semacquire\w*" r"|^runtime\.semacquire\w*",
            "Mutex.Lock", WaitKind.LOCK, weight=_G),

@@ -73,6 +73,14 @@ SYMBOLS = (
            weight=_P),
     native(r"^_*(?:GI_+)?(?:getaddrinfo|gethostbyname\w*|res_n?(?:search|query|send))", "getaddrinfo", WaitKind.SOCKET),
     native(r"^(?:void |bool )?absl::", "", None, weight=_P),
+    native(r"^(?:je_|_rjem_je_)?malloc_mutex_lock\w*", "malloc_mutex_lock", WaitKind.LOCK, weight=_P, hard=True),
+    native(r"^(?:base::internal::)?SpinLock(?:Delay|::\w*Lock)|^SpinLock(?:Holder)?\b"
+           r"|^__malloc_fork_lock_parent", "lock of malloc", WaitKind.LOCK, weight=_P, hard=True,
+           seen="jemalloc 4 and 5, gperftools' tcmalloc"),
+    native(r"^(?:je_|_rjem_je_)?(?:arena|extents?|tcache|tsd|sdallocx|mallocx|malloc_default|ecache|pac|hpa)_\w+$"
+           r"|^je_\w+$|^tcmalloc::", "malloc", weight=_P),
+    native(r"^sys_futex$", "", None, weight=_P),
+    native(r"^_IO_\w+|^(?:fflush|fwrite|fread|fputs|vfprintf|f?printf)(?:_unlocked)?$", "standard stream", weight=_P),
     native(r"^(?:malloc|_int_malloc|__libc_malloc|calloc|realloc|free|_int_free|arena_get\w*"
            r"|malloc_consolidate|__malloc_fork_\w+|ptmalloc_\w+)$", "malloc", weight=_P),
     native(r"^_*(?:GI_+)?_?dl_(?:open|sym)\w*|^_dl_\w+|^dlopen", "dlopen", None, Role.IMPORT, weight=Weight.GENERAL),

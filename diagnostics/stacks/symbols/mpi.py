@@ -20,9 +20,14 @@ SYMBOLS = (
            WaitKind.RENDEZVOUS, Role.RENDEZVOUS),
     native(r"^P?MPI_(Finalize|Abort|Comm_free|Comm_disconnect)$", r"MPI_\1", WaitKind.COLLECTIVE, Role.TEARDOWN),
     native(r"^P?MPI_(File_\w+)$", r"MPI_\1", WaitKind.FILE),
+    native(r"^P?MPI_(Win_\w+|Fetch_and_op|Compare_and_swap|R?(?:Get|Put|Accumulate|Get_accumulate))(?:_c)?$", r"MPI_\1",
+           WaitKind.SOCKET),
+    native(r"^(?:ompi|mca)_coll_\w*?_(allreduce|reduce_scatter\w*?|reduce|barrier|bcast|allgatherv?|gatherv?|scatterv?"
+           r"|alltoall[vw]?)_", r"MPI_\1", WaitKind.COLLECTIVE, Role.COLLECTIVE, weight=_G,
+           not_for="A collective may be part of another operation, as of MPI_Comm_dup."),
     native(r"^progress_engine|^opal_(?:thread|event)_\w+loop|^pmix_\w*progress\w*|^listen_thread"
            r"|^ucs_async_thread\w*", "", None, Role.PROXY, weight=_G),
-    native(r"^(?:opal_progress|ompi_(?:coll|request|sync)_\w+|MPIR_\w+|MPIDI?_\w+|MPIDU_\w+|ucp_\w+|uct_\w+"
+    native(r"^(?:opal_progress|(?:ompi|opal)_\w+|MPIR_\w+|MPIDI?_\w+|MPIDU_\w+|uc[pts]_\w+"
            r"|ompi_\w+|mca_\w+)$", "", None, weight=Weight.PRIMITIVE),
     python("mpi4py/futures/", "worker\\w*|server\\w*|client\\w*", "", None, Role.POOL_TASK, weight=_G, home=True),
 )  # fmt: skip
