@@ -25,9 +25,9 @@ LARGEST = 64 << 20
 """Bytes; of a longer text the end is read, where the hang is."""
 
 FORMATS = (
-    "py-spy dump (text, JSON), pystack, gdb, lldb, eu-stack, austin, faulthandler, tracebacks, asyncio tasks, "
-    "jstack, goroutines, sample, WinDbg, /proc/PID/stack, ps, strace, dmesg, logs of PyTorch, NCCL (also ncclras), TensorFlow, JAX, Horovod, DeepSpeed, "
-    "Ray, vLLM, SGLang, MPI, Slurm, PyTorch's Flight Recorder"
+    "py-spy dump (text, JSON), pystack, gdb, lldb, eu-stack, austin, faulthandler, tracebacks, asyncio tasks, jstack, "
+    "goroutines, sample, WinDbg, /proc/PID/stack, ps, strace, dmesg, logs of PyTorch, NCCL (also ncclras), "
+    "TensorFlow, JAX, Horovod, DeepSpeed, Ray, vLLM, SGLang, MPI, Slurm, PyTorch's Flight Recorder"
 )
 UNNAMED = "dump"
 

@@ -19,6 +19,7 @@ _SAID = re.compile(
     rf"(?:\W{{1,3}}(?:pid|process)[ :=#]{{0,3}}(?P<pid>\d+))?{_MARKS}$",
     re.I,
 )
+_TIMED_OUT = re.compile(r"Process (\d+) timed out with traceback:\s*$")  # PyTorch's tests, whose processes are ranks
 _VALUES = re.compile(r"(?:\w+ ?= ?[\w.-]+[,; ]+)*\bpid ?= ?(?P<pid>\d+)(?:[,; ]+\w+ ?= ?[\w.-]+)*:?$", re.I)
 _PS = re.compile(
     r".{0,80}?\s(\d{1,7})\s+\d+\.\d\s+\d+\.\d\s+\d+\s+\d+\s+\S+\s+[A-Za-z][<NLsl+]*\s+\S+\s+[\d:]+\s+(\S.*)$"
@@ -58,6 +59,8 @@ def heading_of(line: str) -> Heading | None:
 def _found(line: str, lines: Sequence[str]) -> Heading | None:
     if row := _PS.match(line):
         return Heading(pid=int(row[1]), command=row[2])
+    if timed_out := _TIMED_OUT.match(line):
+        return Heading(int(timed_out[1]))
     if said := _SAID.match(line):
         number, pid = int(said["number"]), int(said["pid"] or 0)
         if said["kind"].lower() in _RANKS or (said["kind"].lower() != "pid" and _count_from_0(lines)):

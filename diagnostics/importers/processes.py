@@ -142,7 +142,8 @@ def _mutexes(seen: Seen, facts: Sequence[LogFact]) -> tuple[BlockingCall, ...]:
 
 def _threads_of(seen: Seen, tools: list[str], pid: int) -> tuple[Thread, ...]:
     """Python's view of one tool merged with the native view of another, where both are there."""
-    addresses = {opened.head.pthread: opened.head.tid for opened in seen.takes.get("gdb", {}).values()}
+    heads = [opened.head for opened in seen.takes.get("gdb", {}).values()]
+    addresses = {head.pthread: head.tid for head in heads if head.pthread}
     python = next((tool for tool in _PYTHON_TOOLS if tool in tools), "")
     native = next((tool for tool in _NATIVE_TOOLS if tool in tools), "")
     spoken = _threads(seen.takes[python], addresses, pid) if python else ()

@@ -269,7 +269,7 @@ def _drop_shown_again(threads: dict[int, Open]) -> None:
 def _is_chosen(tool: str, only: ThreadHead, named: bool) -> bool:
     """Whether the only thread that is shown was picked out of a dump of several; lldb shows one unless asked."""
     another = only.tid > 0 and not only.main and not only.current
-    return (tool == "py-spy" and not named) or (tool == "gdb" and another) or tool == "lldb"
+    return (tool == "py-spy" and not named) or (tool == "gdb" and (another or only == ThreadHead())) or tool == "lldb"
 
 
 def scan(lines: Iterable[str]) -> Scanner:

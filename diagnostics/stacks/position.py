@@ -303,7 +303,8 @@ def main_position(process: Process) -> Position | None:
         attends = main.waits in _ATTENDS or main.has(Role.EVENT_LOOP, Role.POOL_WAIT)
         significant = [p for p in others if p.has(*_SIGNIFICANT) and p.own >= main.own]
         return significant[0] if attends and significant and not main.has(*_SIGNIFICANT) else main
-    return max(others, key=_tells, default=main or positions[0])
+    best = max(others, key=_tells, default=main or positions[0])
+    return best if any(_tells(best)) or main is None else main
 
 
 def shows_main(process: Process) -> bool:
