@@ -6,41 +6,71 @@ one waits for the other's end, answer, notification or lock, and that one waits 
 
 from __future__ import annotations
 
+from collections import Counter
+
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import serves
-from diagnostics.analyze.wait_graph import rank_in
+from diagnostics.analyze.wait_graph import rank_in, thread_in
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import OUTSIDE, main_at, may_be_stuck
+from diagnostics.causes.observe import OUTSIDE, At, main_at, may_be_stuck
 from diagnostics.model import Process, State, Wait, WaitKind
+from diagnostics.stacks.position import pairs
 
 _OF_ANOTHER = (
     WaitKind.CHILD, WaitKind.PIPE, WaitKind.SOCKET, WaitKind.LOCK, WaitKind.INPUT, WaitKind.CONDITION,
 )  # fmt: skip
-_OF_ITS_OWN = (*OUTSIDE, WaitKind.TIME, WaitKind.LOCK)
+_OF_ITS_OWN = (*OUTSIDE, WaitKind.LOCK)
+_AT_ONCE = 1.0
+"""Seconds by which two that stand since the same event may differ."""
 
 
 def examine(facts: Facts) -> Case | None:
     known = {process.rank: process for process in facts.processes}
-    waiting = {rank_in(wait.rank) for wait in facts.waits}
-    ends = [wait for wait in facts.waits if wait.kind in _OF_ANOTHER and wait.on in known and wait.on not in waiting]
+    waiting = {wait.rank for wait in facts.waits}
+    by_waiter = Counter(wait.rank for wait in facts.waits)
+    ends = [wait for wait in facts.waits if wait.kind in _OF_ANOTHER and wait.on not in waiting]
     return likeliest(
-        _examine_pair(known[rank_in(wait.rank)], known[wait.on], wait) for wait in ends if rank_in(wait.rank) in known
+        _examine_pair(known[rank_in(wait.rank)], known[rank_in(wait.on)], wait, by_waiter[wait.rank])
+        for wait in ends
+        if rank_in(wait.rank) in known and rank_in(wait.on) in known and rank_in(wait.on) != rank_in(wait.rank)
     )
 
 
-def _examine_pair(waiter: Process, other: Process, wait: Wait) -> Case | None:
-    main = main_at(other) if waiter.state is State.HUNG and may_be_stuck(other) and not serves(other) else None
-    if main is None or not main.position.own:
+def _examine_pair(waiter: Process, other: Process, wait: Wait, ends: int) -> Case | None:
+    at = _stand_of(other, thread_in(wait.on)) if waiter.state is State.HUNG and may_be_stuck(other) else None
+    if at is None or not at.position.own:
         return None
     case = Case("process-elsewhere")
-    case.title = f"{waiter.rank} waits for {other.rank}, which stands somewhere else: {main.where}"
+    case.title = f"{waiter.rank} waits for {other.rank}, which stands somewhere else: {at.where}"
     case.saw("waits", f"waits for {other.rank}: {wait.why}", "stacks, kernel", [waiter.rank])
-    waits = main.position.waits_for or main.position.waits.words
-    case.saw("elsewhere", f"it stands in {main.where}, and waits for {waits}", "stacks", [other.rank])
-    if main.position.waits in _OF_ITS_OWN:
+    waits = at.position.waits_for or at.position.waits.words
+    case.saw("elsewhere", f"it stands in {at.where}, and waits for {waits}", "stacks", [other.rank])
+    if at.position.waits in _OF_ITS_OWN:
         case.saw("waits-itself", "it waits for something of its own", "stacks", [other.rank])
+    elif at.position.waits is WaitKind.TIME:
+        case.saw("sleeps", "it sleeps, and wakes by itself", "stacks", [other.rank])
+    if ends > 1:
+        case.saw("one-of-several", f"one of {ends} that may end the wait", "kernel", [other.rank])
+    _look_at_order(case, waiter, other, at.position.since)
     case.saw("hung", waiter.state_why or "it hangs", "samples", [waiter.rank])
     return case
+
+
+def _stand_of(other: Process, tid: int) -> At | None:
+    if not tid:
+        return None if serves(other) else main_at(other)
+    return next((At(other, thread, one) for thread, one in pairs(other) if one.tid == tid), None)
+
+
+def _look_at_order(case: Case, waiter: Process, other: Process, since: float) -> None:
+    """Who came to stand after the wait for it had begun has got on meanwhile, and may do so again."""
+    if waiter.since < 0 or since < 0:
+        return
+    if since >= waiter.since - _AT_ONCE:
+        case.saw("stood-before", f"it has stood for as long: {since:.1f} s", "samples", [other.rank])
+    else:
+        said = f"it has stood for {since:.1f} s alone, and the other has waited for {waiter.since:.1f} s"
+        case.saw("came-later", said, "samples", [other.rank])
 
 
 CAUSE = Cause(

@@ -99,3 +99,10 @@ def test_a_reader_beside_a_thread_that_may_answer_tells_nothing_at_once() -> Non
 def test_who_waits_for_a_server_that_computes_does_not_hang() -> None:
     collection, diagnosis = told(client(60.0), server(60.0, READS, CPU, runs=4))
     assert not diagnosis.hung and collection.processes[0].state is State.IDLE
+
+
+@pytest.mark.parametrize(("stood", "named"), [(40.0, True), (22.0, False)], ids=["as long", "since a while ago"])
+def test_who_came_to_stand_after_the_wait_began_is_not_named_for_it(stood: float, named: bool) -> None:
+    _, diagnosis = told(client(40.0), server(stood, HANDLES, HANDLES))
+    sure = {one.cause: one.confidence for one in diagnosis.findings}["process-elsewhere"]
+    assert (sure > 0.5) is named
