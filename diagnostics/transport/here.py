@@ -153,7 +153,8 @@ def _run(
     order = {**program.order(do, targets, options, deadline), **program.means_here(), **more}
     collector = _ahead.taken() or _started(program.argv_here())
     try:
-        _ahead.begin()
+        if _ahead.of_each and not _ahead.collector:
+            _ahead.begin()
         output, errors = _talk(collector, json.dumps(order).encode(), deadline, progress)
     finally:
         _end(collector)
@@ -166,10 +167,10 @@ def _run(
 
 
 class _Ahead(threading.local):
-    """The collector that this thread has begun ahead of an order, if there is one. `is_kept`: there always is."""
+    """The collector that this thread has begun ahead of an order, if there is one. `of_each`: of every order."""
 
     collector: subprocess.Popen[bytes] | None = None
-    is_kept = False
+    of_each = False
 
     def taken(self) -> subprocess.Popen[bytes] | None:
         collector, self.collector = self.collector, None
@@ -178,10 +179,9 @@ class _Ahead(threading.local):
         return collector
 
     def begin(self) -> None:
-        if self.is_kept and not self.collector:
-            with suppress(MissingError):  # said when it is needed
-                self.collector = _started(program.argv_here())
-                scan.helpers.add(self.collector.pid)
+        with suppress(MissingError):  # said when it is needed
+            self.collector = _started(program.argv_here())
+            scan.helpers.add(self.collector.pid)
 
     def end(self) -> None:
         if collector := self.taken():
@@ -192,15 +192,17 @@ _ahead = _Ahead()
 
 
 @contextmanager
-def ready() -> Iterator[None]:
-    """A collector is begun ahead of each order: it gets ready while the processes to look at are looked for, or while
-    the one before it waits."""
-    _ahead.is_kept = True
+def ready(each: bool = False) -> Iterator[None]:
+    """A collector is begun ahead of the next order: it gets ready while the processes to look at are looked for.
+
+    `each`: of every order; the next one gets ready while the one before it waits.
+    """
+    _ahead.of_each = each
     _ahead.begin()
     try:
         yield
     finally:
-        _ahead.is_kept = False
+        _ahead.of_each = False
         _ahead.end()
 
 

@@ -61,7 +61,7 @@ def run_trial(
         with ExitStack() as stack:
             disks = {spec.rank: stack.enter_context(disk.mounted(spec.data)) for spec in specs if spec.data}
             if not plan.via:
-                stack.enter_context(ready())
+                stack.enter_context(ready(each=True))
             stack.enter_context(pipeline.warming_up())
             cluster = stack.enter_context(plan.backend.cluster(plan.runtime, specs, plan.directory))
             cluster.disks.update(disks)

@@ -228,9 +228,12 @@ def test_a_collector_that_is_begun_ahead_is_no_process_of_a_job_and_is_used_once
             seen = {one.pid for one in scan()}
             assert len(begun) == 1 and pid in seen and begun[0].pid not in seen
             answers = [collect([Target(pid)], Options(gap=0.1)) for _ in range(2)]
-            assert len(begun) == 3, "each order has a collector of its own, and the next one gets ready meanwhile"
-            assert begun[2].pid not in {one.pid for one in scan()}
+            assert len(begun) == 2, "the second order needs a collector of its own"
         assert all(len(answer.processes[0].samples) == 2 and answer.processes[0].threads for answer in answers)
+        with ready(each=True):
+            assert collect([Target(pid)], Options(gap=0.1)).processes[0].threads
+            assert len(begun) == 4, "the next one gets ready meanwhile"
+            assert begun[3].pid not in {one.pid for one in scan()}
     with ready():
-        assert begun[3].poll() is None
+        assert begun[4].poll() is None
     assert all(collector.poll() is not None for collector in begun), "none is left where no order came"
