@@ -92,6 +92,15 @@ def _images() -> Check:
     return Check("image base", False, f"no way to {REGISTRY}", "apt-get install mmdebstrap (for --backend docker)")
 
 
+def _clusters() -> Check:
+    """Whose jobs can be named here: pods, allocations. YARN's are found without a tool."""
+    kinds = {"kubectl": "k8s:", "squeue": "slurm:"}
+    found = [f"{tool} ({kind})" for tool, kind in kinds.items() if shutil.which(tool)]
+    lacks = [f"{tool} ({kind})" for tool, kind in kinds.items() if not shutil.which(tool)]
+    words = "; no ".join(filter(None, (", ".join(found), ", ".join(lacks))))
+    return Check("clusters", bool(found), words if found else f"no {words}", "Attach where one of them is installed")
+
+
 def _uprobes() -> Check:
     for place in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
         if Path(place, "uprobe_events").exists():
@@ -164,6 +173,7 @@ def checks(states: Iterable[RuntimeState]) -> tuple[Check, ...]:
         _cuda_gdb,
         _uprobes,
         lambda: _symbols(states),
+        _clusters,
         _engine,
         _images,
     )

@@ -19,6 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 from diagnostics.discover.selectors import KINDS
+from diagnostics.watching import address_of
 from repro import runtimes
 from repro.cli import COMMANDS, app, load
 from repro.scenario import Need
@@ -252,3 +253,18 @@ def test_python_in_the_documents_imports_what_there_is() -> None:
                     home = import_module(module)
                     assert hasattr(home, name) or import_module(f"{module}.{name}"), f"{page.name}: {name}"
     assert found, "no import was found"
+
+
+def test_the_collector_of_opentelemetry_reads_what_is_served() -> None:
+    """The recipe is whole: what its pipeline names is there, and it asks for the page at the port of the example."""
+    yaml = pytest.importorskip("yaml")
+    text = (ROOT / "docs" / "attach.md").read_text()
+    (recipe,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    made = yaml.safe_load(recipe)
+    for pipeline in made["service"]["pipelines"].values():
+        assert set(pipeline["receivers"]) == set(made["receivers"])
+        assert set(pipeline["exporters"]) == set(made["exporters"])
+    (job,) = made["receivers"]["prometheus"]["config"]["scrape_configs"]
+    (target,) = job["static_configs"][0]["targets"]
+    host, port = address_of(target)
+    assert host == "127.0.0.1" and f"--serve {port}" in text
