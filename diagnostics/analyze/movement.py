@@ -221,7 +221,7 @@ def _only_clocks_run(process: Process, main: Position, first: Sample, last: Samp
     """
     if main.has(Role.COLLECTIVE, Role.BARRIER):
         return True
-    if not _waits_without_limit(process, main, ("futex", "mutex", "socket", "pipe")):
+    if not _waits_without_limit(process, main, ("futex", "mutex", "socket", "pipe", "file")):
         return False
     if main.waits is WaitKind.JOIN and not _has_one_that_stands(process, main):
         return False

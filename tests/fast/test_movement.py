@@ -121,6 +121,7 @@ def test_a_step_reads_its_input_which_a_collective_does_not() -> None:
 
 _JOINS = (Frame("main", "bank.py", 18), Frame("join", "/usr/lib/python3.11/threading.py", 1112))
 _TAKES = (Frame("move", "bank.py", 9), Frame("lock_PyThread_acquire_lock", "libpython3.11.so", native=True))
+_OPENS = (Frame("lines", "bank.py", 4), Frame("open64", "libc.so.6", native=True))
 _GETS = (Frame("consume", "bank.py", 30), Frame("get", "/usr/lib/python3.11/queue.py", 171))
 _MUTEX = tuple(Frame(name, "libc.so.6", native=True) for name in ("transfer", "pthread_mutex_lock", "__lll_lock_wait"))
 _PTHREAD_JOIN = (Frame("main", "bank", native=True), Frame("pthread_join", "libc.so.6", native=True))
@@ -132,10 +133,14 @@ _PTHREAD_JOIN = (Frame("main", "bank", native=True), Frame("pthread_join", "libc
         (_TAKES, _TAKES, False),
         (_JOINS, _TAKES, False),
         (_PTHREAD_JOIN, _MUTEX, False),
+        (_OPENS, _TAKES, False),
         (_JOINS, _GETS, True),
     ],
-    ids=["a lock", "joins who waits for a lock", "in C as well", "joins, and one waits for work that seldom comes"],
-)
+    ids=[
+        "a lock", "joins who waits for a lock", "in C as well", "a named pipe that nobody opens",
+        "joins, and one waits for work that seldom comes",
+    ],
+)  # fmt: skip
 def test_what_a_monitor_writes_is_no_work_of_threads_that_wait_for_locks(
     main: tuple[Frame, ...], other: tuple[Frame, ...], gets_on: bool
 ) -> None:
@@ -152,7 +157,8 @@ def test_what_a_monitor_writes_is_no_work_of_threads_that_wait_for_locks(
         )
         for at in (1.0, 2.0)
     )
-    calls = (*(BlockingCall(tid, "futex", "futex") for tid in (1, 2)), BlockingCall(3, "clock_nanosleep", "time"))
+    first = BlockingCall(1, "openat", "file", "/tmp/rows") if main is _OPENS else BlockingCall(1, "futex", "futex")
+    calls = (first, BlockingCall(2, "futex", "futex"), BlockingCall(3, "clock_nanosleep", "time"))
     threads = (Thread(1, "x", main), Thread(2, "x", other), Thread(3, "x", ticks))
     process = classify(Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls))
     assert bool(movement(process, Limits()).words) is gets_on
