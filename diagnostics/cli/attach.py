@@ -98,6 +98,8 @@ def attach(
         raise UsageError(f"there is no stack collector {min(unknown)!r}", f"There are {', '.join(COLLECTORS)}")
     if not targets and not via:
         raise which_target()
+    if host and not via:
+        raise UsageError("--host is a host to look at through --via", "For example: --via 'ssh {host}' --host a")
     if via and debug_image:
         raise UsageError("--debug-image is for pods that kubectl finds", "Give k8s:pod/NAME instead of --via")
     options = Options(gap, budget, tuple(collector or ()), resample=resample)

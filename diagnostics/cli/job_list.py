@@ -54,7 +54,7 @@ def _table(job: Job) -> Table:
         table.add_column(column, overflow="fold", no_wrap=True)
     table.add_column("command", overflow="ellipsis", no_wrap=True, ratio=1)
     for member in job.members[:MOST_ROWS]:
-        command_line = " ".join(redact_command(member.command))
+        command_line = " ".join(" ".join(redact_command(member.command)).split())  # a program after -c has lines
         table.add_row(Text(member.rank), str(member.pid), Text(member.why), Text(command_line))
     if len(job.members) > MOST_ROWS:
         table.add_row(Text(f"and {len(job.members) - MOST_ROWS} more", "dim"), "", "", "")
@@ -65,7 +65,7 @@ def _table(job: Job) -> Table:
     for rank in job.absent[:MOST_ROWS]:
         table.add_row(Text(rank, "red"), "", "", Text("should be here: has ended, or was never started", "dim"))
     for peer in job.peers:
-        what = " ".join(redact_command(peer.command)) or "not on this machine"
+        what = " ".join(" ".join(redact_command(peer.command)).split()) or "not on this machine"
         table.add_row(
             Text("unnamed", "yellow"),
             str(peer.pid or ""),

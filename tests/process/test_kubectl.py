@@ -112,5 +112,7 @@ def test_what_is_wrong_with_a_name_is_said(lastbatch: Callable[..., Answer], kub
         assert answer.code == 2 and said in answer.err, answer
     answer = lastbatch("attach", "4711", "--debug-image", "python:3.12-slim", env=kubectl)
     assert answer.code == 2 and "--debug-image is for pods" in answer.err, answer
+    answer = lastbatch("attach", "4711", "--host", "a", env=kubectl)
+    assert answer.code == 2 and "--host is a host to look at through --via" in answer.err, answer
     answer = lastbatch("attach", "k8s:job/x", env={**kubectl, "PATH": "/nowhere"})
     assert answer.code == 3 and "kubectl is not installed here" in answer.err, answer
