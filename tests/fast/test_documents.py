@@ -41,9 +41,9 @@ BEFORE = frozenset({"sudo", "srun", "nice", "python", "python3", "Next", "$"})
 """Words that may stand before the program's name, the last two in what is printed."""
 OF_OTHERS = frozenset({
     "--accept", "--cap-add", "--hang-dir", "--hang-exit", "--hang-grace", "--hang-timeout", "--job_name", "--native",
-    "--ps_hosts", "--task_index", "--worker_hosts",
+    "--nnodes", "--node-rank", "--ps_hosts", "--task_index", "--worker_hosts",
 })  # fmt: skip
-"""Options that the text speaks of without their program: of pytest's plugin, py-spy, Docker, a user's own job."""
+"""Options that the text speaks of without their program: of the plugin, py-spy, torchrun, Docker, a user's job."""
 
 
 class Call(NamedTuple):
