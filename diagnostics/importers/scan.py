@@ -146,8 +146,8 @@ class Scanner:
 
     def _is_process(self, line: str) -> bool:
         if heading := heading_of(line):
-            self._begin_process(heading.pid, heading.command)
-            self._now.name = f"worker:{heading.rank}" if heading.rank >= 0 else self._now.name
+            name = f"worker:{heading.rank}" if heading.rank >= 0 else ""
+            self._begin_process(heading.pid, heading.command, name)
             return True
         for grammar in self._grammars:
             if head := grammar.process(line):
@@ -155,9 +155,10 @@ class Scanner:
                 return True
         return False
 
-    def _begin_process(self, pid: int, command: str) -> None:
+    def _begin_process(self, pid: int, command: str, name: str = "") -> None:
+        """`name`: the rank that a heading tells; in containers several have the same process id."""
         self._open = None
-        known = next((seen for seen in self.seen if pid and seen.pid == pid), None)
+        known = next((seen for seen in self.seen if pid and seen.pid == pid and name in ("", seen.name)), None)
         if known:
             self.seen.remove(known)
             self.seen.append(known)
@@ -165,6 +166,7 @@ class Scanner:
             self.seen.append(Seen())
         self._now.pid = pid
         self._now.command = command or self._now.command
+        self._now.name = name or self._now.name
         self._main_shown = False
 
     def _is_thread(self, line: str) -> bool:
