@@ -44,12 +44,29 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
         if name in by_rank
     ]
     found = [each for one in found if one is not None for each in _with_parent(one, known)]
+    found += _holders_of_file_locks(waits, known)
     found += [one for group in cycles(graph) if _touches(group, stuck) for one in _in_circle(group, known)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
     if not found:
         found = list(_odd_first([one for one in map(_by_itself, _alone(stuck, processes)) if one], known))
         found += _not_there(stuck, collection)
     return _best(one for one in found if one)
+
+
+def _holders_of_file_locks(waits: Sequence[Wait], known: Mapping[str, Process]) -> Iterator[Culprit]:
+    """Who keeps others from a file while it waits by itself, for data at most: it is to give the lock back.
+
+    One that waits for ranks, children or locks is not the end of the waiting.
+    """
+    held: dict[str, list[Wait]] = {}
+    for wait in waits:
+        if wait.kind is WaitKind.LOCK and wait.why.startswith("the lock on ") and wait.on in known:
+            held.setdefault(wait.on, []).append(wait)
+    for rank, for_it in held.items():
+        onward = {wait.kind for wait in waits if rank_in(wait.rank) == rank}
+        if onward <= {WaitKind.SOCKET, WaitKind.PIPE} and known[rank].state not in _CALM:
+            others = ", ".join(dict.fromkeys(wait.rank for wait in for_it[:MOST]))
+            yield _culprit(known[rank], 0.85, f"{others} waits for it: {for_it[0].why}")
 
 
 def _is_held_from_outside(process: Process) -> bool:
@@ -77,7 +94,7 @@ def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
             others = graph.get(name, frozenset())
             if not others and name != process.rank:
                 found[name] += 1
-            new = [other for other in others if other not in seen]
+            new = [other for other in sorted(others) if other not in seen]
             seen.update(new)
             todo += new
     return found
@@ -101,7 +118,7 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
     position = position_of(process, tid) if tid else None
     if waits == rank and position is not None and _only_sleeps(position):
         where = f": {position.place}" if position.place else ""
-        said = f"it may wait for thread {tid}, which works by the clock{where}"
+        said = f"nobody is known to be about to wake it; beside it thread {tid} works by the clock{where}"
         return _culprit(process, 0.6, said, _that_stands(process))
     return _culprit(process, round(sure * (0.7 + 0.3 * share), 2), why, position)
 

@@ -20,6 +20,7 @@ from diagnostics.causes.observe import (
     look_at_stillness,
     main_at,
     may_be_stuck,
+    nobody_comes,
     only_thread,
     peers,
     threads_at,
@@ -48,11 +49,11 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         return None  # a pool that a fork did not copy
     if _asks_others(waiting) and any(wait.rank == process.rank != rank_in(wait.on) for wait in facts.waits):
         return None  # another process of the program is to notify it, and stands elsewhere
+    if any(at.position.has(Role.BARRIER) for at in waiting):
+        return None  # `barrier-short`: whoever is to come there has left, or stands elsewhere
     case = Case("condition-lost-wakeup")
     where = [process.rank]
     case.saw("waits", f"waits for a notification without a timeout: {waiting[0].where}", "stacks", where)
-    if barrier := next((at for at in waiting if at.position.has(Role.BARRIER)), None):
-        case.title = f"Threads wait at a barrier for one that does not come: {barrier.where}"
     if ended := [child for child in children_of(process, facts) if has_ended(child)]:
         said = "a process that it started has ended: it may have been the one to come"
         case.saw("child-ended", said, "processes", names(ended))
@@ -60,7 +61,10 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         said = "the stack has the wait alone: whose it is, and what it is for, is not told"
         case.saw("nobody-named", said, "stacks", where)
     outside = [at for at in threads if at.position.waits not in INSIDE or at.position.limited]
-    if outside or unread_threads(process):
+    if outside and _clock_alone(process, waiting):
+        said = f"what moves works by the clock, and has gone round without a notification: {outside[0].where}"
+        case.saw("by-the-clock", said, "stacks, samples", where)
+    elif outside or unread_threads(process):
         other = outside[0].where if outside else "a thread without a stack"
         case.saw("other-thread", f"another thread may still notify: {other}", "stacks", where)
     else:
@@ -83,6 +87,16 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("others-wait-for-ranks", said, "stacks", names(others))
     look_at_stillness(case, process, waiting)
     return case
+
+
+def _clock_alone(process: Process, waiting: list[At]) -> bool:
+    """Whether several wait for one another beside threads that go round by the clock.
+
+    What one waits for alone, at a queue or an event, such a thread may bring when its time comes.
+    """
+    main = main_at(process)
+    alone = main is None or main.position.operation.startswith("Event.") or main.position.has(Role.QUEUE_GET)
+    return len(waiting) > 1 and not alone and process.state is State.HUNG and nobody_comes(process, waiting)
 
 
 def _asks_others(waiting: list[At]) -> bool:
@@ -124,19 +138,9 @@ CAUSE = Cause(
             only="python",
         ),
         Remedy(
-            "barrier-timeout",
-            "Give a barrier a timeout: Barrier.wait(timeout) raises in all that wait, and whoever fails calls abort()",
-            only="python",
-        ),
-        Remedy(
             "predicate",
             "Wait for a state, not for the notification: condition_variable::wait(lock, predicate), or a loop around "
             "pthread_cond_wait",
-            only="compiled",
-        ),
-        Remedy(
-            "count-participants",
-            "Count who comes to a barrier: who returns early leaves the others waiting (std::barrier: arrive_and_drop)",
             only="compiled",
         ),
         Remedy("notify-under-lock", "Change the state and notify under the same lock"),

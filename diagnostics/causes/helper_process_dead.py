@@ -2,7 +2,7 @@
 
 Queues of multiprocessing do not notice: whoever reads them has the writing end open, too. What carries the cause:
 the rank waits at a pipe, a queue or a socket of its own host, a child of it has ended, and nobody else has the
-other end.
+other end. Where no child is known to have ended, only a queue or connection of multiprocessing tells of a helper.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.family import has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import At, call_of, children_of, look_at_stillness, may_be_stuck, threads_at
+from diagnostics.causes.pipes import hands_over
 from diagnostics.model import Process, Role, State, WaitKind
 
 _AT_A_PIPE = (WaitKind.PIPE, WaitKind.SOCKET, WaitKind.WORLD)
@@ -29,6 +30,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if not waiting or not (ended or alone):
         return None
     at = (alone or waiting)[0]
+    if not ended and not hands_over(at):
+        return None  # nothing tells that there has ever been a helper: it reads its own pipe
     case = Case("helper-process-dead")
     case.saw("waits", f"waits for what another process was to send: {at.where}", "stacks", [process.rank])
     if ended:

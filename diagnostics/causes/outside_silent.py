@@ -7,7 +7,7 @@ cause: the thread that gets the work on stands in a read without a limit, not in
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
-from diagnostics.analyze.family import TOGETHER
+from diagnostics.analyze.family import TOGETHER, has_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.input_stall import opens
 from diagnostics.causes.observe import (
@@ -18,7 +18,9 @@ from diagnostics.causes.observe import (
     main_at,
     may_be_stuck,
     reads_silent_file,
+    threads_at,
 )
+from diagnostics.causes.pipes import hands_over
 from diagnostics.model import Process, Role, WaitKind
 
 _FROM_OUTSIDE = (WaitKind.PIPE, WaitKind.SOCKET, WaitKind.WORLD, WaitKind.TERMINAL)
@@ -39,8 +41,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if main.position.waits not in _FROM_OUTSIDE and not reads_silent_file(main):
         return None
     call = call_of(process, main.thread.tid)
-    if call and call.kind in ("pipe", "socket") and call.others == (process.pid,):
-        return None  # its own other end: `helper-process-dead`
+    alone = bool(call and call.kind in ("pipe", "socket") and " -> " not in call.what and call.others == (process.pid,))
+    if alone and (hands_over(main) or any(map(has_ended, children_of(process, facts)))):
+        return None  # `helper-process-dead`
     if call and not (call.call.startswith(("read", "recv", "open", "pread")) or opens(main)):
         return None
     case = Case("outside-silent")
@@ -50,6 +53,11 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case.saw("reads", f"waits for {waits}: {main.where}", "stacks, kernel", where)
     if opens(main):
         case.saw("opens", "it waits in open() for another end, at every sample", "samples", where)
+    elif alone:
+        case.title = f"{process.rank} reads from a pipe whose other end only it itself has open: {main.where}"
+        case.saw("nobody-writes", "no other process has the other end of that pipe open", "open files", where)
+        if others := [at for at in threads_at(process) if at.thread is not main.thread]:
+            case.saw("other-thread", f"another thread may write into it: {others[0].where}", "stacks", where)
     elif call and call.peer == process.rank:
         case.saw("from-known", "it serves the other end itself", "connections", where)
     elif _from_known(main, facts):

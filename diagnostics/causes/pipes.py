@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnostics.causes.observe import At, call_of
-from diagnostics.model import Process, WaitKind
+from diagnostics.model import Process, Role, WaitKind
 
 _WRITES = ("write", "send", "pwrite")
 _READS = ("read", "recv", "pread")
@@ -34,6 +34,11 @@ def _does(at: At, calls: tuple[str, ...]) -> bool:
     inner = at.thread.frames[-1].function.lstrip("_") if at.thread.frames else ""
     inner = inner.removeprefix("GI_").lstrip("_").removeprefix("libc_").removeprefix("os_")
     return at.position.waits in _AT_A_PIPE and inner.startswith(calls)
+
+
+def hands_over(at: At) -> bool:
+    """Whether it stands in a queue or connection of multiprocessing, which are there for another process."""
+    return at.position.has(Role.QUEUE_GET) or at.position.operation.startswith("Connection.")
 
 
 def other_ends(at: At) -> tuple[str, frozenset[int]]:

@@ -12,7 +12,8 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import serves
 from diagnostics.analyze.wait_graph import rank_in, thread_in
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import OUTSIDE, At, main_at, may_be_stuck
+from diagnostics.causes.observe import OUTSIDE, At, main_at, may_be_stuck, threads_at
+from diagnostics.causes.pipes import other_ends
 from diagnostics.model import Process, State, Wait, WaitKind
 from diagnostics.stacks.position import pairs
 
@@ -38,7 +39,8 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_pair(waiter: Process, other: Process, wait: Wait, ends: int) -> Case | None:
     at = _stand_of(other, thread_in(wait.on)) if waiter.state is State.HUNG and may_be_stuck(other) else None
-    if at is None or not at.position.own:
+    fills = _fills(waiter, other)
+    if at is None or not (at.position.own or fills):
         return None
     case = Case("process-elsewhere")
     case.title = f"{waiter.rank} waits for {other.rank}, which stands somewhere else: {at.where}"
@@ -49,6 +51,8 @@ def _examine_pair(waiter: Process, other: Process, wait: Wait, ends: int) -> Cas
         case.saw("waits-itself", "it waits for something of its own", "stacks", [other.rank])
     elif at.position.waits is WaitKind.TIME:
         case.saw("sleeps", "it sleeps, and wakes by itself", "stacks", [other.rank])
+    if fills:
+        case.saw("unread", "the pipe that it alone is to read is full", "kernel, open files", [other.rank])
     if ends > 1:
         case.saw("one-of-several", f"one of {ends} that may end the wait", "kernel", [other.rank])
     _look_at_order(case, waiter, other, at.position.since)
@@ -71,6 +75,11 @@ def _look_at_order(case: Case, waiter: Process, other: Process, since: float) ->
     else:
         said = f"it has stood for {since:.1f} s alone, and the other has waited for {waiter.since:.1f} s"
         case.saw("came-later", said, "samples", [other.rank])
+
+
+def _fills(waiter: Process, other: Process) -> bool:
+    """Whether it writes into a full pipe that the other one alone is to read: then that it does not says enough."""
+    return any(other_ends(at) == ("write", frozenset({other.pid})) for at in threads_at(waiter))
 
 
 CAUSE = Cause(

@@ -158,6 +158,15 @@ def _kind(stand: Stand, call: BlockingCall | None, process: Process) -> WaitKind
     return kind if refined or (kind is WaitKind.LOCK and waits is not WaitKind.GIL) else waits
 
 
+_NOTIFIES = {
+    "Queue.put": "room in a queue, which is full",
+    "Queue.get": "an item of a queue, which is empty",
+    "Barrier.wait": "the others at a barrier",
+    "pthread_barrier_wait": "the others at a barrier",
+}
+"""What a notification is for, where the operation tells it."""
+
+
 def _waits_for(
     waits: WaitKind, stand: Stand, call: BlockingCall | None, process: Process, names: Names, gil: _Holder
 ) -> str:
@@ -179,7 +188,8 @@ def _waits_for(
     if waits is WaitKind.INPUT:
         return waits.words
     within = f", in {stand.detail}" if stand.detail else ""
-    return f"{waits.words}{within}" + (f": {said}" if said else "")
+    what = _NOTIFIES.get(stand.operation, waits.words) if waits is WaitKind.CONDITION and not said else waits.words
+    return f"{what}{within}" + (f": {said}" if said else "")
 
 
 def blocked_words(call: BlockingCall, process: Process, names: Names) -> str:
