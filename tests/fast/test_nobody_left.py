@@ -114,8 +114,7 @@ def test_the_holder_of_a_file_lock_is_named_not_the_client_it_reads_from() -> No
     sleeps = stack(MAIN, "watch /home/ada/job/srv.py:54", "time_sleep @libpython3.11.so.1.0")
     holder = process("child/pid:100/200", reads, pid=200, parent=100, calls=[asks], watched=60.0)
     others = [
-        process(f"child/pid:100/{pid}", locks, pid=pid, parent=100, locks=(lock,), watched=60.0)
-        for pid in (300, 400)
+        process(f"child/pid:100/{pid}", locks, pid=pid, parent=100, locks=(lock,), watched=60.0) for pid in (300, 400)
     ]
     found = explain(Collection(1.0, 2.0, (process("pid:100", sleeps, watched=60.0), holder, *others)))[1]
     assert found.culprits[0].rank == "child/pid:100/200"
