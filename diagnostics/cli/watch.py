@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -89,6 +90,8 @@ def watch(
     """
     if bool(argv) == bool(pid):
         raise UsageError("give either --pid or a command after --", "For example: lastbatch watch -- python train.py")
+    if on_hang not in ON_HANG and on_hang.isalnum() and not shutil.which(on_hang):
+        raise UsageError(f"there is no command {on_hang!r} for --on-hang", f"Say {', '.join(ON_HANG)}, or a command")
     hook = Webhook(webhook) if webhook else None
     os.environ.pop(WEBHOOK, None)  # a secret, and no business of the job
     with Board(metrics, address_of(serve) if serve else None) as board:

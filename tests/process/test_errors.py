@@ -45,6 +45,7 @@ Call = Callable[..., Answer]
         (["run", "last-batch", "--runtime", "mxnet"], "mxnet"),
         (["scenarios", "nonsense"], "no scenario"),
         (["attach", "trainer"], "not a process id"),
+        (["watch", "--on-hang", "reprot", "--", "true"], "Say report, dump, kill"),
         (["attach", "4194304999"], "does not exist"),
         (["diagnose", "nowhere.tar.zst"], "nowhere.tar.zst"),
         (["report", "nowhere.tar.zst"], "nowhere.tar.zst"),
