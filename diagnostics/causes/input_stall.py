@@ -35,7 +35,7 @@ def _examine_process(process: Process) -> Case | None:
     threads = threads_at(process)
     asking = [at for at in threads if at.position.has(Role.INPUT_NEXT)]
     if not asking:
-        return None
+        return _examine_pipe(process, threads)
     stuck = [at for at in threads if _makes(at) and waits_for_others(at)]
     if not stuck:
         return None
@@ -45,6 +45,22 @@ def _examine_process(process: Process) -> Case | None:
     look_at_source(case, source, threads)
     look_at_stillness(case, process, [source])
     return case
+
+
+def _examine_pipe(process: Process, threads: tuple[At, ...]) -> Case | None:
+    """Of a program that opens its input itself: a named pipe that it is to read from."""
+    source = next((at for at in threads if at.position.tid == process.pid and _opens_to_read(at)), None)
+    if source is None:
+        return None
+    case = Case("input-stall")
+    look_at_source(case, source, threads)
+    look_at_stillness(case, process, [source])
+    return case
+
+
+def _opens_to_read(at: At) -> bool:
+    call = call_of(at.process, at.thread.tid)
+    return call is not None and call.kind == "file" and call.what.endswith("(a named pipe, to read)") and opens(at)
 
 
 def _makes(at: At) -> bool:

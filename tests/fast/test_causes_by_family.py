@@ -93,14 +93,32 @@ IN_BARRIER = stack(
     MAIN, "close /home/ada/job/engine.py:80", f"barrier {SITE}torch/distributed/distributed_c10d.py:4700", GLOO
 )
 RESTS = stack(MAIN, "linger /home/ada/job/engine.py:99", *EVENT)
-DOWNLOADS = stack(
-    MAIN, "fetch_labels /home/ada/job/labels.py:12", f"readinto {PY}socket.py:706", "recv @libc.so.6"
-)
+DOWNLOADS = stack(MAIN, "fetch_labels /home/ada/job/labels.py:12", f"readinto {PY}socket.py:706", "recv @libc.so.6")
 
 SILENT = (Connection("10.0.0.4:5000", "10.0.0.9:6000", "ESTABLISHED", last_sent=90.0, last_received=90.0),)
 """A connection by which one sees that its process has done nothing for a minute and a half."""
 
+OPENS = stack(MAIN, "rows /home/ada/job/feed.py:4", "open64 @libc.so.6")
+
 STORIES = {
+    "a main thread opens a named pipe that nobody writes into": (
+        ("input-stall", "input-stall"),
+        [
+            process(
+                "pid:100", OPENS, calls=[waits(100, "file", "openat", "/tmp/rows (a named pipe, to read)")],
+                wchan="wait_for_partner", watched=30.0,
+            )
+        ],
+    ),
+    "one that nobody reads from": (
+        ("unknown", ""),
+        [
+            process(
+                "pid:100", OPENS, calls=[waits(100, "file", "openat", "/tmp/rows (a named pipe, to write)")],
+                wchan="wait_for_partner", watched=30.0,
+            )
+        ],
+    ),
     "a mutex of C++ whose owner has ended": (
         ("lock-owner-gone", "lock-owner-gone"),
         [

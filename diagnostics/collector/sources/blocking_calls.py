@@ -113,7 +113,8 @@ class _Process(object):
         row, files = self._explained(tid, call, arguments)
         row = row._replace(limited=has_limit(call, arguments), ends_in=ends_in(call, arguments, self._memory))
         if row.kind == "file" and _IN_PIPE.match(text_of(home + "wchan")):
-            row = row._replace(what="%s (a named pipe)" % row.what.rpartition(" (")[0] or row.what)
+            use = "to write" if arguments[BY_PATH[call] + 1] & os.O_ACCMODE else "to read"
+            row = row._replace(what="%s (a named pipe, %s)" % (row.what.rpartition(" (")[0] or row.what, use))
         # What the arguments point to counts only if the thread was in the call all the time.
         return (row, files) if text_of(home + "syscall") == said else None
 
