@@ -12,6 +12,7 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import has_ended, launches, votes
 from diagnostics.analyze.job import judge_with_relations
 from diagnostics.analyze.progress import Limits
+from diagnostics.analyze.sleep import sleep_words
 from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
@@ -151,6 +152,13 @@ def _next_evidence(facts: Facts, findings: tuple[Finding, ...], waits: tuple[Wai
         wanted.append(
             "the flight recorder's account, from the next start on: it knows each rank's own pace (docs/recorder.md)"
         )
-    if any(process.state is State.UNKNOWN for process in facts.processes):
+    unknown = [process for process in facts.processes if process.state is State.UNKNOWN]
+    sleeps = [words for process in unknown if (words := sleep_words(process))]
+    if sleeps and len(sleeps) == len(unknown):
+        wanted.append(
+            f"another answer once {sleeps[0]} is over (attach again): whether anything ran in between tells; that it "
+            "sleeps again does not"
+        )
+    elif unknown:
         wanted.append("another answer in a minute (attach again): what still stands in the same place then is stuck")
     return tuple(dict.fromkeys(wanted))

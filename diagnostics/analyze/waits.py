@@ -158,6 +158,8 @@ def _of_thread(
         yield from related
     elif position.has(*_MEETS):
         yield from _for_absent(process, position, job)
+    elif position.has(Role.KEY):
+        yield from _for_key(process, position, job)
     elif position.has(Role.RENDEZVOUS):
         yield from _for_missing(process, position, job)
     elif position.has(Role.STEP) or (position.has(Role.TEARDOWN) and position.waits is WaitKind.STEP):
@@ -270,6 +272,14 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
     for one in process.connections:
         if one.state == "SYN_SENT":
             yield _wait(process, position, one.peer or one.remote, "connects, and nobody answers", WaitKind.SOCKET)
+
+
+def _for_key(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
+    """Who waits for a key waits for whoever is to set it: of those that stand elsewhere, anybody may be."""
+    for other in job.peers:
+        if other is not process and not any(one.has(Role.KEY) for _, one in pairs(other)) and _is_placed(other):
+            said = "a key of their store, which it may have to set"
+            yield _wait(process, position, other.rank, said, WaitKind.RENDEZVOUS)
 
 
 def _for_lost(process: Process, position: Position, job: _Job) -> Iterator[Wait]:

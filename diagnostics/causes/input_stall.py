@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
+from diagnostics.causes.feeder import exception_told
 from diagnostics.causes.observe import (
     INSIDE,
     OUTSIDE,
@@ -18,17 +19,41 @@ from diagnostics.causes.observe import (
     call_of,
     is_python,
     look_at_stillness,
+    main_at,
     may_be_stuck,
     reads_silent_file,
     threads_at,
 )
 from diagnostics.model import Process, Role, WaitKind
+from diagnostics.redact import redact_text
 
+_OWN_STEP = "Session.run"
 _FOR_OTHERS = (*INSIDE, *OUTSIDE)
 
 
 def examine(facts: Facts) -> Case | None:
-    return likeliest(_examine_process(process) for process in facts.processes if may_be_stuck(process))
+    stuck = [process for process in facts.processes if may_be_stuck(process)]
+    return likeliest([*map(_examine_process, stuck), *map(_examine_fed, stuck)])
+
+
+def _examine_fed(process: Process) -> Case | None:
+    """A step of the process's own session waits, nothing runs in it, and the log tells how what fed it failed."""
+    threads, main = threads_at(process), main_at(process)
+    told = exception_told(process)
+    if not told or main is None or not main.position.has(Role.STEP) or main.position.operation != _OWN_STEP:
+        return None
+    others = [at for at in threads if at.thread is not main.thread]
+    if any(at.position.has(Role.INPUT_MAKE, Role.OPERATION, Role.CALLBACK) for at in others):
+        return None
+    case = Case("input-stall")
+    case.title = "A step waits for its input, and what brought it has failed, as the log tells"
+    where = [process.rank]
+    case.saw("asks", f"a step waits to be notified of its end: {main.where}", "stacks", where)
+    case.saw("feeder-failed", f"nothing else runs, and its log ends with {redact_text(told)}", "log", where)
+    if able := [at for at in others if _may_send(at)]:
+        case.saw("other-thread", f"another thread may still bring it: {able[0].where}", "stacks", where)
+    look_at_stillness(case, process, [main])
+    return case
 
 
 def _examine_process(process: Process) -> Case | None:

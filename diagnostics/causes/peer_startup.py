@@ -61,7 +61,8 @@ def _why_missing(facts: Facts, missing: Sequence[str]) -> str:
 
 
 def _finds_others(process: Process) -> bool:
-    return bool(asked_for(process)) or bool(threads_with(process, Role.RENDEZVOUS))
+    """Whoever asks a store for a key of the program's own has found the store, and with it whoever serves it."""
+    return bool(asked_for(process)) or any(not one.has(Role.KEY) for _, one in threads_with(process, Role.RENDEZVOUS))
 
 
 def _look_at_past(case: Case, asking: Sequence[Process]) -> None:

@@ -33,7 +33,8 @@ def _by_stacks(facts: Facts, standing: Sequence[tuple[Process, At]]) -> Case | N
     if not inside or not absent:
         return None
     case = Case("rank-elsewhere")
-    said = f"waits for other ranks: {inside[0][1].where}"
+    what = "a key that another is to set" if inside[0][1].position.has(Role.KEY) else "other ranks"
+    said = f"waits for {what}: {inside[0][1].where}"
     case.saw("waits", said, "stacks", names(process for process, _ in inside))
     for process, main in absent[:4]:
         waits = main.position.waits_for or main.position.waits.words

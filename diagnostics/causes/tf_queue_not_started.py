@@ -11,8 +11,10 @@ from __future__ import annotations
 from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
+from diagnostics.causes.feeder import exception_told
 from diagnostics.causes.observe import At, look_at_stillness, main_at, may_be_stuck, peers, threads_at
 from diagnostics.model import Process, Role, State
+from diagnostics.redact import redact_text
 from diagnostics.stacks.position import is_idle, pairs, threads_with
 
 _READER = "Reader.read"
@@ -50,6 +52,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("dataset", "a Dataset's thread is there: its input is no queue", "stacks", where)
     elif _shows_pool(process):
         case.saw("no-runner", "no thread runs a queue runner or a Dataset", "stacks", where)
+    if told := exception_told(process):
+        said = f"its queue was filled before: steps were made, or a thread failed: {redact_text(told)}"
+        case.saw("fed-before", said, "log", where)
     look_at_stillness(case, process, stepping)
     case.needs("which operation is pending: look in the graph for a dequeue, an enqueue or a read that the step needs")
     return case

@@ -8,7 +8,7 @@ than none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from diagnostics.discover.addresses import is_loopback, port_of
 from diagnostics.discover.cluster_spec import MAX_RANKS, Addresses, job_name
@@ -75,21 +75,26 @@ def named_group(members: Sequence[Seen], ended: Sequence[Seen] = ()) -> Group:
     return Group(
         job_name(cluster) if cluster else f"pids-{members[0].pid}",
         rest | named | said,
-        tuple(name for name, _ in cluster) or _world(named, size),
+        tuple(name for name, _ in cluster) or _world(named, size, {pid for pid, s in by_shape.items() if s.bare}),
         cluster,
         all(is_loopback(remote) for member in members for _, remote in member.links),
     )
 
 
-def _world(named: Named, size: int) -> tuple[str, ...]:
-    """All ranks up to the last that is seen, or up to the size that a command line tells."""
+def _world(named: Named, size: int, bare: Container[int] = ()) -> tuple[str, ...]:
+    """All ranks up to the last that is seen, or up to the size that a command line tells.
+
+    Of bare numbers (`bare`: the processes that have them) which begin with 1, none is known to be missing before it.
+    """
     last: dict[str, int] = {}
     for one in (parse(name) for name, _ in named.values()):
         if one.kind is RankKind.RANK:
             last[one.role] = max(last.get(one.role, -1), one.index)
     if set(last) == {"worker"} and size > last["worker"]:
         last["worker"] = min(size, MAX_RANKS) - 1
-    return tuple(str(rank(role, number)) for role in sorted(last) for number in range(last[role] + 1))
+    numbered = [parse(name) for pid, (name, _) in named.items() if pid in bare]
+    first = 1 if not size and min((one.index for one in numbered), default=0) == 1 else 0
+    return tuple(str(rank(role, number)) for role in sorted(last) for number in range(first, last[role] + 1))
 
 
 def _unique(named: Named) -> bool:

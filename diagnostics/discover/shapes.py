@@ -47,6 +47,7 @@ class Shaped(Record, frozen=True):
     size: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
     address: str = ""  # the only one that is there: where all meet
+    bare: bool = False  # a number alone, without a flag or a role: that the first is 0 is not said
 
     @property
     def rank(self) -> str:
@@ -139,6 +140,7 @@ def _one(pid: int, cells: list[tuple[str, str]], index_at: int, role_at: int) ->
         index=index_of(cells[index_at][1]) or 0 if index_at >= 0 else -1,
         size=next((index_of(word) or 0 for flag, word in cells if _SIZE_NAME.match(flag)), 0),
         lists=lists,
+        bare=index_at >= 0 and role_at < 0 and not cells[index_at][0],
         address=lists[0][1][0] if len(lists) == 1 and len(lists[0][1]) == 1 else "",
     )
 

@@ -45,6 +45,7 @@ class Role(str, enum.Enum):
     COLLECTIVE = "collective"  # waits in a collective or point-to-point operation
     BARRIER = "barrier"
     RENDEZVOUS = "rendezvous"  # init_process_group, CreateSession, a store's wait: ranks find each other
+    KEY = "waits for a key"  # of a store that serves, for the program itself: no ranks find each other there
     STEP = "step"  # waits for a step of a session
     REMOTE = "remote"  # the step, a server's master runs it
     OPERATION = "operation"  # inside a kernel or op of the framework

@@ -187,9 +187,20 @@ def _waits_for(
         return f"its partner, which is to {owed}"
     if waits is WaitKind.INPUT:
         return waits.words
+    if Role.KEY in stand.roles:
+        return _key(call, process)
     within = f", in {stand.detail}" if stand.detail else ""
     what = _NOTIFIES.get(stand.operation, waits.words) if waits is WaitKind.CONDITION and not said else waits.words
     return f"{what}{within}" + (f": {said}" if said else "")
+
+
+def _key(call: BlockingCall | None, process: Process) -> str:
+    """Which store lacks the key, as far as the connection to it tells."""
+    address = call.what.partition(" -> ")[2] if call and call.kind == "socket" else ""
+    if not address:
+        return "a key of a store"
+    peer = call.peer if call and call.peer != process.rank else ""
+    return f"a key of the store at {redact_text(address)}" + (f", which {peer} serves" if peer else "")
 
 
 def blocked_words(call: BlockingCall, process: Process, names: Names) -> str:

@@ -236,10 +236,14 @@ def _roles(stack: Sequence[_At], user: int) -> tuple[Role, ...]:
         unsaid.add(Role.INPUT_MAKE)
     if any(meaning.weight is Weight.FINAL for at in stack for meaning in at.meanings):
         unsaid.add(Role.INPUT_NEXT)
+    if any(_MEETS.intersection(m.roles) and Role.KEY not in m.roles for at in stack for m in at.meanings):
+        unsaid.add(Role.KEY)
     roles = [role for role in roles if role not in unsaid]
     return tuple(dict.fromkeys(roles))
 
 
+_MEETS = frozenset({Role.RENDEZVOUS, Role.COLLECTIVE, Role.BARRIER, Role.TEARDOWN})
+"""What libraries use a store for: the key is theirs, and other ranks set it when they come."""
 _AT_WORK = frozenset(
     {
         Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.DEVICE, Role.DEVICE_LAUNCH, Role.OPERATION, Role.SAVE,

@@ -22,6 +22,7 @@ from diagnostics.model import (
     Thread,
     ThreadSample,
 )
+from diagnostics.pipeline import explain
 from diagnostics.stacks.position import classify_all
 
 LOCK = (Frame("lock_PyThread_acquire_lock", native=True), Frame("sem_wait", "libc.so.6", native=True))
@@ -185,3 +186,14 @@ CALLED_LIKE_IT = [
 def test_grpc_connects_again_by_itself_and_what_is_called_like_it_does_not(frame: Frame) -> None:
     one = process(1, futex(1), futex(2), inner=(frame, *LOCK))
     assert names(one) == (frozenset() if frame in OF_GRPC else {"worker:1"})
+
+
+def test_of_a_sleep_whose_end_is_known_the_next_one_tells_nothing() -> None:
+    """GIVEN who works by the clock, THEN only what runs between two sleeps says whether it is well: not that it sleeps
+    again a minute later. Of who waits without an end, a minute tells."""
+    found = explain(Collection(0.0, 1.0, (process(7, sleep(7, 40.0)),)))[1]
+    assert found.hung is None
+    assert any("the sleep of worker:7, which ends within 40 s, is over" in wanted for wanted in found.next_evidence)
+    assert not any("is stuck" in wanted for wanted in found.next_evidence)
+    both = explain(Collection(0.0, 1.0, (process(7, sleep(7, 40.0)), process(8, pipe(8, 99), inner=READ))))[1]
+    assert any("is stuck" in wanted for wanted in both.next_evidence)

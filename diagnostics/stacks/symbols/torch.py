@@ -84,9 +84,11 @@ GROUPS = (
            r"|Watchdog::\w+|HeartbeatMonitor::\w+|onCompletionHook\w*|runHookLoop)|HeartbeatMonitor::runLoop"
            r"|Watchdog::runLoop)", "", None, Role.PROXY, weight=_G, seen="1.8 to 2.13",
            not_for="It is idle while its group is healthy; it then says nothing."),
-    native(r"TCPStore::(?:wait|doWait|get|doGet|add|set|compareSet|check|waitForWorkers|multi\w+|queue\w+"
-           r"|TCPStore)|detail::TCPClient::|FileStore::(?:wait|get)|PrefixStore::(?:wait|get)"
-           r"|c10d::Store::(?:wait|get)", "TCPStore.wait", _W.RENDEZVOUS, Role.RENDEZVOUS),
+    native(r"TCPStore::(?:add|set|compareSet|check|waitForWorkers|multiSet|queue\w+|TCPStore)", "TCPStore.wait",
+           _W.RENDEZVOUS, Role.RENDEZVOUS),
+    native(r"TCPStore::(?:wait|doWait|get|doGet|multi\w+)|detail::TCPClient::|FileStore::(?:wait|get)"
+           r"|PrefixStore::(?:wait|get)|c10d::Store::(?:wait|get)", "TCPStore.wait", _W.RENDEZVOUS, Role.RENDEZVOUS,
+           Role.KEY, not_for="Below whoever makes a group or a store it is that rendezvous which waits."),
     native(r"TCPStore(?:Master|Worker)Daemon::run|LibUVStoreDaemon::run|BackgroundThread::(?:run|start"
            r"|daemon)|TCPStoreBackend\w*", "", None, Role.PROXY, weight=_G),
     native(r"TensorPipeAgent::|tensorpipe::", "", None, Role.PROXY, weight=_G),
