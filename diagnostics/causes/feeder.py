@@ -13,6 +13,7 @@ _RAISED = re.compile(
 """How Python, and programs that catch it, print an exception: `KeyError: 'x'`, `feeder: KeyError('x')`."""
 _STEP = re.compile(r"\b(?:step|iter(?:ation)?|batch|epoch|loss)s?\b\W{0,3}\d", re.I)
 _LAST = 15
+"""Lines: what a feeder has brought before it failed is still made into steps."""
 
 
 def exception_told(process: Process) -> str:
@@ -22,14 +23,10 @@ def exception_told(process: Process) -> str:
     """
     lines = [line.strip() for line in process.log_tail]
     begins = next((at for at, line in enumerate(lines) if _IN_THREAD.match(line)), -1)
-    raised = [at for at, line in enumerate(lines) if _RAISED.match(line) and (at > begins >= 0 or _is_last(at, lines))]
+    first = begins if begins >= 0 else len(lines) - _LAST
+    raised = [at for at, line in enumerate(lines) if at >= first and _RAISED.match(line)]
     if not raised:
         return lines[begins] if begins >= 0 else ""
     made = process.flight is not None and process.flight.steps > 0
     made = made or any(_STEP.search(line) for line in lines[: raised[-1]])
     return lines[raised[-1]] if begins >= 0 or made else ""
-
-
-def _is_last(at: int, lines: list[str]) -> bool:
-    """Whether no step was told after it."""
-    return at >= len(lines) - _LAST and not any(_STEP.search(line) for line in lines[at + 1 :])

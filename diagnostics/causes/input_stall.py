@@ -49,7 +49,7 @@ def _examine_fed(process: Process) -> Case | None:
     case.title = "A step waits for its input, and what brought it has failed, as the log tells"
     where = [process.rank]
     case.saw("asks", f"a step waits to be notified of its end: {main.where}", "stacks", where)
-    case.saw("feeder-failed", f"nothing else runs, and its log ends with {redact_text(told)}", "log", where)
+    case.saw("feeder-failed", f"nothing else runs, and the last of its log has {redact_text(told)}", "log", where)
     if able := [at for at in others if _may_send(at)]:
         case.saw("other-thread", f"another thread may still bring it: {able[0].where}", "stacks", where)
     look_at_stillness(case, process, [main])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from test_causes_by_family import LOCK, PY, SITE, process, stack
 
@@ -27,13 +29,14 @@ TRACEBACK = (
 FED = {
     "printed by Python": TRACEBACK,
     "caught and printed": ("step 3 824.72", "step 4: loss 0.9", "reader: KeyError('user_id')"),
+    "with steps of what it had read ahead": ("step 3 8.2", "feeder: KeyError('user_id')", "step 4 8.1", "READY"),
     "with its module": ("epoch 1, loss: 3.2", "tensorflow.python.framework.errors_impl.CancelledError: closed"),
 }
 UNFED = {
     "nothing": (),
     "before any step": ("reading 12 files", "ImportError: no module named lz4", "building the graph"),
     "of the library": ("step 1 0.3", "2026-01-01 W tensorflow/core/x.cc:1] Error: no device", "step 2 0.2"),
-    "and went on": ("step 1 0.3", "retry: TimeoutError('no answer')", "step 2 0.2"),
+    "and went on": ("step 1 0.3", "retry: TimeoutError('no answer')", *(f"step {n} 0.2" for n in range(2, 30))),
 }
 
 
@@ -49,7 +52,7 @@ def test_a_feeder_that_has_failed_is_a_stalled_input(log: str) -> None:
     to be started, and the advice is to pass the exception on."""
     found = told(process("pid:100", STEP, POOL, POOL, watched=30.0, log_tail=FED[log]))
     assert (found.verdict, found.findings[0].cause) == ("input-stall", "input-stall")
-    assert any(FED[log][-1] in one.fact for one in found.findings[0].evidence)
+    assert any(re.search(r"(KeyError|CancelledError)\W", one.fact) for one in found.findings[0].evidence)
     assert "exception" in found.findings[0].remedy[0]
 
 
