@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from diagnostics.analyze.clocks import only_sleeps
 from diagnostics.analyze.family import TOGETHER, has_ended, launches, peers, serves
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
@@ -116,7 +117,7 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
         return None
     sure = 0.9 if wait.kind in _SURE else 0.75
     position = position_of(process, tid) if tid else None
-    if waits == rank and position is not None and _only_sleeps(position):
+    if waits == rank and position is not None and only_sleeps(position):
         where = f": {position.place}" if position.place else ""
         said = f"nobody is known to be about to wake it; beside it thread {tid} works by the clock{where}"
         return _culprit(process, 0.6, said, _that_stands(process))
@@ -129,11 +130,6 @@ def _that_stands(process: Process) -> Position | None:
     kinds = [WaitKind.LOCK] + [WaitKind.CONDITION] * (main is not None and main.waits is WaitKind.JOIN)
     own = [one for _, one in pairs(process) if one.own and one.waits in kinds and not is_idle(one)]
     return min(own, key=lambda one: kinds.index(one.waits), default=None)
-
-
-def _only_sleeps(position: Position) -> bool:
-    """Whether nothing but its sleep is known of the thread: a heartbeat looks like this, and who brings batches."""
-    return position.waits is WaitKind.TIME and not position.has(Role.CALLBACK, Role.INPUT_MAKE, Role.POOL_TASK)
 
 
 def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
+from diagnostics.analyze.clocks import only_reports
 from diagnostics.analyze.family import Parents, has_ended, launches, listens, peers
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
@@ -408,6 +409,8 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
             continue  # the pool's tasks owe the result
         if (locked or position.has(Role.POOL_TASK)) and other.waits is WaitKind.TIME:
             continue  # who works by the clock owes a task nothing, and ends before one that stands at a lock
+        if position.waits is not WaitKind.LOCK and only_reports(process, other):
+            continue  # it may hold a lock in its sleep, and brings nothing else
         if other.tid in accepting or (other == main and other.has(Role.RENDEZVOUS, *_MEETS)):
             continue  # who waits for other ranks, or for the next client, notifies nobody here
         owes = tasks or _has_its_own_wait(other) or (locked and other.waits is WaitKind.LOCK)

@@ -31,7 +31,7 @@ from diagnostics.stacks.position import pairs
 
 _NOT_ALONE = (
     Role.COLLECTIVE, Role.RENDEZVOUS, Role.STEP, Role.SERVE, Role.INPUT_NEXT, Role.INPUT_MAKE, Role.DEVICE,
-    Role.DEVICE_LAUNCH, Role.EVENT_LOOP, Role.OPERATION, Role.CALLBACK,
+    Role.DEVICE_LAUNCH, Role.EVENT_LOOP, Role.IN_LOOP, Role.OPERATION, Role.CALLBACK,
 )  # fmt: skip
 """Who has one of these waits for more than another thread of its own."""
 
@@ -60,13 +60,17 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if not any(at.position.place for at in waiting):
         said = "the stack has the wait alone: whose it is, and what it is for, is not told"
         case.saw("nobody-named", said, "stacks", where)
-    outside = [at for at in threads if at.position.waits not in INSIDE or at.position.limited]
+    monitors = [] if _takes_what_comes(process) else [at for at in threads if at.reports]
+    outside = [at for at in threads if at not in monitors and (at.position.waits not in INSIDE or at.position.limited)]
     if outside and _clock_alone(process, waiting):
         said = f"what moves works by the clock, and has gone round without a notification: {outside[0].where}"
         case.saw("by-the-clock", said, "stacks, samples", where)
     elif outside or unread_threads(process):
         other = outside[0].where if outside else "a thread without a stack"
         case.saw("other-thread", f"another thread may still notify: {other}", "stacks", where)
+    elif monitors:
+        said = f"the only other thread that runs wakes by the clock, and only writes: {monitors[0].where}"
+        case.saw("only-a-monitor", said, "stacks, samples", where)
     else:
         who = f"all {len(threads)} threads wait for one another" if len(threads) > 1 else "its only thread waits"
         case.saw("all-wait-inside", f"{who}, none for the outside world", "stacks", where)
@@ -90,13 +94,15 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
 
 
 def _clock_alone(process: Process, waiting: list[At]) -> bool:
-    """Whether several wait for one another beside threads that go round by the clock.
+    """Whether several wait for one another beside threads that go round by the clock."""
+    several = len(waiting) > 1 and not _takes_what_comes(process)
+    return several and process.state is State.HUNG and nobody_comes(process, waiting)
 
-    What one waits for alone, at a queue or an event, such a thread may bring when its time comes.
-    """
+
+def _takes_what_comes(process: Process) -> bool:
+    """What one waits for alone, at a queue or an event, a thread by the clock may bring when its time comes."""
     main = main_at(process)
-    alone = main is None or main.position.operation.startswith("Event.") or main.position.has(Role.QUEUE_GET)
-    return len(waiting) > 1 and not alone and process.state is State.HUNG and nobody_comes(process, waiting)
+    return main is None or main.position.operation.startswith("Event.") or main.position.has(Role.QUEUE_GET)
 
 
 def _asks_others(waiting: list[At]) -> bool:

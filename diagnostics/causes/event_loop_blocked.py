@@ -31,6 +31,7 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if at.position.has(Role.POOL_WAIT):
         case.saw("asks-for-result", "it waits for a result that a loop or a pool has to bring", "stacks", where)
     others = [one for one in threads if one not in blocked and is_python(one) and one.position.waits not in INSIDE]
+    others = [one for one in others if not one.reports]
     children = [child for child in children_of(process, facts) if not has_ended(child)]
     if others or children:
         who = others[0].where if others else children[0].rank
@@ -62,6 +63,7 @@ CAUSE = Cause(
             "other-thread",
             "Call plain code that waits with `await asyncio.to_thread(...)`, so that the loop goes on meanwhile",
         ),
+        Remedy("asyncio-queue", "Between coroutines use asyncio.Queue, Lock and Event, and await them"),
         Remedy("wait-for", "Give result(), acquire() and join() a limit of time"),
     ),
     references=("https://docs.python.org/3/library/asyncio-dev.html#running-blocking-code",),

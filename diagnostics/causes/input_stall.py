@@ -124,7 +124,8 @@ def look_at_source(case: Case, source: At, threads: tuple[At, ...]) -> None:
 
 def _may_send(at: At) -> bool:
     """A Python thread that does not itself wait for the batch or for another thread."""
-    return is_python(at) and not at.position.has(Role.INPUT_NEXT) and at.position.waits not in INSIDE
+    asks = at.position.has(Role.INPUT_NEXT) or at.position.waits in INSIDE
+    return is_python(at) and not asks and not at.reports
 
 
 def opens(at: At) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from diagnostics.analyze.clocks import only_reports
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import TOGETHER
 from diagnostics.analyze.progress import is_server
@@ -40,6 +41,11 @@ class At(NamedTuple):
     def where(self) -> str:
         """`step (train.py:31)`, or what it does where no place is known."""
         return place(self.position)
+
+    @property
+    def reports(self) -> bool:
+        """It only wakes by the clock and tells how it goes: a monitor, which brings nothing."""
+        return only_reports(self.process, self.position)
 
     @property
     def forever(self) -> bool:

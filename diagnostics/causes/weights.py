@@ -69,6 +69,7 @@ WEIGHTS = (
     *_of("collective-mismatch", JUDGEMENT, pairs_unmet=3.3),
     *_of("condition-lost-wakeup", REPORTS, child_ended=-0.7, by_the_clock=1),
     *_of("condition-lost-wakeup", ZOO, prior=-2, waits=0.5, other_thread=-2, all_wait_inside=2.5, by_design=-2.5),
+    *_of("condition-lost-wakeup", JUDGEMENT, only_a_monitor=1.5),
     *_of("condition-lost-wakeup", REPORTS, pool_waits_for_itself=-2, pool_elsewhere=-2, tears_down=-1),
     *_of("condition-lost-wakeup", JUDGEMENT, others_wait_for_ranks=-1.5, nobody_named=-2),
     *_of("dataloader-worker-killed", ZOO, prior=-2, waits=0.5, worker_busy=-3, worker_ended=1, workers_idle=2.5),

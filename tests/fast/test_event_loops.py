@@ -109,3 +109,12 @@ def test_a_loop_that_serves_nobody_rests_and_one_that_asks_itself_does_not() -> 
     serving, reading = Coroutine("Task-1", (own("serve", 30), SERVES)), Coroutine("Task-2", (own("ask", 9), READS))
     assert hung(serving, reading) is False
     assert hung(reading) is not False
+
+
+def test_a_queue_of_threads_in_a_coroutine_blocks_its_loop() -> None:
+    """GIVEN a coroutine that takes from a plain queue, and nobody else there THEN it is its own loop that stands."""
+    run = Frame("Handle._run", LIB + "asyncio/events.py", 84)
+    get, wait = Frame("Queue.get", LIB + "queue.py", 171), Frame("Condition.wait", LIB + "threading.py", 327)
+    said = answer((*LOOP, run, own("Batcher.flush", 9), get, wait))
+    assert said.verdict == "callback-deadlock" and said.findings[0].cause == "event-loop-blocked"
+    assert all(one.cause != "condition-lost-wakeup" for one in said.findings)
