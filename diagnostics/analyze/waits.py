@@ -276,9 +276,10 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
 
 
 def _for_key(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
-    """Who waits for a key waits for whoever is to set it: of those that stand elsewhere, anybody may be."""
+    """Who waits for a key waits for whoever is to set it: of those that wait for no other rank, anybody may be."""
     for other in job.peers:
-        if other is not process and not any(one.has(Role.KEY) for _, one in pairs(other)) and _is_placed(other):
+        waits = any(one.has(Role.KEY, Role.RENDEZVOUS, *_MEETS) for _, one in pairs(other))
+        if other is not process and not waits and _is_placed(other):
             said = "a key of their store, which it may have to set"
             yield _wait(process, position, other.rank, said, WaitKind.RENDEZVOUS)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from test_causes_by_family import PY, SITE, process, stack
 
 from diagnostics.discover.groups import named_group
 from diagnostics.discover.scan import Seen
-from diagnostics.model import BlockingCall, Collection, Connection, Diagnosis, Process, Role
+from diagnostics.model import BlockingCall, Collection, Connection, Diagnosis, Frame, Process, Role
 from diagnostics.pipeline import explain
 from diagnostics.stacks.stand import stand_of
 
@@ -84,6 +85,24 @@ def test_a_rank_that_stands_elsewhere_may_have_to_set_the_key() -> None:
     _, found = told(other, waiter(1, *ASKS), waiter(2, *ASKS))
     assert found.verdict == "rank-elsewhere"
     assert found.culprits[0].rank == "worker:0"
+
+
+def test_who_trains_may_still_set_the_key() -> None:
+    """GIVEN a rank that works, THEN who waits for a key of their store is well, however long."""
+    works = (Frame("prepare", "/home/ada/job/vocab.py", 70),)
+    trains = process("worker:0", works, pid=100, state="R", watched=30.0)
+    looks = [msgspec.structs.replace(s, threads=(msgspec.structs.replace(s.threads[0], cpu=n * 20.0),))
+             for n, s in enumerate(trains.samples)]  # fmt: skip
+    trains = msgspec.structs.replace(trains, samples=tuple(looks))
+    assert told(trains, waiter(1, *ASKS), waiter(2, *ASKS))[1].verdict == "none"
+
+
+def test_who_is_in_a_collective_waits_for_the_one_at_the_key() -> None:
+    meets = stack(MAIN, f"all_reduce {C10D}distributed_c10d.py:2600", "gloo::transport::wait @libtorch_cpu.so")
+    others = [process(f"worker:{n}", meets, pid=300 + n, watched=30.0) for n in (0, 2)]
+    _, found = told(others[0], waiter(1, *ASKS), others[1])
+    assert [one.rank for one in found.culprits] == ["worker:1"]
+    assert found.verdict == "rank-elsewhere"
 
 
 def test_bare_numbers_that_begin_with_one_miss_nobody() -> None:
