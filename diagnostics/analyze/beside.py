@@ -13,12 +13,13 @@ import msgspec
 
 from diagnostics.analyze.asleep import SOON, asleep_for_good
 from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, serves, votes
-from diagnostics.analyze.loops import standing_loop
+from diagnostics.analyze.loops import sleeps_between_rounds, standing_loop
 from diagnostics.analyze.movement import WOKEN, wakes
 from diagnostics.analyze.outside import waits_outside
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.served import may_answer_elsewhere
+from diagnostics.analyze.sleep import sleep_words
 from diagnostics.analyze.stillness import did_not_run, stood_still
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
 from diagnostics.analyze.waits import find_waits
@@ -74,6 +75,8 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
         wakes = _wakes_by_itself(process) and not waiters.get(process.rank)
         if process.rank in for_good and _long(process, limits.proven) and not rests and not wakes:
             return _with(process, State.HUNG, f"{process.state_why}, and nothing runs any more that could wake it")
+        if pause := _is_a_pause(process, processes):
+            return _with(process, State.IDLE, f"{process.state_why}, between two rounds of {pause}")
         if not votes(process, processes) and not waiters.get(process.rank):
             return process
         unseen = _not_looked_at(process, collection, relations)
@@ -242,6 +245,14 @@ def _not_looked_at(process: Process, collection: Collection, relations: Relation
     group = next((one for one in groups if process.rank in one.members and one.coverage), None)
     seen = {one.rank for one in collection.processes} | set(collection.expected)
     return next((name for name in group.unseen if name not in seen), "") if group else ""
+
+
+def _is_a_pause(process: Process, processes: Sequence[Process]) -> str:
+    """The loop of the shell that has started this sleep, whose end is known, and works again when it is over."""
+    if not sleep_words(process):
+        return ""
+    above = (other for other in processes if is_child_of(process, other))
+    return next((where for other in above if (where := sleeps_between_rounds(other))), "")
 
 
 def _keeps_servers(process: Process, processes: Iterable[Process]) -> bool:

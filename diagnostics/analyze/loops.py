@@ -64,6 +64,13 @@ def works_by_the_clock(process: Process) -> str:
     return f"{one.function} ({one.file.rpartition('/')[2]}:{one.line})" if one else ""
 
 
+def sleeps_between_rounds(process: Process) -> str:
+    """Where a shell works, sleeps, and works again until somebody ends it; "" else."""
+    loops = process.samples[-1].loops if process.samples else ()
+    one = next((loop for loop in loops if loop.until_ended and not loop.asks and not loop.states), None)
+    return f"{one.function} ({one.file.rpartition('/')[2]}:{one.line})" if one else ""
+
+
 def _returns(states: Sequence[str]) -> int:
     """How often one comes back after another."""
     return sum(state in states[:at] and state != states[at - 1] for at, state in enumerate(states) if at)

@@ -14,9 +14,10 @@ from diagnostics.analyze.job import judge_all
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits
 from diagnostics.collector.loops import Source
-from diagnostics.collector.shell_loops import waiting_loop
+from diagnostics.collector.shell_loops import sleeping_loop
 from diagnostics.collector.sources.loops import loop_in
-from diagnostics.model import Collection, Frame, Loop, Process, Sample, State, Thread, ThreadSample
+from diagnostics.model import BlockingCall, Collection, Frame, Loop, Process, Sample, State, Thread, ThreadSample
+from diagnostics.pipeline import explain
 from diagnostics.stacks.position import classify_all
 
 ASKING = {
@@ -287,16 +288,60 @@ SCRIPTS = {
         1,
         "",
     ),
-    "while true; do\n  rsync a b\n  sleep 60\ndone": None,
-    "while true; do sleep 60; done": None,
+    "while read a; do work $a; sleep 1; done < x": None,
+    "while true; do\n  until [ -f /data/ready ]; do sleep 5; done\n  train\ndone": None,
+    "while kill -0 $pid; do rsync a b; sleep 60; done": None,
     "while read line; do echo $line; done < x\nsleep 3": None,
 }
 
 
 @pytest.mark.parametrize("text", SCRIPTS)
 def test_a_script_that_only_sleeps_and_asks_is_told_by_its_text(text: str) -> None:
-    found = waiting_loop(text)
+    found = sleeping_loop(text)
     assert (found and (found.function, found.line, found.about)) == SCRIPTS[text]
+    assert found is None or found.asks
+
+
+ROUNDS = "i=0\nwhile :; do\n  i=$((i+1)); [ $i = 1 ] && echo begun\n  ls /tmp | wc -l > /dev/null\n  sleep 40\ndone"
+
+
+@pytest.mark.parametrize(
+    "text", [ROUNDS, "while true; do\n  rsync a b\n  sleep 60\ndone", "while true; do sleep 60; done"]
+)
+def test_a_script_that_never_ends_works_between_its_sleeps(text: str) -> None:
+    found = sleeping_loop(text)
+    assert found is not None and not found.asks
+
+
+def _shell(ends_in: float, *loops: Loop) -> Collection:
+    """A shell that waits for a `sleep`."""
+    def sampled(tid: int, *loops: Loop) -> tuple[Sample, ...]:
+        return tuple(Sample(at, (ThreadSample(tid, "sh", "S", 0.1, 5, 5, last_ran=12 + at),), loops=loops)
+                     for at in (1.0, 2.0))  # fmt: skip
+
+    sleeps, waits = ((Frame(name, "libc.so.6", native=True),) for name in ("clock_nanosleep", "wait4"))
+    call = BlockingCall(8, "clock_nanosleep", "time", ends_in=ends_in)
+    shell = Process(
+        "pid:7", 7, "h", threads=(Thread(7, "sh", waits),), samples=sampled(7, *loops), command=("sh", "night.sh"),
+        blocking_calls=(BlockingCall(7, "wait4", "child", "any", others=(8,)),),
+    )  # fmt: skip
+    child = Process(
+        "child/pid:7/8", 8, "h", threads=(Thread(8, "sleep", sleeps),), samples=sampled(8), parent=7,
+        command=("sleep", "40"), blocking_calls=(call,),
+    )  # fmt: skip
+    return Collection(1.0, 2.0, (shell, child))
+
+
+def test_a_sleep_between_two_rounds_of_a_script_is_well() -> None:
+    """GIVEN a script that works, sleeps and works again, THEN its sleep is no hang; of one that asks, or of a sleep
+    without an end, that is not said."""
+    rounds = Loop(7, "night.sh", "/job/night.sh", 5, asks=False, until_ended=True)
+    well, found = explain(_shell(40.0, rounds))
+    assert found.hung is False and found.verdict == "none"
+    assert "between two rounds of night.sh (night.sh:5)" in well.processes[1].state_why
+    asks = Loop(7, "night.sh", "/job/night.sh", 5, asks=True, states=("",))
+    for other in (_shell(40.0, asks), _shell(40.0), _shell(-1.0, rounds)):
+        assert explain(other)[1].hung is not False
 
 
 def _computing(*readings: tuple[str, ...]) -> Process:

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 from diagnostics.collector import loops, namespaces, procfs
 from diagnostics.collector.kernel import stat_fields, text_of
 from diagnostics.collector.look import Fields, Look, plain
-from diagnostics.collector.shell_loops import waiting_loop
+from diagnostics.collector.shell_loops import sleeping_loop
 from diagnostics.collector.sources import mounts
 from diagnostics.collector.stacks import pyspy
 from diagnostics.collector.stacks.base import CollectorError
@@ -104,11 +104,12 @@ def _shell_loop(pid: int) -> Optional[Loop]:
         if not path or not mounts.answering(pid, [path]):
             return None
         text = text_of(namespaces.path_of(pid, path), MOST_SCRIPT)
-    loop = waiting_loop(text)
+    loop = sleeping_loop(text)
     if loop is None:
         return None
     function = loop.function or os.path.basename(path) or name
-    return Loop(pid, function, path, loop.line, True, False, False, False, loop.about[:MOST_TEXT], ("",))
+    states = ("",) if loop.asks else ()
+    return Loop(pid, function, path, loop.line, loop.asks, False, not loop.asks, False, loop.about[:MOST_TEXT], states)
 
 
 def _may_loop(pid: int) -> bool:
