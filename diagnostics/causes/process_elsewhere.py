@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from diagnostics.analyze.asleep import SOON
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import serves
 from diagnostics.analyze.wait_graph import rank_in, thread_in
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import OUTSIDE, At, main_at, may_be_stuck, threads_at
+from diagnostics.causes.observe import OUTSIDE, At, call_of, main_at, may_be_stuck, threads_at
 from diagnostics.causes.pipes import other_ends
 from diagnostics.model import Process, State, Wait, WaitKind
 from diagnostics.stacks.position import pairs
@@ -47,7 +48,7 @@ def _examine_pair(waiter: Process, other: Process, wait: Wait, ends: int) -> Cas
     case.saw("waits", f"waits for {other.rank}: {wait.why}", "stacks, kernel", [waiter.rank])
     waits = at.position.waits_for or at.position.waits.words
     case.saw("elsewhere", f"it stands in {at.where}, and waits for {waits}", "stacks", [other.rank])
-    if at.position.waits in _OF_ITS_OWN:
+    if at.position.waits in _OF_ITS_OWN or _sleeps_long(at):
         case.saw("waits-itself", "it waits for something of its own", "stacks", [other.rank])
     elif at.position.waits is WaitKind.TIME:
         case.saw("sleeps", "it sleeps, and wakes by itself", "stacks", [other.rank])
@@ -58,6 +59,11 @@ def _examine_pair(waiter: Process, other: Process, wait: Wait, ends: int) -> Cas
     _look_at_order(case, waiter, other, at.position.since)
     case.saw("hung", waiter.state_why or "it hangs", "samples", [waiter.rank])
     return case
+
+
+def _sleeps_long(at: At) -> bool:
+    call = call_of(at.process, at.thread.tid)
+    return at.position.waits is WaitKind.TIME and call is not None and call.kind == "time" and call.ends_in > SOON
 
 
 def _stand_of(other: Process, tid: int) -> At | None:
