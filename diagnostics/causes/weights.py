@@ -156,7 +156,7 @@ WEIGHTS = (
         behind=0.9,
     ),
     *_of("process-elsewhere", REPORTS, prior=-1.5, waits=0.8, elsewhere=0.3, waits_itself=0.3, hung=0.5),
-    *_of("process-elsewhere", REPORTS, stood_before=0.3, came_later=-0.3, one_of_several=-0.8, sleeps=-0.2, unread=1),
+    *_of("process-elsewhere", REPORTS, stood_before=0.3, came_later=-0.5, one_of_several=-0.8, sleeps=-0.2, unread=1),
     *_of("rank-elsewhere", ZOO, absent_has_left=-1.6),
     *_of("shared-lock-left", REPORTS, prior=-1.5, waits=0.7, nobody_holds=1.5, helper_ended=0.7, others_work=-2),
     *_of("slow", FAULTS, prior=0, slow=1, gone=-3, far=0.5, lossy=0.3, backlog=0.3, shaped=0.3),
