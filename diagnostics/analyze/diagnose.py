@@ -11,12 +11,14 @@ from diagnostics.analyze.culprits import ALONE, find_culprits
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import has_ended, launches, votes
 from diagnostics.analyze.job import judge_with_relations
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.sleep import sleep_words
 from diagnostics.analyze.summary import standing_of, summary_of
 from diagnostics.analyze.wait_graph import where_to_look
 from diagnostics.model import Collection, Diagnosis, Finding, Process, StageError, State, Wait
 from diagnostics.stacks import symbols
+from diagnostics.stacks.position import main_position
 from diagnostics.stacks.prefix_tree import classes_of, merge_processes
 
 ENOUGH = 0.5
@@ -79,7 +81,21 @@ def is_hung(facts: Facts) -> bool | None:
     voters = [process for process in facts.processes if votes(process, facts.processes)]
     if not voters and not any(process.state is State.IDLE for process in facts.processes):
         return None
+    if _asking_script(facts):
+        return None
     return None if any(process.state in (State.UNKNOWN, State.UNREACHABLE) for process in voters) else False
+
+
+def _asking_script(facts: Facts) -> str:
+    """Who is left of the job and does nothing but ask, where only its last `sleep` has ended; "" else."""
+    if not all(has_ended(process) for process in facts.processes if votes(process, facts.processes)):
+        return ""
+    for process in facts.processes:
+        standing = standing_loop(process)
+        if standing and standing.loop.asks and not standing.loop.until_ended and not has_ended(process):
+            main = main_position(process)
+            return f"{process.rank} waits for {main.waits_for}" if main and main.waits_for else process.rank
+    return ""
 
 
 def _hangs_for_the_dead(facts: Facts, dead: Sequence[Process]) -> bool | None:
@@ -118,7 +134,7 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...], hung: bool | None) -> 
         names = ", ".join(facts.missing_ranks[:4])
         more = f" and {len(facts.missing_ranks) - 4} more" if len(facts.missing_ranks) > 4 else ""
         return "unknown", f"no process is known of {names}{more}"
-    return "unknown", ""
+    return "unknown", _asking_script(facts)
 
 
 def _listed(processes: list[Process]) -> str:

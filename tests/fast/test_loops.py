@@ -415,3 +415,13 @@ def test_who_sleeps_between_things_that_change_its_variables_gets_on() -> None:
     assert state("i=3", "i=5") is State.PROGRESSING
     assert state("i=3", "i=3") is not State.PROGRESSING
     assert state("i=3", "i=5", runs=False) is not State.PROGRESSING, "one reading was torn: it did not run"
+
+
+def test_a_script_that_asks_has_not_ended_with_its_sleep() -> None:
+    """GIVEN a script that polls for a file, WHEN its `sleep` ends while it is looked at, THEN the job has not ended."""
+    asks = Loop(7, "night.sh", "/job/night.sh", 5, asks=True, states=("",))
+    found = _shell(5.0, asks)
+    child = msgspec.structs.replace(found.processes[1], samples=(), threads=(), running_after=False, exit_status=0)
+    _, told = explain(msgspec.structs.replace(found, processes=(found.processes[0], child)))
+    assert told.hung is not False
+    assert "ended" not in told.summary
