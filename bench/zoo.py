@@ -18,9 +18,10 @@ import platform
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from zoo_weights import Run, table
@@ -44,6 +45,7 @@ from repro.scenario import Expected, Scenario
 from repro.trial import recorder_of, wait_until_ready
 
 LONG = "1000000"
+EMPTY: Mapping[str, str] = MappingProxyType({})
 NAIVE = {
     "lock-order": ("lock", "acquire", "sem_"),
     "collective-mismatch": ("reduce", "gather", "broadcast", "barrier", "Collective"),
@@ -122,11 +124,17 @@ def wait_until_stuck(cluster: Cluster, hangs: bool, says_so: bool, seconds: floa
 
 @contextmanager
 def at_its_hang(
-    scenario: Scenario, arm: str, expected: Expected, recorder: bool, home: Path, path: Sequence[Path] = ()
+    scenario: Scenario,
+    arm: str,
+    expected: Expected,
+    recorder: bool,
+    home: Path,
+    path: Sequence[Path] = (),
+    given: Mapping[str, str] = EMPTY,
 ) -> Iterator[Cluster]:
     """The arm's ranks, at the time at which somebody would look at them. `path`: more folders of PYTHONPATH."""
     truth = expected.truth
-    given = {"recorder": str(recorder).lower()}
+    given = {**given, "recorder": str(recorder).lower()}
     if (truth == "none" or not scenario.says_stuck) and not scenario.lookalike:
         given |= {setting.name: LONG for setting in scenario.settings if setting.name in ("epoch_ends", "hang_at")}
     settings = scenario.resolve(given, arm)
@@ -154,11 +162,19 @@ def still_there(cluster: Cluster) -> list[int]:
     return there
 
 
-def run_one(scenario: Scenario, arm: str, expected: Expected, seed: int, recorder: bool, home: Path) -> Result:
-    with at_its_hang(scenario, arm, expected, recorder, home) as cluster:
+def run_one(
+    scenario: Scenario,
+    arm: str,
+    expected: Expected,
+    seed: int,
+    recorder: bool,
+    home: Path,
+    given: Mapping[str, str] = EMPTY,
+) -> Result:
+    with at_its_hang(scenario, arm, expected, recorder, home, given=given) as cluster:
         began = time.monotonic()
         there = still_there(cluster)
-        by_hand = scenario.resolve({}, arm).get("launch", "hand") == "hand"
+        by_hand = scenario.resolve(given, arm).get("launch", "hand") == "hand"
         ranks = _named_beforehand(cluster, there) if by_hand else {}
         found = attach(there)
         seconds = time.monotonic() - began
@@ -277,10 +293,12 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", help="all, if none is named")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each arm")
     parser.add_argument("--recorder", action="store_true", help="with the flight recorder in the job")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every scenario")
     parser.add_argument("--log", type=Path, help="a file of one JSON line a run; what it holds is not run again")
     parser.add_argument("--table", action="store_true", help="run nothing, print what --log holds")
     options = parser.parse_args()
     results = [one for one in read(options.log) if one.recorder == options.recorder] if options.log else []
+    given = dict(one.split("=", 1) for one in options.set)
     had = {(one.scenario, one.arm, one.seed) for one in results}
     for seed in range(0 if options.table else options.seeds):
         for scenario, arm, expected in arms(options.scenarios):
@@ -288,7 +306,7 @@ def main() -> None:
                 continue
             try:
                 with tempfile.TemporaryDirectory() as home:
-                    result = run_one(scenario, arm, expected, seed, options.recorder, Path(home) / "job")
+                    result = run_one(scenario, arm, expected, seed, options.recorder, Path(home) / "job", given)
             except LastbatchError as error:  # it did not come up: the next call tries it again
                 print(f"failed {scenario.name}/{arm}: {error}", flush=True)
                 continue
