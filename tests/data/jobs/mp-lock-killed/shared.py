@@ -8,7 +8,7 @@ def accumulate(total, n):
             if n == 1 and total.value > 300:
                 print("hung_at", time.time(), flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.001)
+        time.sleep(0.001)
 
 
 if __name__ == "__main__":
