@@ -15,7 +15,7 @@ from diagnostics.analyze.wait_graph import rank_in, thread_in
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import OUTSIDE, At, call_of, main_at, may_be_stuck, threads_at
 from diagnostics.causes.pipes import other_ends
-from diagnostics.model import Process, State, Wait, WaitKind
+from diagnostics.model import Position, Process, State, Wait, WaitKind
 from diagnostics.stacks.position import pairs
 
 _OF_ANOTHER = (
@@ -56,7 +56,7 @@ def _examine_pair(waiter: Process, other: Process, wait: Wait, ends: int) -> Cas
         case.saw("unread", "the pipe that it alone is to read is full", "kernel, open files", [other.rank])
     if ends > 1:
         case.saw("one-of-several", f"one of {ends} that may end the wait", "kernel", [other.rank])
-    _look_at_order(case, waiter, other, at.position.since)
+    _look_at_order(case, waiter, other, at.position)
     case.saw("hung", waiter.state_why or "it hangs", "samples", [waiter.rank])
     return case
 
@@ -72,13 +72,14 @@ def _stand_of(other: Process, tid: int) -> At | None:
     return next((At(other, thread, one) for thread, one in pairs(other) if one.tid == tid), None)
 
 
-def _look_at_order(case: Case, waiter: Process, other: Process, since: float) -> None:
+def _look_at_order(case: Case, waiter: Process, other: Process, position: Position) -> None:
     """Who came to stand after the wait for it had begun has got on meanwhile, and may do so again."""
+    since = position.since
     if waiter.since < 0 or since < 0:
         return
     if since >= waiter.since - _AT_ONCE:
         case.saw("stood-before", f"it has stood for as long: {since:.1f} s", "samples", [other.rank])
-    else:
+    elif not position.at_least:
         said = f"it has stood for {since:.1f} s alone, and the other has waited for {waiter.since:.1f} s"
         case.saw("came-later", said, "samples", [other.rank])
 
