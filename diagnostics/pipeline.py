@@ -134,6 +134,7 @@ def sample_until_decided(
     """
     from diagnostics.analyze.beside import undecided
     from diagnostics.analyze.job import judge_all
+    from diagnostics.frameworks.asyncio.enrich import watch
     from diagnostics.stacks.position import classify_all
 
     began = time.monotonic()
@@ -147,7 +148,9 @@ def sample_until_decided(
         progress(f"nothing moves; sampling for {left:.0f} s more, to tell a pause from a hang")
         time.sleep(pause)
         collection = with_another_sample(collection, reach)
-    return collection
+    if longest < limits.stands:
+        return collection
+    return watch(collection, judge_all(classify_all(collection), limits), reach, limits.stands)
 
 
 def with_another_sample(collection: Collection, reach: Reach) -> Collection:

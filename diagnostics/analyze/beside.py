@@ -71,6 +71,9 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
             return _with(process, State.HUNG, f"{process.state_why}: it is where it was before, and so for ever")
         if (why := _never(process, ends, known, circles)) and _long(process, limits.proven):
             return _with(process, State.HUNG, f"{process.state_why}, and {why}")
+        watched = process.tasks_watched
+        if watched and watched.stand and watched.seconds >= _NEARLY * limits.stands:
+            return _with(process, State.HUNG, f"{process.state_why}, and nothing is there that could wake the others")
         rests = _rests(process, waiters)
         wakes = _wakes_by_itself(process) and not waiters.get(process.rank)
         if process.rank in for_good and _long(process, limits.proven) and not rests and not wakes:

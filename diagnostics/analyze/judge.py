@@ -93,6 +93,10 @@ def judge(process: Process, limits: Limits = Limits()) -> Judged:
 
 
 def _from_outside(process: Process, limits: Limits, since: float, at_least: bool) -> Judged:
+    if process.tasks_watched and process.tasks_watched.stand:
+        seen = process.tasks_watched.seconds
+        why = f"stands in {_where(main_position(process))}{_since(seen, True)}; of its tasks only one that sleeps runs"
+        return Judged(State.UNKNOWN, f"{why} ({process.tasks_watched.sleeper})", seen, True)
     moved = movement(process, limits)
     main = main_position(process)
     if (is_server(process.rank) and serves(process)) or (main and main.has(*_AT_REST) and not main.has(*TOGETHER)):

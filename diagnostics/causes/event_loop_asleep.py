@@ -27,13 +27,18 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_process(process: Process, facts: Facts) -> Case | None:
     threads = threads_at(process)
-    loops = [at for at in threads if at.position.has(Role.EVENT_LOOP) and at.forever]
+    only_reports = process.tasks_watched is not None and process.tasks_watched.stand
+    loops = [at for at in threads if at.position.has(Role.EVENT_LOOP) and (at.forever or only_reports)]
     main = main_at(process)
     if main is None or main not in loops:
         return None
     case = Case("event-loop-asleep")
     where = [process.rank]
-    case.saw("sleeps", f"its event loop sleeps without a limit: {main.where}", "stacks", where)
+    if only_reports and process.tasks_watched:
+        said = f"its event loop wakes for one alone that sleeps and reports: {process.tasks_watched.sleeper}"
+        case.saw("sleeps", said, "memory of asyncio, twice", where)
+    else:
+        case.saw("sleeps", f"its event loop sleeps without a limit: {main.where}", "stacks", where)
     for one in process.coroutines[:4]:
         said = f"{one.task} is suspended in {' > '.join(frame.function for frame in one.frames[-4:])}"
         case.saw("suspended", said, "memory of asyncio", where)

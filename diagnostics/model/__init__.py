@@ -41,6 +41,7 @@ from diagnostics.model.evidence import Process as Process
 from diagnostics.model.evidence import ProcessGroup as ProcessGroup
 from diagnostics.model.evidence import Sample as Sample
 from diagnostics.model.evidence import Task as Task
+from diagnostics.model.evidence import TasksWatched as TasksWatched
 from diagnostics.model.evidence import Thread as Thread
 from diagnostics.model.evidence import ThreadSample as ThreadSample
 from diagnostics.model.evidence import Versions as Versions

@@ -317,6 +317,17 @@ class Coroutine(Record, frozen=True):
     awaits: str = ""
 
 
+class TasksWatched(Record, frozen=True):
+    """Suspended tasks of asyncio, seen for `seconds`: whether all `stand`, but for those that sleep and report.
+
+    `sleeper`: one that does, with the longest of their sleeps.
+    """
+
+    seconds: float
+    stand: bool = False
+    sleeper: str = ""
+
+
 class Task(Record, frozen=True):
     """A task of a cluster as a process's TensorFlow knows it. `answered`: it has told its devices, so it was there."""
 
@@ -387,6 +398,7 @@ class Process(Observed, frozen=True):
     tasks: tuple[Task, ...] = ()  # of the cluster that it belongs to
     partners: tuple[Partner, ...] = ()  # of the threads that stand in a send or receive
     coroutines: tuple[Coroutine, ...] = ()  # suspended, of its event loops
+    tasks_watched: TasksWatched | None = None  # where only what wakes by the clock was seen to move
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     attempts: tuple[Attempt, ...] = ()
     exit_order: int = -1  # of the ranks that ended, from 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from diagnostics.model import (
     BlockingCall,
     Collection,
@@ -12,6 +14,7 @@ from diagnostics.model import (
     Process,
     Sample,
     State,
+    TasksWatched,
     Thread,
     ThreadSample,
 )
@@ -118,3 +121,22 @@ def test_a_queue_of_threads_in_a_coroutine_blocks_its_loop() -> None:
     said = answer((*LOOP, run, own("Batcher.flush", 9), get, wait))
     assert said.verdict == "callback-deadlock" and said.findings[0].cause == "event-loop-blocked"
     assert all(one.cause != "condition-lost-wakeup" for one in said.findings)
+
+
+def test_a_loop_that_wakes_for_a_heartbeat_alone_hangs() -> None:
+    """GIVEN tasks that were seen to stand, but for one that sleeps and reports THEN what that one writes is no work."""
+    looks = tuple(
+        Sample(at, (ThreadSample(7, "python", "S", 1.0 + at / 1000, 5 + int(at), 5),), io_bytes=int(100 * at),
+               io_written=int(100 * at), log_bytes=int(100 * at))
+        for at in (1.0, 5.0)
+    )  # fmt: skip
+    call = BlockingCall(7, "epoll_wait", "socket", "socket:[9]", others=(7,), limited=True, ends_in=2.0)
+    waits = Coroutine("Task-2", (own("Stage.build", 12), WAIT), "_asyncio.Future")
+    process = Process(
+        "pid:7", 7, "h", State.UNKNOWN, threads=(Thread(7, "MainThread", ASLEEP),), samples=looks,
+        coroutines=(waits,), blocking_calls=(call,), tasks_watched=TasksWatched(20.0, True, "metrics, every 2 s"),
+    )  # fmt: skip
+    said = explain(Collection(100.0, 60.0, (process,)))[1]
+    assert said.hung and said.verdict == "lost-wakeup" and said.culprits[0].rank == "pid:7"
+    moving = msgspec.structs.replace(process, tasks_watched=TasksWatched(2.0))
+    assert explain(Collection(100.0, 60.0, (moving,)))[1].hung is False

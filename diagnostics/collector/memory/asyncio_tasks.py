@@ -6,7 +6,7 @@ instruction, and on top of its stack what it awaits. Source: Include/internal/py
 """
 
 import struct
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from diagnostics.collector.memory import search
 from diagnostics.collector.memory.process import Memory
@@ -33,7 +33,7 @@ class Layout(NamedTuple):
 
 
 LAYOUTS = {11: Layout(80, 32, 184, (-1,)), 12: Layout(72, 0, 200, (-1,)), 13: Layout(72, 0, 200, (-1, -2))}
-_LAST, _TOP, _STACK = 56, 64, 72
+_LAST, _TOP, STACK = 56, 64, 72
 """In a frame: its last instruction, the number of words of its variables and stack, and where these are."""
 
 
@@ -43,6 +43,8 @@ class Task(NamedTuple):
     name: str
     frames: List[Dict[str, Any]]
     awaits: str
+    places: Tuple[Tuple[int, int], ...] = ()
+    """Of each frame: the address of its code, and of its variables."""
 
 
 def tasks_of(memory: Memory) -> List[Task]:
@@ -52,7 +54,7 @@ def tasks_of(memory: Memory) -> List[Task]:
     runs = search.used(memory)
     if layout is None or search.size_of(runs) > LARGEST:
         return []
-    types = set(_types(memory, code, runs))
+    types = set(types_named(memory, code, runs, _TYPE_NAME))
     found: List[Task] = []
     for place, _ in search.find(memory, runs, types):
         if 0 < memory.word(place - 8) < 1 << 20 and len(found) < MOST:
@@ -62,19 +64,19 @@ def tasks_of(memory: Memory) -> List[Task]:
     return sorted(found, key=lambda task: task.name)
 
 
-def _types(memory: Memory, code: Code, runs: search.Runs) -> Iterator[int]:
-    """Where the type of tasks lies: in a library's data, or among what was allocated."""
+def types_named(memory: Memory, code: Code, runs: search.Runs, name: bytes) -> Iterator[int]:
+    """Where the type of this name, which ends with a zero, lies: in a library's data, or among what was allocated."""
     data = [
         (start, end)
         for start, end, rights, path in memory.maps
-        if rights.startswith("r") and any(name in path for name in _LIBRARIES)
+        if rights.startswith("r") and any(library in path for library in _LIBRARIES)
     ]
     texts = set()
     for start, body in search.chunks(memory, runs + data):
-        at = body.find(_TYPE_NAME)
+        at = body.find(name)
         while at >= 0:
             texts.add(start + at)
-            at = body.find(_TYPE_NAME, at + 1)
+            at = body.find(name, at + 1)
     for place, _ in search.find(memory, runs + data, texts):
         if code.type_name(memory.word(place - _NAME_IN_TYPE + 8)) == b"type":
             yield place - _NAME_IN_TYPE
@@ -84,9 +86,9 @@ def _task(memory: Memory, code: Code, layout: Layout, address: int) -> Optional[
     words = memory.words(address + 16, 240)
     for index, word in enumerate(words):
         if code.type_of(word) in _GENERATORS:
-            frames, awaits = _chain(memory, code, layout, word)
+            frames, awaits, places = _chain(memory, code, layout, word)
             after = words[index + 1] if index + 1 < len(words) else 0
-            return Task(_name(memory, code, after), frames, awaits) if frames else None
+            return Task(_name(memory, code, after), frames, awaits, places) if frames else None
     return None
 
 
@@ -101,6 +103,7 @@ def _name(memory: Memory, code: Code, address: int) -> str:
 def _chain(memory: Memory, code: Code, layout: Layout, address: int) -> Any:
     """The coroutines from this one to the innermost, and the type of what that one awaits."""
     frames: List[Dict[str, Any]] = []
+    places: List[Tuple[int, int]] = []
     kind = b""
     for _ in range(_DEEPEST):
         kind = code.type_of(address)
@@ -117,9 +120,10 @@ def _chain(memory: Memory, code: Code, layout: Layout, address: int) -> Any:
         _, path, first, table = told
         name = code.qualified[memory.word(frame + layout.code)]
         last = memory.word(frame + _LAST) - memory.word(frame + layout.code) - layout.instructions
+        places.append((memory.word(frame + layout.code), frame + STACK))
         frames.append({"name": name, "file": path, "line": line_at(code.minor, table, first, max(last, 0))})
         (top,) = struct.unpack("<i", memory.read(frame + _TOP, 4).ljust(4, b"\0"))
         if not 0 < top < 4096:
             break
-        address = memory.word(frame + _STACK + 8 * (top - 1))
-    return frames, kind.decode("utf-8", "replace") if kind not in _GENERATORS else ""
+        address = memory.word(frame + STACK + 8 * (top - 1))
+    return frames, kind.decode("utf-8", "replace") if kind not in _GENERATORS else "", tuple(places)

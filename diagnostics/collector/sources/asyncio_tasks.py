@@ -5,7 +5,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from diagnostics.collector.look import Fields, Look, plain
-from diagnostics.collector.memory import asyncio_tasks
+from diagnostics.collector.memory import asyncio_stand, asyncio_tasks
 from diagnostics.collector.memory.process import Memory, Unreadable
 from diagnostics.collector.sources.collectives import Frame
 
@@ -19,6 +19,9 @@ class Coroutine(NamedTuple):
 
 
 def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
+    if "watch" in wanted:
+        watched = [(pid, asyncio_stand.watch(pid, float(wanted["watch"]), until)) for pid in look.pids[:1]]
+        return {pid: {"tasks_watched": plain(found)} for pid, found in watched if found}
     found = {pid: coroutines_of(pid) for pid in look.pids if time.monotonic() < until}
     return {pid: {"coroutines": plain(coroutines)} for pid, coroutines in found.items() if coroutines}
 
