@@ -162,11 +162,11 @@ def _timers_of(memory: Memory, sleeping: List[Task]) -> Set[int]:
 
 def _sleeps(task: Task) -> bool:
     inner = task.frames[-1]
-    return inner["name"] == "sleep" and inner["file"].endswith("asyncio/tasks.py") and len(task.frames) > 1
+    return bool(inner["name"] == "sleep" and inner["file"].endswith("asyncio/tasks.py") and len(task.frames) > 1)
 
 
 def _in_deque(task: Task) -> bool:
-    return task.frames[-1]["file"].endswith(_WAITS)
+    return bool(task.frames[-1]["file"].endswith(_WAITS))
 
 
 def _waits_inside(task: Task) -> bool:
