@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.discover.kinship import is_wrapper
 from diagnostics.model import GONE, BlockingCall, Process, Role, WaitKind
 from diagnostics.model.rank import RankKind, parse
@@ -67,7 +68,13 @@ def launches(process: Process, processes: Sequence[Process]) -> bool:
     signals = main is not None and compiled and main.waits is WaitKind.SIGNAL  # SIGCHLD, for all that is known
     wraps = is_wrapper(process.command)
     children = [one for one in processes if is_child_of(one, process)] if waits or signals or wraps else []
+    if compiled and all(map(_is_a_sleep, children)) and (standing := standing_loop(process)) and standing.loop.asks:
+        return False  # a shell's loop, which waits for what it asks for
     return bool(children) and (wraps or compiled or any(not parse(child.rank).helps for child in children))
+
+
+def _is_a_sleep(process: Process) -> bool:
+    return process.command[:1] == ("sleep",) or process.command[:1] == ("/bin/sleep",) or has_ended(process)
 
 
 def _is_compiled(process: Process) -> bool:

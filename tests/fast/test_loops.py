@@ -313,11 +313,11 @@ def test_a_script_that_never_ends_works_between_its_sleeps(text: str) -> None:
     assert found is not None and not found.asks
 
 
-def _shell(ends_in: float, *loops: Loop) -> Collection:
+def _shell(ends_in: float, *loops: Loop, watched: float = 1.0) -> Collection:
     """A shell that waits for a `sleep`."""
     def sampled(tid: int, *loops: Loop) -> tuple[Sample, ...]:
         return tuple(Sample(at, (ThreadSample(tid, "sh", "S", 0.1, 5, 5, last_ran=12 + at),), loops=loops)
-                     for at in (1.0, 2.0))  # fmt: skip
+                     for at in (1.0, 1.0 + watched))  # fmt: skip
 
     sleeps, waits = ((Frame(name, "libc.so.6", native=True),) for name in ("clock_nanosleep", "wait4"))
     call = BlockingCall(8, "clock_nanosleep", "time", ends_in=ends_in)
@@ -342,6 +342,18 @@ def test_a_sleep_between_two_rounds_of_a_script_is_well() -> None:
     asks = Loop(7, "night.sh", "/job/night.sh", 5, asks=True, states=("",))
     for other in (_shell(40.0, asks), _shell(40.0), _shell(-1.0, rounds)):
         assert explain(other)[1].hung is not False
+
+
+def test_a_script_that_asks_for_long_hangs_as_any_program_that_polls() -> None:
+    """GIVEN a shell whose children are but its sleeps, THEN it is no launcher: nobody comes that it asks for."""
+    asks = Loop(7, "night.sh", "/job/night.sh", 5, asks=True, about="/data/_SUCCESS", states=("",))
+    polls = _shell(5.0, asks, watched=30.0)
+    ended = msgspec.structs.replace(polls.processes[1], samples=(), threads=(), running_after=False, exit_status=0)
+    for child in (polls.processes[1], ended):
+        _, found = explain(msgspec.structs.replace(polls, processes=(polls.processes[0], child)))
+        assert found.hung is True and found.verdict == "livelock"
+    tool = msgspec.structs.replace(polls.processes[1], command=("python3", "train.py"))
+    assert explain(msgspec.structs.replace(polls, processes=(polls.processes[0], tool)))[1].hung is not True
 
 
 def _computing(*readings: tuple[str, ...]) -> Process:
