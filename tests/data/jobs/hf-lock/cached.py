@@ -33,7 +33,7 @@ def cached_path(port, path):
 
 
 def main():
-    time.sleep(0.5 * int(sys.argv[1]))
+    time.sleep(1 + 0.5 * int(sys.argv[1]))  # the hub is up first
     print("local rank", sys.argv[1], "wants the model", flush=True)
     cached_path(int(sys.argv[2]), "model.bin")
 
