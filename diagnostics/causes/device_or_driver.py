@@ -11,7 +11,7 @@ from __future__ import annotations
 from diagnostics.analyze.devices import Place, place_of
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import look_at_stillness, main_at, peers, together
+from diagnostics.causes.observe import look_at_stillness, main_at, peers, threads_at, together
 from diagnostics.model import Process, Role, State
 
 _DECIDES = {
@@ -52,6 +52,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.needs("use and power of the card: attach where the driver's library (libnvidia-ml.so.1) can be opened")
     if main and main.thread.holds_gil and len(process.threads) > 1:
         case.saw("holds-gil", "its thread keeps the interpreter lock", "native stacks", where)
+    if called := [at for at in threads_at(process) if at.position.has(Role.CALLBACK) and at.position.own]:
+        said = f"a callback of the host's stands, for which the device may wait: {called[0].where}"
+        case.saw("callback-stands", said, "stacks", where)
     others = [other for other in peers(facts) if other is not process]
     if not others:
         case.saw("alone", "no other rank is known that it could wait for", "processes", where)

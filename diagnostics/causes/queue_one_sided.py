@@ -20,6 +20,9 @@ _NOT_THESE = (
 )  # fmt: skip
 
 
+_OTHERS = (Role.QUEUE_PUT, *_NOT_THESE)
+
+
 def examine_get(facts: Facts) -> Case | None:
     return _examine(facts, _nobody_puts)
 
@@ -36,15 +39,18 @@ def _nobody_puts(process: Process) -> Case | None:
     threads = threads_at(process)
     taking = _stands_at(threads, Role.QUEUE_GET)
     clocks = [at for at in threads if goes_round(at)]
-    if not taking or not clocks or any(at.position.has(Role.QUEUE_PUT, *_NOT_THESE) for at in threads):
-        return None  # without a clock beside it that is `condition-lost-wakeup`
-    if process.state is not State.HUNG or not nobody_comes(process, taking, python=True):
+    called_back = any(at.position.has(Role.CALLBACK) for at in taking)
+    if not taking or not (clocks or called_back) or any(at.position.has(*_OTHERS) for at in threads):
+        return None  # a program of its own, without a clock beside it, is for `condition-lost-wakeup`
+    behind = [at for at in threads if called_back and at.position.waits is WaitKind.DEVICE]
+    if process.state is not State.HUNG or not nobody_comes(process, [*taking, *behind], python=True):
         return None
     case = Case("queue-nobody-puts")
     where = [process.rank]
     case.title = f"{process.rank} takes from an empty queue, and no thread is about to put into it: {taking[0].where}"
     case.saw("waits", f"waits for an item of a queue, without a timeout: {taking[0].where}", "stacks", where)
-    said = f"no other thread is there but such that wait, and one that works by the clock: {clocks[0].where}"
+    beside = f", and one that works by the clock: {clocks[0].where}" if clocks else ""
+    said = f"no other thread is there but such that wait{beside}"
     case.saw("nobody-puts", said, "stacks, samples", where)
     look_at_stillness(case, process, taking)
     return case

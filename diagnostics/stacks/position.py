@@ -163,6 +163,12 @@ _NOTIFIES = {
     "Queue.get": "an item of a queue, which is empty",
     "Barrier.wait": "the others at a barrier",
     "pthread_barrier_wait": "the others at a barrier",
+    "Semaphore.acquire": "a slot of a semaphore, all of which are taken",
+    "Event.wait": "an event to be set",
+    "Queue.join": "all items of a queue to be marked as done",
+    "JoinableQueue.join": "all items of a queue to be marked as done",
+    **dict.fromkeys(("Future.result", "Future.wait", "futures.wait", "Executor.map"), "the result of a future"),
+    **dict.fromkeys(("AsyncResult.get", "Pool.map", "Pool.starmap", "Pool.apply", "Pool.imap"), "a pool's result"),
 }
 """What a notification is for, where the operation tells it."""
 

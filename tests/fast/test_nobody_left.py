@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from test_causes_by_family import EVENT, LOCK, MAIN, PY, process, stack, verdict, waits
+from test_causes_by_family import EVENT, LOCK, MAIN, PY, SITE, process, stack, verdict, waits
 
 from diagnostics.model import Collection, FileLock, Frame, Process
 from diagnostics.pipeline import explain
@@ -38,6 +38,23 @@ def test_who_takes_from_a_queue_beside_a_heartbeat_waits_for_input() -> None:
     assert found.culprits[0].position is not None and found.culprits[0].position.function == "next_rows"
     assert found.culprits[0].position.waits_for == "an item of a queue, which is empty"
     assert not any("may wait for thread" in one.why for one in found.culprits)
+
+
+def test_a_callback_of_a_native_step_that_takes_from_a_queue_waits_for_input() -> None:
+    """GIVEN a thread of a runtime in a callback that takes from a queue, whose filler has ended, and a main thread that
+    waits for the step, THEN it is the input that lacks; a program that waits so by itself has other names."""
+    calls = (f"_flat_callback {SITE}jax/_src/callback.py:80", f"_wrapped_callback {SITE}jax/_src/callback.py:90")
+    sample = stack(*calls, "sample /home/ada/job/replay.py:8", f"get {PY}queue.py:171", *WAIT)
+    step = stack(MAIN, f"block_until_ready {SITE}jax/_src/array.py:640", "xla::PjRtFuture::Await @jaxlib.so")
+    assert verdict(process("pid:100", step, sample, watched=60.0)) == ("input-stall", "queue-nobody-puts")
+    fills = stack(*START, "play /home/ada/job/actor.py:30", f"readinto {PY}socket.py:706", "recv @libc.so.6")
+    assert verdict(process("pid:100", step, sample, fills, watched=60.0))[1] != "queue-nobody-puts"
+
+
+def test_what_a_notification_is_for_is_told() -> None:
+    slots = stack(MAIN, "fetch /home/ada/job/crawl.py:4", f"acquire {PY}threading.py:507", *WAIT)
+    one = explain(Collection(1.0, 2.0, (process("pid:100", slots, watched=60.0),)))[0].processes[0]
+    assert one.positions[0].waits_for == "a slot of a semaphore, all of which are taken"
 
 
 def test_a_producer_at_a_socket_may_still_put() -> None:
