@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from diagnostics.analyze.wait_graph import rank_in, thread_in
@@ -148,14 +148,12 @@ def _names(ranks: list[str]) -> str:
     return f"{plural(len(ranks), 'child', 'children')} of {named_plainly(compact_ranks(parents))}"
 
 
-def _since(members: Iterable[tuple[Process, Position | None]]) -> str:
-    """`31.2 s`, `12.0 to 31.2 s`; of a place whose beginning was not seen, at least so long."""
+def _since(members: Sequence[tuple[Process, Position | None]]) -> str:
+    """`31.2 s`, `12.0 to 31.2 s`; of a place whose beginning was not seen, `≥ 31.2 s`."""
     known = [process.since for process, _ in members if process.since >= 0]
-    if known:
-        return span(min(known), max(known))
-    least = [one.since for _, one in members if one and one.since >= 0]
+    known = known or [one.since for _, one in members if one and one.since >= 0]
     at_least = any(one.at_least for _, one in members if one)
-    return ("at least " if at_least else "") + span(min(least), max(least)) if least else ""
+    return ("≥ " if at_least else "") + span(min(known), max(known)) if known else ""
 
 
 def span(low: float, high: float) -> str:
