@@ -38,7 +38,7 @@ def find_all(facts: Facts, causes: Iterable[Cause] | None = None) -> tuple[tuple
     for cause in load() if causes is None else causes:
         try:
             if _fits(cause, kinds) and (case := cause.examine(facts)):
-                found.append(_finding(cause, case, kinds))
+                found.append(_finding(cause, case, facts, kinds))
         except Exception as error:
             errors.append(StageError(f"cause {cause.id}", f"{type(error).__name__}: {error}"))
     return tuple(sorted(found, key=lambda finding: (-finding.confidence, finding.cause))), tuple(errors)
@@ -48,7 +48,15 @@ def _fits(what: Cause | Remedy, kinds: Container[str]) -> bool:
     return not what.only or what.only in kinds
 
 
-def _finding(cause: Cause, case: Case, kinds: Container[str]) -> Finding:
+def _remedies(cause: Cause, case: Case, facts: Facts, kinds: Container[str]) -> tuple[str, ...]:
+    """Those that fit the job; first those for where threads of its ranks stand."""
+    ranks = {rank for one in case.evidence for rank in one.ranks}
+    stands = {at.operation for process in facts.processes if process.rank in ranks for at in process.positions}
+    fitting = [one for one in cause.remedies if _fits(one, kinds) and (not one.at or stands.intersection(one.at))]
+    return tuple(one.text for one in sorted(fitting, key=lambda one: not one.at))
+
+
+def _finding(cause: Cause, case: Case, facts: Facts, kinds: Container[str]) -> Finding:
     return Finding(
         cause=cause.id,
         family=cause.family,
@@ -57,6 +65,6 @@ def _finding(cause: Cause, case: Case, kinds: Container[str]) -> Finding:
         evidence=tuple(case.evidence),
         against=tuple(case.against),
         missing=tuple(case.missing),
-        remedy=tuple(remedy.text for remedy in cause.remedies if _fits(remedy, kinds)),
+        remedy=_remedies(cause, case, facts, kinds),
         references=cause.references,
     )

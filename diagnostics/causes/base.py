@@ -70,12 +70,14 @@ def likeliest(cases: Iterable[Case | None]) -> Case | None:
 class Remedy(msgspec.Struct, frozen=True):
     """What to do about a cause. `id` names it for those that try it (`lastbatch verify --remedy ID`).
 
-    `only`: the framework or language whose means it names (`kinds.KINDS`); "" where it holds for all.
+    `only`: the framework or language whose means it names (`kinds.KINDS`); "" where it holds for all. `at`: operations
+    in which a thread has to stand for it; it comes first then.
     """
 
     id: str
     text: str
     only: str = ""
+    at: tuple[str, ...] = ()
 
 
 class Cause(msgspec.Struct, frozen=True):

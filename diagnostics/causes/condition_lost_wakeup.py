@@ -138,6 +138,18 @@ CAUSE = Cause(
     versions="Any program with conditions, events or queues",
     remedies=(
         Remedy(
+            "give-slots-back",
+            "Take a slot of a semaphore by `with`, so that an exception gives it back as well",
+            only="python",
+            at=("Semaphore.acquire",),
+        ),
+        Remedy(
+            "pass-failure-on",
+            "Let the thread that fills a queue put its exception, or a last mark, into it before it ends",
+            only="python",
+            at=("Queue.get",),
+        ),
+        Remedy(
             "wait-for-state",
             "Wait for a state, not for the notification: condition.wait_for(predicate), or `while not predicate: "
             "wait()`",

@@ -63,7 +63,11 @@ CAUSE = Cause(
             "other-thread",
             "Call plain code that waits with `await asyncio.to_thread(...)`, so that the loop goes on meanwhile",
         ),
-        Remedy("asyncio-queue", "Between coroutines use asyncio.Queue, Lock and Event, and await them"),
+        Remedy(
+            "asyncio-queue",
+            "Between coroutines use asyncio.Queue, Lock and Event, and await them",
+            at=("Queue.get", "Queue.put", "Lock.acquire", "Event.wait", "Condition.wait", "Semaphore.acquire"),
+        ),
         Remedy("wait-for", "Give result(), acquire() and join() a limit of time"),
     ),
     references=("https://docs.python.org/3/library/asyncio-dev.html#running-blocking-code",),

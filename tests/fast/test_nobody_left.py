@@ -53,8 +53,12 @@ def test_a_callback_of_a_native_step_that_takes_from_a_queue_waits_for_input() -
 
 def test_what_a_notification_is_for_is_told() -> None:
     slots = stack(MAIN, "fetch /home/ada/job/crawl.py:4", f"acquire {PY}threading.py:507", *WAIT)
-    one = explain(Collection(1.0, 2.0, (process("pid:100", slots, watched=60.0),)))[0].processes[0]
-    assert one.positions[0].waits_for == "a slot of a semaphore, all of which are taken"
+    told, found = explain(Collection(1.0, 2.0, (process("pid:100", slots, watched=60.0),)))
+    assert told.processes[0].positions[0].waits_for == "a slot of a semaphore, all of which are taken"
+    assert "slot of a semaphore" in found.findings[0].remedy[0]
+    waits = stack(MAIN, "fetch /home/ada/job/crawl.py:4", *WAIT)
+    other = explain(Collection(1.0, 2.0, (process("pid:100", waits, watched=60.0),)))[1]
+    assert other.findings and not any("semaphore" in text for text in other.findings[0].remedy)
 
 
 def test_a_producer_at_a_socket_may_still_put() -> None:
