@@ -155,6 +155,7 @@ WEIGHTS = (
         hung=0.5,
         behind=0.9,
     ),
+    *_of("process-circle", REPORTS, prior=-1.2, waits=0.9, hung=0.5, one_of_several=-0.1),
     *_of("process-elsewhere", REPORTS, prior=-1.5, waits=0.8, elsewhere=0.3, waits_itself=0.3, hung=0.5),
     *_of("process-elsewhere", REPORTS, stood_before=0.3, came_later=-0.5, one_of_several=-0.8, sleeps=-0.2, unread=1),
     *_of("rank-elsewhere", ZOO, absent_has_left=-1.6),

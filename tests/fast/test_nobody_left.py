@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from test_causes_by_family import EVENT, LOCK, MAIN, PY, SITE, process, stack, verdict, waits
 
-from diagnostics.model import Collection, FileLock, Frame, Process
+from diagnostics.model import Collection, Connection, FileLock, Frame, Process
 from diagnostics.pipeline import explain
 
 START = (f"_bootstrap {PY}threading.py:1002", f"run {PY}threading.py:982")
@@ -156,3 +156,22 @@ def test_a_holder_that_waits_for_ranks_is_not_the_end_of_the_waiting() -> None:
     other = process("pid:300", stack(MAIN, "run /home/ada/job/m.py:3", "flock @libc.so.6"), pid=300, locks=(lock,))
     found = explain(Collection(1.0, 2.0, (holder, child, other)))[1]
     assert not any("the lock on" in one.why and one.confidence == 0.85 for one in found.culprits)
+
+
+def test_two_that_read_from_each_other_are_a_circle_of_processes() -> None:
+    """GIVEN a client and its server that both wait for the other's bytes, THEN both are told."""
+    ends = ("127.0.0.1:5000", "127.0.0.1:6000")
+
+    def reads(pid: int, place: str, local: str, remote: str) -> Process:
+        where = stack(MAIN, place, f"recv_into {PY}socket.py:706", "recv @libc.so.6")
+        call = waits(pid, "socket", "recvfrom", f"{local} -> {remote}", peer=f"pid:{300 - pid}", others=(300 - pid,))
+        link = Connection(local, remote, "ESTABLISHED", last_sent=60.0, last_received=60.0)
+        return process(f"pid:{pid}", where, pid=pid, calls=[call], connections=(link,), watched=60.0)
+
+    client, server = reads(100, "ship /home/ada/job/ship.py:14", *ends), reads(200, "take /srv/sink.py:6", *ends[::-1])
+    found = explain(Collection(1.0, 2.0, (client, server)))[1]
+    assert (found.verdict, found.findings[0].cause) == ("rank-elsewhere", "process-circle")
+    told = " ".join(one.fact for one in found.findings[0].evidence)
+    assert "pid:100" in found.findings[0].title and "pid:200" in found.findings[0].title
+    assert "127.0.0.1:5000" in told
+    assert verdict(client)[1] != "process-circle"
