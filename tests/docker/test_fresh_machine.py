@@ -46,6 +46,7 @@ def machine(
     )  # fmt: skip
     try:
         for node in ("0", "1"):
+            (tmp_path / f"node{node}.log").touch()  # so that it can be read at once
             ask = f"{torch.python} {JOB}/train.py --node {node} --nodes 2 --meet 127.0.0.1:29500 >node{node}.log 2>&1"
             container.exec_run(["sh", "-c", ask], detach=True)
         wait_for(lambda: "hung_at" in (tmp_path / "node1.log").read_text(), 120)
