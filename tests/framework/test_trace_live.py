@@ -98,7 +98,7 @@ def test_a_job_that_hangs_already_shows_the_receive_in_its_memory(
     task = stuck["peer"].split(":")[1]
     assert stuck["tensor"].startswith(f"/job:ps/replica:0/task:{task}/")
     there = pipeline.attach([str(pid) for pid in pids], fleet=Fleet(("here",), "env X={host}")).collection.trace
-    assert there and [call.peer_ran for call in there.escaped if call.peer == stuck["peer"]] == [False]
+    assert there and {call.peer_ran for call in there.escaped if call.peer == stuck["peer"]} == {False}
     assert all(procfs.state_of(pid) in ("S", "R") for pid in pids)
 
 

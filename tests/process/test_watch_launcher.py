@@ -30,7 +30,7 @@ import os, subprocess, sys, time
 job = dict(os.environ, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="35990")
 ranks = [subprocess.Popen([sys.executable, "rank.py"], env=dict(job, RANK=str(n), LOCAL_RANK=str(n))) for n in (0, 1)]
 while all(rank.poll() is None for rank in ranks):
-    time.sleep(0.1)
+    time.sleep(1)
 for rank in ranks:
     rank.kill()
     rank.wait()
