@@ -389,6 +389,8 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     if position.waits is WaitKind.CHILD:
         for child in job.parents.children_of(process)[:_MOST]:
             yield _wait(process, position, child.rank, f"in {position.operation} for its end", WaitKind.CHILD)
+    if position.waits is WaitKind.DEVICE:
+        yield from _for_callbacks(process, position)
     if position.waits not in _INSIDE and not position.has(*_HANDS_OVER):
         return
     if position.has(Role.INPUT_NEXT, Role.POOL_WAIT):
@@ -412,12 +414,22 @@ def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
             continue  # who works by the clock owes a task nothing, and ends before one that stands at a lock
         if position.waits is not WaitKind.LOCK and only_reports(process, other):
             continue  # it may hold a lock in its sleep, and brings nothing else
+        if position.waits is WaitKind.PIPE and other.has(Role.INPUT_NEXT):
+            continue  # what comes through a pipe comes from another process, or a thread that feeds
         if other.tid in accepting or (other == main and other.has(Role.RENDEZVOUS, *_MEETS)):
             continue  # who waits for other ranks, or for the next client, notifies nobody here
         owes = tasks or _has_its_own_wait(other) or (locked and other.waits is WaitKind.LOCK)
         if other.tid != position.tid and not is_idle(other) and owes:
             said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"
             yield _wait(process, position, node(process, other.tid), said, position.waits)
+
+
+def _for_callbacks(process: Process, position: Position) -> Iterator[Wait]:
+    """A device's program waits for the host's code that it calls."""
+    for _, other in pairs(process):
+        if other.tid != position.tid and other.has(Role.CALLBACK) and other.own and not is_idle(other):
+            said = f"in {position.operation or 'a wait'} for a callback of the host's"
+            yield _wait(process, position, node(process, other.tid), said, WaitKind.DEVICE)
 
 
 def _at_work(process: Process) -> Iterator[Position]:

@@ -1,7 +1,8 @@
-"""Python code that a framework calls back waits for a lock, and the thread that runs the step holds it.
+"""Python code that a framework calls back waits for a lock, and the thread that runs the step holds it; or for room in
+a queue that only that thread empties.
 
-What carries the cause: a py_function, generator or hook waits for a lock without a timeout, a thread of the same
-process waits for a step or a batch, and no other Python thread is there that could hold the lock.
+What carries the cause: a py_function, generator or hook waits without a timeout, a thread of the same process waits for
+a step or a batch, and no other Python thread is there that could hold the lock, or take from the queue.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_process(process: Process) -> Case | None:
     threads = threads_at(process)
-    called = [
-        at for at in threads if at.position.has(Role.CALLBACK) and at.position.waits is WaitKind.LOCK and at.forever
-    ]
-    callers = [at for at in threads if at.position.has(Role.INPUT_NEXT, Role.STEP) and at not in called]
+    called = [at for at in threads if at.position.has(Role.CALLBACK) and at.forever and (_locked(at) or _full(at))]
+    callers = [at for at in threads if at.position.has(Role.INPUT_NEXT, Role.STEP, Role.DEVICE) and at not in called]
     if not called or not callers:
         return None
     case = Case("callback-deadlock")
     where = [process.rank]
-    said = f"Python code that the step calls waits for a lock without a timeout: {called[0].where}"
+    what = "a lock" if _locked(called[0]) else "room in a queue"
+    if _full(called[0]):
+        case.title = f"Python code inside of a step puts into a full queue: {called[0].where}"
+    said = f"Python code that the step calls waits for {what} without a timeout: {called[0].where}"
     case.saw("callback-waits-for-lock", said, "stacks", where)
     case.saw("caller-waits", f"the caller waits for it to end: {callers[0].where}", "stacks", where)
     _look_at_others(case, [at for at in threads if at not in (*called, *callers)], where)
@@ -36,12 +38,20 @@ def _examine_process(process: Process) -> Case | None:
     return case
 
 
+def _locked(at: At) -> bool:
+    return at.position.waits is WaitKind.LOCK
+
+
+def _full(at: At) -> bool:
+    return at.position.waits is WaitKind.CONDITION and at.position.has(Role.QUEUE_PUT)
+
+
 def _look_at_others(case: Case, others: Sequence[At], where: list[str]) -> None:
-    able = [at for at in others if is_python(at) and at.position.waits not in INSIDE]
+    able = [at for at in others if is_python(at) and at.position.waits not in INSIDE and not at.reports]
     if able:
-        case.saw("other-thread", f"another Python thread may hold the lock: {able[0].where}", "stacks", where)
+        case.saw("other-thread", f"another Python thread may end that: {able[0].where}", "stacks", where)
     else:
-        said = "no other Python thread is at work that could hold the lock"
+        said = "no other Python thread is at work that could end that"
         case.saw("no-other-thread", said, "stacks", where)
 
 
@@ -59,6 +69,12 @@ CAUSE = Cause(
         Remedy(
             "release-before-step",
             "Let go of the lock before the next batch or step is asked for: copy what is needed, then call",
+        ),
+        Remedy(
+            "queue-without-limit",
+            "Let a callback put without waiting (a queue without a limit, put_nowait), or a thread of its own take",
+            only="python",
+            at=("Queue.put",),
         ),
         Remedy(
             "no-locks-in-callback",

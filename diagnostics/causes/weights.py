@@ -80,7 +80,7 @@ WEIGHTS = (
     *_of("dataloader-worker-stuck", JUDGEMENT, forked_lock=-1.5),
     *_of("device-or-driver", REPORTS, prior=-1.2, waits=1.5, alone=0.5, others_in_collective=-1.5, holds_gil=-1.5),
     *_of("device-or-driver", REPORTS, kernel_does_not_end=1.5, device_waits=1, gone=5, slowed=0, works=-3, hung=0.8),
-    *_of("device-or-driver", REPORTS, may_be_long=-3.5, may_be_a_collective=-1.5, callback_stands=-1.5),
+    *_of("device-or-driver", REPORTS, may_be_long=-3.5, may_be_a_collective=-1.5, callback_stands=-2.5),
     *_of("event-loop-asleep", JUDGEMENT, prior=-1.5, sleeps=0.5, other_thread=-1.5, connected=-1.5, child=-1),
     *_of("event-loop-asleep", JUDGEMENT, connected_to_itself=1),
     *_of("event-loop-asleep", JUDGEMENT, nobody_outside=2, suspended=0, takes_locks=-2),

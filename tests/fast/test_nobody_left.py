@@ -51,6 +51,32 @@ def test_a_callback_of_a_native_step_that_takes_from_a_queue_waits_for_input() -
     assert verdict(process("pid:100", step, sample, fills, watched=60.0))[1] != "queue-nobody-puts"
 
 
+def test_a_callback_that_puts_into_a_full_queue_which_its_caller_empties() -> None:
+    """GIVEN a callback in Queue.put, and a main thread that waits for the program and would take afterwards, THEN both
+    are told, and not the device."""
+    calls = (f"_flat_callback {SITE}jax/_src/callback.py:80", f"_wrapped_callback {SITE}jax/_src/callback.py:90")
+    record = stack(*calls, "record /home/ada/job/curves.py:18", f"put {PY}queue.py:140", *WAIT)
+    step = stack(MAIN, "fit /home/ada/job/fit.py:58", "tsl::BlockUntilReady @libjax_common.so")
+    found = explain(Collection(1.0, 2.0, (process("pid:100", step, record, watched=60.0),)))[1]
+    assert (found.verdict, found.findings[0].cause) == ("callback-deadlock", "callback-deadlock")
+    assert "put" in found.findings[0].remedy[0]
+    device = [one.confidence for one in found.findings if one.cause == "device-or-driver"]
+    assert not device or device[0] < 0.5
+    assert any(wait.on == "pid:100 thread 101" for wait in found.waits)
+
+
+def test_a_generator_at_a_pipe_does_not_wait_for_who_asks_it() -> None:
+    """GIVEN a main thread that asks for a batch, and a generator's thread that reads a pipe, THEN no circle is told."""
+    asks = stack(MAIN, f"__next__ {SITE}tensorflow/python/data/ops/iterator_ops.py:826", "IteratorGetNext @libtf.so")
+    call = f"__call__ {SITE}tensorflow/python/ops/script_ops.py:269"
+    rows = stack(call, "rows /home/ada/job/feed.py:31", f"get {PY}multiprocessing/queues.py:103",
+                 f"_recv {PY}multiprocessing/connection.py:395")  # fmt: skip
+    pipe = waits(101, "pipe", "read", "pipe:[7]", others=(100,))
+    found = explain(Collection(1.0, 2.0, (process("pid:100", asks, rows, calls=[pipe], watched=60.0),)))[1]
+    assert not any(wait.rank == "pid:100 thread 101" and wait.on == "pid:100" for wait in found.waits)
+    assert found.culprits[0].position is not None and found.culprits[0].position.function == "rows"
+
+
 def test_what_a_notification_is_for_is_told() -> None:
     slots = stack(MAIN, "fetch /home/ada/job/crawl.py:4", f"acquire {PY}threading.py:507", *WAIT)
     told, found = explain(Collection(1.0, 2.0, (process("pid:100", slots, watched=60.0),)))
