@@ -205,3 +205,27 @@ def test_a_timers_handler_that_prints_is_no_work_of_the_wait_below_it(
     )  # fmt: skip
     assert stood_still(process, 1) is stands
     assert (movement(process, Limits()).words == "") is stands
+
+
+@pytest.mark.parametrize(
+    ("wakes", "waits", "limited", "gets_on"),
+    [
+        (400, WaitKind.CONDITION, False, True),
+        (400, WaitKind.NOTHING, False, True),
+        (3, WaitKind.CONDITION, False, False),
+        (400, WaitKind.CONDITION, True, False),
+    ],
+    ids=["is given work", "is at it", "only spins", "polls by the clock"],
+)
+def test_a_pool_that_is_woken_again_and_again_computes(
+    wakes: int, waits: WaitKind, limited: bool, gets_on: bool
+) -> None:
+    """GIVEN a main thread that waits for a whole program, WHEN pool threads burn CPU, THEN those given work get on."""
+    looks = tuple(
+        Sample(at, (ThreadSample(1, "x", "S", 1.0, 5, 5), ThreadSample(2, "x", "R", at / 5, int(wakes * at), 5)))
+        for at in (1.0, 2.0)
+    )
+    main = Position(tid=1, operation="block_until_ready", roles=(Role.DEVICE,), waits=WaitKind.DEVICE, own=True)
+    pool = Position(tid=2, operation="wait", roles=(Role.IDLE,), waits=waits, limited=limited)
+    process = Process("pid:1", 1, "a", threads=(Thread(1, "x"), Thread(2, "x")), samples=looks, positions=(main, pool))
+    assert bool(movement(process, Limits()).words) is gets_on
