@@ -43,6 +43,8 @@ _LOOKED_AT = 64
 """Bytes that it reads for that: SQLite's wait for a lock reads 16 each time."""
 
 _FROM_THIRD = 2
+_A_STOP = 2
+"""Switches of a thread that is stopped and goes on: it waits again for what it waited for."""
 WOKEN = 3
 """Times that others end a wait before that is work; a signal may end one, too."""
 _WORKS = (WaitKind.NOTHING, WaitKind.UNKNOWN)
@@ -218,7 +220,7 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
     stored = last.disk_bytes - first.disk_bytes
     if first.disk_bytes >= 0 and stored / seconds > limits.moving_disk:
         return f"{stored} bytes of storage in {seconds:.1f} s"
-    if main is not None and stood_still(process, main.tid) and _only_clocks_run(process, main, first, last):
+    if main is not None and not _ran(process, main.tid) and _only_clocks_run(process, main):
         return "its storage answers" if storage_answers(first, last) else ""
     offsets = abs(last.file_offsets - first.file_offsets) if first.file_offsets >= 0 else 0
     if offsets and _its_own(offsets, first.io_bytes, last.io_bytes) and not polls:
@@ -233,7 +235,18 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
     return "its storage answers" if storage_answers(first, last) else ""
 
 
-def _only_clocks_run(process: Process, main: Position, first: Sample, last: Sample) -> bool:
+def _ran(process: Process, tid: int) -> bool:
+    """Whether it ran by more than a stop for its stacks, which wakes it, too: that comes after the second sample."""
+    if stood_still(process, tid):
+        return False
+    seen = process.samples[_FROM_THIRD if len(process.samples) > _FROM_THIRD + 1 else 0 :]
+    before, after = thread_in(seen[0], tid), thread_in(seen[-1], tid)
+    if before is None or after is None or len(process.samples) > _FROM_THIRD + 1:
+        return not same_counts(before, after)
+    return after.voluntary - before.voluntary > _A_STOP or after.cpu - before.cpu > A_LOOK
+
+
+def _only_clocks_run(process: Process, main: Position) -> bool:
     """Whether the main thread waits for others, and none ran but those that wake by the clock: a monitor, a heartbeat.
 
     What these write says nothing of the work. Beside a rank in a collective no thread's lines do; a step of
@@ -246,8 +259,7 @@ def _only_clocks_run(process: Process, main: Position, first: Sample, last: Samp
     if main.waits is WaitKind.JOIN and not _has_one_that_stands(process, main):
         return False
     calls = {call.tid: call for call in process.blocking_calls}
-    ran = [one for one in process.positions if not same_counts(thread_in(first, one.tid), thread_in(last, one.tid))]
-    ran = [one for one in ran if one.tid != main.tid]  # which stood, but for what interrupted it
+    ran = [one for one in process.positions if one.tid != main.tid and _ran(process, one.tid)]
     return all(is_idle(one) or _works_by_clock(one, calls.get(one.tid)) for one in ran)
 
 

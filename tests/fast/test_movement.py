@@ -229,3 +229,28 @@ def test_a_pool_that_is_woken_again_and_again_computes(
     pool = Position(tid=2, operation="wait", roles=(Role.IDLE,), waits=waits, limited=limited)
     process = Process("pid:1", 1, "a", threads=(Thread(1, "x"), Thread(2, "x")), samples=looks, positions=(main, pool))
     assert bool(movement(process, Limits()).words) is gets_on
+
+
+@pytest.mark.parametrize(("switches", "gets_on"), [(2, False), (9, True)], ids=["as by a stop", "woken by others"])
+def test_what_a_stop_for_stacks_wakes_has_not_got_on(switches: int, gets_on: bool) -> None:
+    """GIVEN a main thread in a step beside a thread that prints by the clock, WHEN its stacks were taken in between,
+    THEN the lines are no work of the step."""
+    ticks = (Frame("gauge", "feed.py", 33), Frame("clock_nanosleep", "libc.so.6", native=True))
+    step = (Frame("main", "feed.py", 53), Frame("pthread_cond_wait", "libc.so.6", native=True))
+    looks = tuple(
+        Sample(
+            at,
+            (
+                ThreadSample(1, "x", "S", 1.0, int(switches * at), 5),
+                ThreadSample(2, "x", "S", 1.0, int(2 * at), 5),
+            ),
+            log_bytes=int(14 * at),
+            io_bytes=int(14 * at),
+            io_written=int(14 * at),
+        )
+        for at in (1.0, 1.5, 2.0)
+    )
+    calls = (BlockingCall(1, "futex", "futex"), BlockingCall(2, "clock_nanosleep", "time"))
+    threads = (Thread(1, "x", step), Thread(2, "x", ticks))
+    process = classify(Process("pid:1", 1, "a", threads=threads, samples=looks, blocking_calls=calls))
+    assert bool(movement(process, Limits()).words) is gets_on
