@@ -7,12 +7,12 @@ that many steps.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from repro.cluster.ports import lease
 from repro.runtimes import ensure
 
 TENSORFLOW = """
@@ -110,26 +110,20 @@ class Job:
         return next(filter(None, statuses), 0)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port: int = one.getsockname()[1]
-    return port
-
-
 @contextmanager
 def running(name: str, home: Path, steps: int) -> Iterator[Job]:
     """That job, for so many steps; -1: until it is stopped."""
     program, runtime, count = JOBS[name]
     home.mkdir()
     environ = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
     argv = [str(ensure(runtime).python), "-c", program, str(home), str(steps), name]
-    ranks = [
-        subprocess.Popen(argv, env=environ | {"RANK": str(rank)}, stderr=subprocess.DEVNULL) for rank in range(count)
-    ]
-    try:
-        yield Job(home, ranks)
-    finally:
-        for one in ranks:
-            one.kill()
-            one.wait()
+    with lease(1) as (port,):
+        environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+        each = [environ | {"RANK": str(rank)} for rank in range(count)]
+        ranks = [subprocess.Popen(argv, env=one, stderr=subprocess.DEVNULL) for one in each]
+        try:
+            yield Job(home, ranks)
+        finally:
+            for one in ranks:
+                one.kill()
+                one.wait()

@@ -7,8 +7,8 @@ is one only where it has been round twice while the others stood, and all that t
 from __future__ import annotations
 
 from diagnostics.analyze.asleep import SOON
-from diagnostics.analyze.stillness import same_counts, thread_in
-from diagnostics.model import Position, Process, Role, State, WaitKind
+from diagnostics.analyze.stillness import same_counts, stood_still, thread_in
+from diagnostics.model import BlockingCall, Position, Process, Role, State, WaitKind
 from diagnostics.stacks.position import is_idle, pairs
 
 _BRINGS = (Role.CALLBACK, Role.INPUT_MAKE, Role.POOL_TASK)
@@ -18,6 +18,18 @@ _ROUNDS = 2
 def only_sleeps(position: Position) -> bool:
     """Whether nothing but its sleep is known of the thread: a heartbeat looks like this, and who brings batches."""
     return position.waits is WaitKind.TIME and not position.has(*_BRINGS)
+
+
+def wakes_by_clock(position: Position, call: BlockingCall | None) -> bool:
+    """Whether it sleeps, or waits with a limit: then its waking says nothing of others."""
+    timed = call is None or call.kind == "time" or call.limited
+    return timed and (position.waits is WaitKind.TIME or position.limited)
+
+
+def goes_round(process: Process, position: Position) -> bool:
+    """Whether a thread of the program's own only sleeps, and has gone on meanwhile: it may yet bring something."""
+    sampled = position.own and only_sleeps(position) and len(process.samples) > 1
+    return sampled and not stood_still(process, position.tid)
 
 
 def only_reports(process: Process, position: Position) -> bool:

@@ -74,7 +74,7 @@ def launches(process: Process, processes: Sequence[Process]) -> bool:
 
 
 def _is_a_sleep(process: Process) -> bool:
-    return process.command[:1] == ("sleep",) or process.command[:1] == ("/bin/sleep",) or has_ended(process)
+    return has_ended(process) or any(word.rpartition("/")[2] == "sleep" for word in process.command[:1])
 
 
 def _is_compiled(process: Process) -> bool:

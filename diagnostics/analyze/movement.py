@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from diagnostics.analyze.clocks import wakes_by_clock
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.progress import Limits, storage_answers
-from diagnostics.analyze.stillness import did_not_run, same_counts, stood_still, thread_in
-from diagnostics.model import BlockingCall, Frame, Position, Process, Role, Sample, Thread, WaitKind
+from diagnostics.analyze.stillness import after_stacks, did_not_run, ran_by_itself, stood_still, thread_in
+from diagnostics.model import Frame, Position, Process, Role, Sample, Thread, WaitKind
 from diagnostics.stacks.position import is_idle, main_position
 
 _SPINS = (Role.DEVICE, Role.COLLECTIVE, Role.BARRIER, Role.RENDEZVOUS, Role.FILE_LOCK)
@@ -42,9 +43,6 @@ took 2e-5 a round, one that hashes 200 kB fifteen times this limit."""
 _LOOKED_AT = 64
 """Bytes that it reads for that: SQLite's wait for a lock reads 16 each time."""
 
-_FROM_THIRD = 2
-_A_STOP = 2
-"""Switches of a thread that is stopped and goes on: it waits again for what it waited for."""
 WOKEN = 3
 """Times that others end a wait before that is work; a signal may end one, too."""
 _WORKS = (WaitKind.NOTHING, WaitKind.UNKNOWN)
@@ -184,7 +182,8 @@ def _woken(process: Process, main: Position) -> str:
     times = wakes(process, main)
     if times < WOKEN:
         return ""
-    seconds = process.samples[-1].at - process.samples[_FROM_THIRD].at
+    undisturbed = after_stacks(process)
+    seconds = undisturbed[-1].at - undisturbed[0].at
     return f"its main thread was woken {times} times in {seconds:.1f} s"
 
 
@@ -201,11 +200,10 @@ def _waits_without_limit(process: Process, position: Position, kinds: Sequence[s
 
 def wakes(process: Process, position: Position) -> int:
     """How often others ended a wait of this thread, from the third sample on."""
-    if len(process.samples) < _FROM_THIRD + 2 or not waits_for_others(process, position):
+    undisturbed = after_stacks(process)
+    if not undisturbed or not waits_for_others(process, position) or stood_still(process, position.tid):
         return 0
-    if stood_still(process, position.tid):
-        return 0
-    before, after = (thread_in(process.samples[index], position.tid) for index in (_FROM_THIRD, -1))
+    before, after = (thread_in(undisturbed[index], position.tid) for index in (0, -1))
     return after.voluntary - before.voluntary if before and after else 0
 
 
@@ -220,7 +218,7 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
     stored = last.disk_bytes - first.disk_bytes
     if first.disk_bytes >= 0 and stored / seconds > limits.moving_disk:
         return f"{stored} bytes of storage in {seconds:.1f} s"
-    if main is not None and not _ran(process, main.tid) and _only_clocks_run(process, main):
+    if main is not None and not ran_by_itself(process, main.tid) and _only_clocks_run(process, main):
         return "its storage answers" if storage_answers(first, last) else ""
     offsets = abs(last.file_offsets - first.file_offsets) if first.file_offsets >= 0 else 0
     if offsets and _its_own(offsets, first.io_bytes, last.io_bytes) and not polls:
@@ -233,17 +231,6 @@ def _outside(process: Process, first: Sample, last: Sample, limits: Limits, in_l
     if logged > 0 and _its_own(1, first.io_written, last.io_written) and not polls:
         return f"its log grew by {logged} bytes in {seconds:.1f} s"
     return "its storage answers" if storage_answers(first, last) else ""
-
-
-def _ran(process: Process, tid: int) -> bool:
-    """Whether it ran by more than a stop for its stacks, which wakes it, too: that comes after the second sample."""
-    if stood_still(process, tid):
-        return False
-    seen = process.samples[_FROM_THIRD if len(process.samples) > _FROM_THIRD + 1 else 0 :]
-    before, after = thread_in(seen[0], tid), thread_in(seen[-1], tid)
-    if before is None or after is None or len(process.samples) > _FROM_THIRD + 1:
-        return not same_counts(before, after)
-    return after.voluntary - before.voluntary > _A_STOP or after.cpu - before.cpu > A_LOOK
 
 
 def _only_clocks_run(process: Process, main: Position) -> bool:
@@ -259,8 +246,8 @@ def _only_clocks_run(process: Process, main: Position) -> bool:
     if main.waits is WaitKind.JOIN and not _has_one_that_stands(process, main):
         return False
     calls = {call.tid: call for call in process.blocking_calls}
-    ran = [one for one in process.positions if one.tid != main.tid and _ran(process, one.tid)]
-    return all(is_idle(one) or _works_by_clock(one, calls.get(one.tid)) for one in ran)
+    ran = [one for one in process.positions if one.tid != main.tid and ran_by_itself(process, one.tid)]
+    return all(is_idle(one) or wakes_by_clock(one, calls.get(one.tid)) for one in ran)
 
 
 def _has_one_that_stands(process: Process, main: Position) -> bool:
@@ -276,11 +263,6 @@ def _has_one_that_stands(process: Process, main: Position) -> bool:
         and stood_still(process, one.tid)
         for one in others
     )
-
-
-def _works_by_clock(position: Position, call: BlockingCall | None) -> bool:
-    timed = call is None or call.kind == "time" or call.limited
-    return timed and (position.waits is WaitKind.TIME or position.limited)
 
 
 def _leaves_it_to_a_pool(process: Process, main: Position) -> bool:
@@ -344,7 +326,7 @@ def still_since(process: Process, positions: Sequence[Position]) -> tuple[float,
     if main and wakes(process, main) and (at := thread_in(last, main.tid)):
         return at.last_ran, False  # its wait has ended meanwhile, and this is another one
     calls = {call.tid: call for call in process.blocking_calls}
-    by_clock = {p.tid for p in positions if not did_not_run(process, p.tid) and _works_by_clock(p, calls.get(p.tid))}
+    by_clock = {p.tid for p in positions if not did_not_run(process, p.tid) and wakes_by_clock(p, calls.get(p.tid))}
     if main and main.tid not in by_clock:  # a monitor beside it tells nothing
         positions = [position for position in positions if position.tid not in by_clock]
     ran = [one.last_ran for position in positions if (one := thread_in(last, position.tid)) and one.last_ran >= 0]

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from diagnostics.model import BlockingCall, Process, Sample, ThreadSample
 
+_A_STOP = 2
+"""Switches of a thread that is stopped and goes on: it waits again for what it waited for."""
+_A_STOP_TAKES = 1e-4
+"""CPU seconds of it."""
 _READS = ("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4")
 
 
@@ -65,3 +69,20 @@ def _nothing_came(process: Process, call: BlockingCall, first: Sample, last: Sam
         return link is not None and link.state == "ESTABLISHED" and not link.unread and quiet
     read = [sample.io_bytes - sample.io_written for sample in (first, last)]
     return call.kind == "pipe" and first.io_written >= 0 and read[0] == read[1]
+
+
+def after_stacks(process: Process) -> tuple[Sample, ...]:
+    """Samples that taking the stacks, after the second, has not disturbed: two at least, else ()."""
+    return process.samples[2:] if len(process.samples) > 3 else ()
+
+
+def ran_by_itself(process: Process, tid: int) -> bool:
+    """Whether its wait has ended, or it ran by more than a stop for its stacks, which wakes it, too."""
+    if len(process.samples) < 2 or stood_still(process, tid):
+        return False
+    undisturbed = after_stacks(process)
+    seen = undisturbed or process.samples
+    before, after = thread_in(seen[0], tid), thread_in(seen[-1], tid)
+    if before is None or after is None or undisturbed:
+        return not same_counts(before, after)
+    return after.voluntary - before.voluntary > _A_STOP or after.cpu - before.cpu > _A_STOP_TAKES

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
-from diagnostics.analyze.clocks import only_reports
-from diagnostics.analyze.family import Parents, has_ended, launches, listens, peers
+from diagnostics.analyze.edges import node_at, wait_of
+from diagnostics.analyze.family import Parents, has_ended, launches, peers
+from diagnostics.analyze.inside import HANDS_OVER, waits_inside
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.relations import Relations
@@ -31,11 +32,8 @@ _POLLS = (
     Role.RENDEZVOUS, Role.FILE_LOCK, Role.COLLECTIVE, Role.BARRIER, Role.DEVICE, Role.INPUT_NEXT, Role.POOL_WAIT,
 )  # fmt: skip
 """Waits that run now and then, so that a thread in one need not stand still."""
-_INSIDE = (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.INPUT, WaitKind.LOCK)
-_HANDS_OVER = (Role.INPUT_NEXT, Role.QUEUE_GET, Role.QUEUE_PUT, Role.POOL_WAIT)
 _KINDS = {"pipe": WaitKind.PIPE, "child": WaitKind.CHILD, "socket": WaitKind.SOCKET}
 _MEETS = (Role.COLLECTIVE, Role.BARRIER)
-_WORKS_FOR_OTHERS = (Role.INPUT_MAKE, Role.POOL_TASK)
 
 
 class _Job:
@@ -116,11 +114,6 @@ def _escaped(process: Process, collection: Collection) -> Iterator[Wait]:
             yield Wait(call.rank, call.peer, said, kind=WaitKind.STEP)
 
 
-def node(process: Process, tid: int) -> str:
-    main = main_position(process) if tid else None
-    return node_of(process.rank, 0 if tid == (main.tid if main else process.pid) else tid)
-
-
 def _of(process: Process, job: _Job, step_is_known: bool) -> Iterator[Wait]:
     calls = {call.tid: call for call in process.blocking_calls}
     main = main_position(process)
@@ -148,13 +141,13 @@ def _of_thread(
         said = "the interpreter lock, which it holds"
         if position.waits is not WaitKind.GIL:
             said = "a mutex, which it holds"
-        yield _wait(process, position, node(process, position.holder), said, position.waits)
+        yield wait_of(process, position, node_at(process, position.holder), said, position.waits)
         return
     if partner := job.relations.unmet.get((process.rank, position.tid)):
         who = job.relations.numbers[partner.rank]
         owed = partner_is_to(partner.operation)
         said = f"in {position.operation or partner.operation}, and it is in no {owed} for it"
-        yield _wait(process, position, who, said, WaitKind.COLLECTIVE)
+        yield wait_of(process, position, who, said, WaitKind.COLLECTIVE)
     elif related := list(_for_relatives(process, position, job)):
         yield from related
     elif position.has(*_MEETS):
@@ -170,11 +163,7 @@ def _of_thread(
         direct = list(_for_answer(process, position, job))
         direct += _by_call(process, position, call, job) if call and not direct else []
         direct += _for_lock_files(process, position, job)
-        yield from direct or _inside(process, position, job)
-
-
-def _wait(process: Process, position: Position, on: str, why: str, kind: WaitKind, seconds: float = -1.0) -> Wait:
-    return Wait(node(process, position.tid), on, why, seconds, kind)
+        yield from direct or waits_inside(process, position, job.parents)
 
 
 def _for_absent(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
@@ -194,11 +183,11 @@ def _for_members(process: Process, position: Position, group: Group, seen: Conta
     for other in behind[:_MOST]:
         last = group.members[other].last
         come = f"to which it has not come: it called {last}" if last else "to which it has not come"
-        yield _wait(process, position, other, f"{said}, {come}", WaitKind.COLLECTIVE)
+        yield wait_of(process, position, other, f"{said}, {come}", WaitKind.COLLECTIVE)
     if not behind:
         for other in group.unseen[:_MOST]:
             how = "how far it has come is not known" if other in seen else "it was not seen at all"
-            yield _wait(process, position, other, f"{said}; {how}", WaitKind.COLLECTIVE)
+            yield wait_of(process, position, other, f"{said}; {how}", WaitKind.COLLECTIVE)
 
 
 def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
@@ -209,11 +198,12 @@ def _for_elsewhere(process: Process, position: Position, job: _Job) -> Iterator[
     operation = position.operation or "a collective"
     if len(same_role) <= _MOST:
         for other in same_role:
-            yield _wait(process, position, other.rank, f"in {operation}, to which it has not come", WaitKind.COLLECTIVE)
+            said = f"in {operation}, to which it has not come"
+            yield wait_of(process, position, other.rank, said, WaitKind.COLLECTIVE)
     for rank in job.gone[:_MOST]:
         if not parse(rank).is_server:
             said = f"in {operation}, and it is not there"
-            yield _wait(process, position, rank, said, WaitKind.COLLECTIVE)
+            yield wait_of(process, position, rank, said, WaitKind.COLLECTIVE)
 
 
 def _for_relatives(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
@@ -232,7 +222,7 @@ def _for_relatives(process: Process, position: Position, job: _Job) -> Iterator[
             continue
         if main.own and not main.has(Role.SHARED):
             said = f"in {position.operation}, to which it has not come"
-            yield _wait(process, position, other.rank, said, WaitKind.CONDITION)
+            yield wait_of(process, position, other.rank, said, WaitKind.CONDITION)
 
 
 def _is_placed(other: Process) -> bool:
@@ -257,7 +247,7 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
     told = {absent.rank: absent.fact for absent in job.relations.absent}
     for rank, fact in told.items():
         why = f"in {position.operation or 'a rendezvous'}; {fact}"
-        yield _wait(process, position, rank, why, WaitKind.RENDEZVOUS)
+        yield wait_of(process, position, rank, why, WaitKind.RENDEZVOUS)
     missing = [rank for rank in job.gone if rank not in told and not parse(rank).is_server]
     # A job's first rendezvous ends in a barrier; who makes one more group waits for those in a collective as well.
     inside = () if process.groups and process.collectives else _MEETS
@@ -269,10 +259,10 @@ def _for_missing(process: Process, position: Position, job: _Job) -> Iterator[Wa
         and (other.threads or has_ended(other))
     ]
     for rank in (missing + elsewhere)[:_MOST]:
-        yield _wait(process, position, rank, said, WaitKind.RENDEZVOUS)
+        yield wait_of(process, position, rank, said, WaitKind.RENDEZVOUS)
     for one in process.connections:
         if one.state == "SYN_SENT":
-            yield _wait(process, position, one.peer or one.remote, "connects, and nobody answers", WaitKind.SOCKET)
+            yield wait_of(process, position, one.peer or one.remote, "connects, and nobody answers", WaitKind.SOCKET)
 
 
 def _for_key(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
@@ -281,13 +271,13 @@ def _for_key(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
         waits = any(one.has(Role.KEY, Role.RENDEZVOUS, *_MEETS) for _, one in pairs(other))
         if other is not process and not waits and _is_placed(other):
             said = "a key of their store, which it may have to set"
-            yield _wait(process, position, other.rank, said, WaitKind.RENDEZVOUS)
+            yield wait_of(process, position, other.rank, said, WaitKind.RENDEZVOUS)
 
 
 def _for_lost(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
     for one in job.relations.absent:
         if one.was_there:
-            yield _wait(process, position, one.rank, f"in {position.operation}; {one.fact}", WaitKind.STEP)
+            yield wait_of(process, position, one.rank, f"in {position.operation}; {one.fact}", WaitKind.STEP)
 
 
 def _in_step(process: Process, position: Position) -> Iterator[Wait]:
@@ -299,19 +289,19 @@ def _in_step(process: Process, position: Position) -> Iterator[Wait]:
     for peer, silent in sorted(quiet.items()):
         heard = f"; nothing moved between them for {silent:.1f} s" if silent >= 0 else ""
         why = f"in RunStep, may wait for a tensor or the end of its part of the step{heard}"
-        yield _wait(process, position, peer, why, WaitKind.STEP, seconds)
+        yield wait_of(process, position, peer, why, WaitKind.STEP, seconds)
 
 
 def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job) -> Iterator[Wait]:
     """By what the kernel says of the thread's system call."""
     said = _for_what(position) or words(call, process, job.names)
     if call.kind == "mutex":
-        yield _wait(process, position, node(process, call.holder), "a mutex, which it holds", WaitKind.LOCK)
+        yield wait_of(process, position, node_at(process, call.holder), "a mutex, which it holds", WaitKind.LOCK)
     elif call.peer and call.peer != process.rank:
         quiet = next((c.quiet for c in process.connections if f"{c.local} -> {c.remote}" == call.what), -1.0)
         server = job.by_rank.get(call.peer)
         on = node_of(call.peer, serving_thread(server, call.what) if server else 0)
-        yield _wait(process, position, on, said, WaitKind.SOCKET, quiet)
+        yield wait_of(process, position, on, said, WaitKind.SOCKET, quiet)
     elif call.kind in ("pipe", "socket", "child", "several", "futex", "file"):
         others = [job.names[process.host, pid] for pid in call.others if (process.host, pid) in job.names]
         others = [other for other in others if other != process.rank]
@@ -323,9 +313,9 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         others = _who_owes(position, others, job)
         kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
-            yield _wait(process, position, other, said, kind)
+            yield wait_of(process, position, other, said, kind)
         if not others and not call.peer and call.kind == "socket" and " -> " in call.what:
-            yield _wait(process, position, call.what.partition(" -> ")[2], said, kind)
+            yield wait_of(process, position, call.what.partition(" -> ")[2], said, kind)
 
 
 def _wakes_nobody(process: Process) -> bool:
@@ -346,7 +336,7 @@ def _for_answer(process: Process, position: Position, job: _Job) -> Iterator[Wai
         for _, one in pairs(other) if other is not process else ():
             if one.own and one.has(Role.PROXY):
                 said = f"the answer to {position.operation}, on which it is at work"
-                yield _wait(process, position, node(other, one.tid), said, WaitKind.SOCKET)
+                yield wait_of(process, position, node_at(other, one.tid), said, WaitKind.SOCKET)
 
 
 def _for_what(position: Position) -> str:
@@ -360,7 +350,7 @@ def _who_owes(position: Position, others: Sequence[str], job: _Job) -> list[str]
     """Of those that have the other end: where a batch or a result is waited for, who is at work on one."""
     if position.waits is WaitKind.CHILD:
         return [name for other in others for name in _in_place_of_its_server(job.by_rank[other], job)]
-    if not position.has(*_HANDS_OVER):
+    if not position.has(*HANDS_OVER):
         return list(others)
     at_work = [other for other in others if any(not is_idle(one) for _, one in pairs(job.by_rank[other]))]
     return at_work or list(others)
@@ -380,64 +370,5 @@ def _for_lock_files(process: Process, position: Position, job: _Job) -> list[Wai
     for lock in wanted_locks(process, position.has(Role.FILE_LOCK)):
         holders = [job.names.get((process.host, pid), f"process {pid}") for pid in lock.holders]
         said = f"the lock on {lock.path}"
-        found += [_wait(process, position, who, said, WaitKind.LOCK) for who in holders or [f"file {lock.path}"]]
+        found += [wait_of(process, position, who, said, WaitKind.LOCK) for who in holders or [f"file {lock.path}"]]
     return found
-
-
-def _inside(process: Process, position: Position, job: _Job) -> Iterator[Wait]:
-    """Who waits inside of its process waits for a child or a thread of it that is at work on something of its own."""
-    if position.waits is WaitKind.CHILD:
-        for child in job.parents.children_of(process)[:_MOST]:
-            yield _wait(process, position, child.rank, f"in {position.operation} for its end", WaitKind.CHILD)
-    if position.waits is WaitKind.DEVICE:
-        yield from _for_callbacks(process, position)
-    if position.waits not in _INSIDE and not position.has(*_HANDS_OVER):
-        return
-    if position.has(Role.INPUT_NEXT, Role.POOL_WAIT):
-        helpers = [
-            child for child in job.parents.children_of(process)
-            if any(one.has(*_WORKS_FOR_OTHERS) and not is_idle(one) for _, one in pairs(child))
-        ]  # fmt: skip
-        for child in helpers[:_MOST]:
-            said = f"in {position.operation}, which it is to answer"
-            yield _wait(process, position, child.rank, said, WaitKind.INPUT)
-        if helpers:
-            return
-    main = main_position(process)
-    tasks = position.has(Role.POOL_WAIT) and any(one.has(Role.POOL_TASK) for one in _at_work(process))
-    accepting = {call.tid for call in process.blocking_calls if listens(call, process)}
-    locked = position.waits is WaitKind.JOIN and any(one.waits is WaitKind.LOCK for one in _at_work(process))
-    for _, other in pairs(process):
-        if tasks and not other.has(Role.POOL_TASK):
-            continue  # the pool's tasks owe the result
-        if (locked or position.has(Role.POOL_TASK)) and other.waits is WaitKind.TIME:
-            continue  # who works by the clock owes a task nothing, and ends before one that stands at a lock
-        if position.waits is not WaitKind.LOCK and only_reports(process, other):
-            continue  # it may hold a lock in its sleep, and brings nothing else
-        if position.waits is WaitKind.PIPE and other.has(Role.INPUT_NEXT):
-            continue  # what comes through a pipe comes from another process, or a thread that feeds
-        if other.tid in accepting or (other == main and other.has(Role.RENDEZVOUS, *_MEETS)):
-            continue  # who waits for other ranks, or for the next client, notifies nobody here
-        owes = tasks or _has_its_own_wait(other) or (locked and other.waits is WaitKind.LOCK)
-        if other.tid != position.tid and not is_idle(other) and owes:
-            said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"
-            yield _wait(process, position, node(process, other.tid), said, position.waits)
-
-
-def _for_callbacks(process: Process, position: Position) -> Iterator[Wait]:
-    """A device's program waits for the host's code that it calls."""
-    for _, other in pairs(process):
-        if other.tid != position.tid and other.has(Role.CALLBACK) and other.own and not is_idle(other):
-            said = f"in {position.operation or 'a wait'} for a callback of the host's"
-            yield _wait(process, position, node(process, other.tid), said, WaitKind.DEVICE)
-
-
-def _at_work(process: Process) -> Iterator[Position]:
-    return (one for _, one in pairs(process) if not is_idle(one))
-
-
-def _has_its_own_wait(position: Position) -> bool:
-    """Whether a thread waits for something that is no other thread's notification: then others may wait for it."""
-    if position.has(Role.STEP, Role.RENDEZVOUS, *_MEETS):
-        return True
-    return position.own and position.waits not in (WaitKind.CONDITION, WaitKind.JOIN, WaitKind.LOCK, WaitKind.UNKNOWN)

@@ -60,17 +60,13 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if not any(at.position.place for at in waiting):
         said = "the stack has the wait alone: whose it is, and what it is for, is not told"
         case.saw("nobody-named", said, "stacks", where)
-    monitors = [] if _takes_what_comes(process) else [at for at in threads if at.reports]
-    outside = [at for at in threads if at not in monitors and (at.position.waits not in INSIDE or at.position.limited)]
-    if outside and _clock_alone(process, waiting):
+    outside = [at for at in threads if at.position.waits not in INSIDE or at.position.limited]
+    if outside and not unread_threads(process) and _clock_alone(process, waiting, outside):
         said = f"what moves works by the clock, and has gone round without a notification: {outside[0].where}"
         case.saw("by-the-clock", said, "stacks, samples", where)
     elif outside or unread_threads(process):
         other = outside[0].where if outside else "a thread without a stack"
         case.saw("other-thread", f"another thread may still notify: {other}", "stacks", where)
-    elif monitors:
-        said = f"the only other thread that runs wakes by the clock, and only writes: {monitors[0].where}"
-        case.saw("only-a-monitor", said, "stacks, samples", where)
     else:
         who = f"all {len(threads)} threads wait for one another" if len(threads) > 1 else "its only thread waits"
         case.saw("all-wait-inside", f"{who}, none for the outside world", "stacks", where)
@@ -93,10 +89,11 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     return case
 
 
-def _clock_alone(process: Process, waiting: list[At]) -> bool:
-    """Whether several wait for one another beside threads that go round by the clock."""
-    several = len(waiting) > 1 and not _takes_what_comes(process)
-    return several and process.state is State.HUNG and nobody_comes(process, waiting)
+def _clock_alone(process: Process, waiting: list[At], outside: list[At]) -> bool:
+    """Whether it waits beside a thread that only reports, or several for one another beside such that go round."""
+    if process.state is not State.HUNG or _takes_what_comes(process):
+        return False
+    return all(at.reports for at in outside) or (len(waiting) > 1 and nobody_comes(process, waiting))
 
 
 def _takes_what_comes(process: Process) -> bool:

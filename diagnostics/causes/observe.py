@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from diagnostics.analyze.clocks import only_reports
+from diagnostics.analyze.clocks import goes_round, only_reports
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import TOGETHER
 from diagnostics.analyze.progress import is_server
@@ -229,13 +229,6 @@ def _asks_again(at: At) -> bool:
     return at.position.has(Role.FILE_LOCK)
 
 
-def goes_round(at: At) -> bool:
-    """Whether it works by the clock, and has been seen to go on meanwhile: a heartbeat, a progress bar, a scraper."""
-    sleeps = at.position.own and at.position.waits is WaitKind.TIME
-    works = at.position.has(Role.CALLBACK, Role.INPUT_MAKE, Role.POOL_TASK)
-    return sleeps and not works and len(at.process.samples) > 1 and not stood_still(at.process, at.thread.tid)
-
-
 def nobody_comes(process: Process, but: Sequence[At], python: bool = False) -> bool:
     """Whether all its threads are known, and the others but these wait inside of it, or only go round by the clock.
 
@@ -243,7 +236,7 @@ def nobody_comes(process: Process, but: Sequence[At], python: bool = False) -> b
     """
     others = [at for at in threads_at(process) if all(at.thread is not one.thread for one in but)]
     others = [at for at in others if is_python(at)] if python else others
-    calm = all((at.position.waits in INSIDE and at.forever) or goes_round(at) for at in others)
+    calm = all((at.position.waits in INSIDE and at.forever) or goes_round(at.process, at.position) for at in others)
     return calm and not unread_threads(process)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from diagnostics.analyze.clocks import goes_round
 from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
-from diagnostics.causes.observe import At, goes_round, look_at_stillness, may_be_stuck, nobody_comes, threads_at
+from diagnostics.causes.observe import At, look_at_stillness, may_be_stuck, nobody_comes, threads_at
 from diagnostics.model import Process, Role, State, WaitKind
 
 _NOT_THESE = (
@@ -38,7 +39,7 @@ def _examine(facts: Facts, examine: Callable[[Process], Case | None]) -> Case | 
 def _nobody_puts(process: Process) -> Case | None:
     threads = threads_at(process)
     taking = _stands_at(threads, Role.QUEUE_GET)
-    clocks = [at for at in threads if goes_round(at)]
+    clocks = [at for at in threads if goes_round(at.process, at.position)]
     called_back = any(at.position.has(Role.CALLBACK) for at in taking)
     if not taking or not (clocks or called_back) or any(at.position.has(*_OTHERS) for at in threads):
         return None  # a program of its own, without a clock beside it, is for `condition-lost-wakeup`

@@ -3,7 +3,7 @@
 import torch
 import torch.distributed as dist
 
-from repro.nodes.torchrank import run_ranks
+from repro.nodes.torchrank import run_ranks, steps
 
 
 def two_of_all(world):
@@ -27,24 +27,13 @@ def begins_with_the_other(arm, rank, world):
 
 
 def train(node):
-    settings, recorder = node.settings, node.recorder
     rank, world = dist.get_rank(), dist.get_world_size()
     groups = (rows_and_columns if node.arm == "grid" else two_of_all)(world)[rank]
     gradient = torch.ones(4)
-    node.ready()
-    for epoch in range(settings["epoch_ends"]):
-        recorder.epoch_begin(epoch)
-        for batch in range(settings["batches"]):
-            recorder.step_begin()
-            wrong = epoch == settings["hang_at"] and batch == settings["batches"] - 1 and node.arm != "ordered"
-            if wrong:
-                node.stuck()
-            other_way = wrong and begins_with_the_other(node.arm, rank, world)
-            for group in groups[::-1] if other_way else groups:
-                dist.all_reduce(gradient, group=group)
-            recorder.step_end(rows=1)
-        recorder.epoch_end(epoch)
-    node.done()
+    for wrong in steps(node, healthy="ordered"):
+        other_way = wrong and begins_with_the_other(node.arm, rank, world)
+        for group in groups[::-1] if other_way else groups:
+            dist.all_reduce(gradient, group=group)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import torch
 import torch.distributed as dist
 
-from repro.nodes.torchrank import run_ranks
+from repro.nodes.torchrank import run_ranks, steps
 
 
 class Stage(object):
@@ -45,23 +45,12 @@ class Stage(object):
 
 
 def train(node):
-    settings, recorder = node.settings, node.recorder
     stage = Stage(node)
     loss = torch.ones(1)
-    node.ready()
-    for epoch in range(settings["epoch_ends"]):
-        recorder.epoch_begin(epoch)
-        for batch in range(settings["batches"]):
-            recorder.step_begin()
-            wrong = epoch == settings["hang_at"] and batch == settings["batches"] - 1 and node.arm != "matched"
-            if wrong:
-                node.stuck()
-            stage.forward(wrong)
-            stage.exchange(wrong)
-            dist.all_reduce(loss)
-            recorder.step_end(rows=1)
-        recorder.epoch_end(epoch)
-    node.done()
+    for wrong in steps(node, healthy="matched"):
+        stage.forward(wrong)
+        stage.exchange(wrong)
+        dist.all_reduce(loss)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,23 @@ def join_group(node):
     )
 
 
+def steps(node, healthy):
+    """The job's steps; each tells whether it is the one that goes wrong, in any arm but the healthy one."""
+    settings, recorder = node.settings, node.recorder
+    node.ready()
+    for epoch in range(settings["epoch_ends"]):
+        recorder.epoch_begin(epoch)
+        for batch in range(settings["batches"]):
+            recorder.step_begin()
+            wrong = epoch == settings["hang_at"] and batch == settings["batches"] - 1 and node.arm != healthy
+            if wrong:
+                node.stuck()
+            yield wrong
+            recorder.step_end(rows=1)
+        recorder.epoch_end(epoch)
+    node.done()
+
+
 def run_ranks(work):
     """Run `work(node)` as a rank of the group; or be what starts all ranks, where the setting `launch` says so."""
     node = start()

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import msgspec
 import pytest
+import report_hostile
 import report_samples
 
 from diagnostics.model import Collection, Diagnosis, Finding, State
@@ -155,27 +156,27 @@ def test_a_job_without_flights_or_threads_says_what_is_missing() -> None:
 
 @pytest.mark.parametrize("ranks", [5])
 def test_a_large_job_stays_small(ranks: int) -> None:
-    html = render_html(*report_samples.large(ranks))
+    html = render_html(*report_hostile.large(ranks))
     assert len(html.encode()) <= 1_000_000
     assert Page(html).open == []
 
 
 def test_what_is_left_out_is_counted() -> None:
-    html = render_html(*report_samples.large(ranks=32, threads=40, frames=4))
+    html = render_html(*report_hostile.large(ranks=32, threads=40, frames=4))
     assert len(html.encode()) <= 2_500_000
     assert re.search(r"[\d,]+ more frames in the bundle", html)
     assert re.search(r"[\d,]+ more threads in the bundle", html)
     assert "1,120 more connections in the bundle" in html
 
 
-@pytest.mark.parametrize("hostile", report_samples.HOSTILE)
+@pytest.mark.parametrize("hostile", report_hostile.HOSTILE)
 def test_hostile_text_is_inert(hostile: str) -> None:
-    html = render_html(*report_samples.poisoned(hostile))
+    html = render_html(*report_hostile.poisoned(hostile))
     html.encode()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", html)
     page = Page(html)
     assert page.open == []
-    clean = Page(render_html(*report_samples.poisoned("harmless")))
+    clean = Page(render_html(*report_hostile.poisoned("harmless")))
 
     # Links are made of references, and only of those to the web.
     def kinds(page: Page) -> set[tuple[str, frozenset[str]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import report_hostile
 import report_samples
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -52,15 +53,15 @@ def test_unknown_names_no_cause() -> None:
     assert "**Cause:** unknown" in text and "What to do" not in text and "**Next evidence to take**" in text
 
 
-@pytest.mark.parametrize("hostile", report_samples.HOSTILE)
+@pytest.mark.parametrize("hostile", report_hostile.HOSTILE)
 def test_hostile_text_is_inert(hostile: str) -> None:
-    text = render_markdown(*report_samples.poisoned(hostile))
+    text = render_markdown(*report_hostile.poisoned(hostile))
     text.encode()
     found = tokens(text)
     html = "".join(token.content for token in found if token.type in ("html_block", "html_inline"))
     assert OWN_HTML.sub("", html) == ""
     assert not [token for token in found if token.type == "image"]
-    clean = tokens(render_markdown(*report_samples.poisoned("harmless")))
+    clean = tokens(render_markdown(*report_hostile.poisoned("harmless")))
     for kind in ("heading_open", "tr_open", "td_open", "fence", "list_item_open", "em_open", "strong_open"):
         counts = [sum(token.type == kind for token in each) for each in (found, clean)]
         assert counts[0] == counts[1], kind
@@ -70,7 +71,7 @@ def test_hostile_text_is_inert(hostile: str) -> None:
     assert not re.search(r"@\w|#\d|https?:", outside)
 
 
-@pytest.mark.parametrize("hostile", report_samples.HOSTILE)
+@pytest.mark.parametrize("hostile", report_hostile.HOSTILE)
 def test_escaped_text_reads_as_it_was(hostile: str) -> None:
     text = hostile.replace("\n", " ").replace("\r", " ").replace("\x00", "").replace("\x7f", "").strip()
     text = text.encode("utf-8", "replace").decode()

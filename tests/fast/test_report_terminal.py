@@ -8,6 +8,7 @@ import re
 
 import msgspec
 import pytest
+import report_hostile
 import report_samples
 from rich.console import Console
 
@@ -148,12 +149,12 @@ def test_of_a_large_job_those_in_trouble_are_shown() -> None:
     assert f"and {101 - MOST_ROWS} more ranks: {101 - MOST_ROWS} progressing" in text
 
 
-@pytest.mark.parametrize("hostile", report_samples.HOSTILE)
+@pytest.mark.parametrize("hostile", report_hostile.HOSTILE)
 def test_hostile_text_is_inert(hostile: str) -> None:
-    text = printed(report_samples.poisoned(hostile), 80)
+    text = printed(report_hostile.poisoned(hostile), 80)
     text.encode()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
-    coloured = printed(report_samples.poisoned(hostile), 80, colour=True)
+    coloured = printed(report_hostile.poisoned(hostile), 80, colour=True)
     # Of escape sequences only our own colours remain, and no link.
     assert "\x1b" not in re.sub(r"\x1b\[[\d;]*m", "", coloured)
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import report_hostile
 import report_samples
 
 from diagnostics.model import Collection, Event, Flight, OpenSpan, Process
@@ -57,9 +58,9 @@ def test_the_open_step_lasts_to_the_collection() -> None:
     assert {each["cat"] for each in slices} == {"step", "epoch", "save"}
 
 
-@pytest.mark.parametrize("hostile", report_samples.HOSTILE)
+@pytest.mark.parametrize("hostile", report_hostile.HOSTILE)
 def test_hostile_text_is_inert(hostile: str) -> None:
-    collection, _ = report_samples.poisoned(hostile)
+    collection, _ = report_hostile.poisoned(hostile)
     check(render_trace(collection))
     for document in (render_trace(collection), render_speedscope(collection)):
         json.dumps(document, ensure_ascii=False).encode()

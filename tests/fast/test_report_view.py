@@ -6,6 +6,7 @@ import json
 
 import msgspec
 import pytest
+import report_hostile
 import report_samples
 
 from diagnostics.cli.showing import exit_code
@@ -84,9 +85,9 @@ def test_a_rank_that_was_expected_and_not_found_is_in_the_roll_call() -> None:
     assert document["bundle"] is None
 
 
-@pytest.mark.parametrize("hostile", report_samples.HOSTILE)
+@pytest.mark.parametrize("hostile", report_hostile.HOSTILE)
 def test_any_text_can_be_written_as_json(hostile: str) -> None:
-    msgspec.json.encode(as_json(*report_samples.poisoned(hostile), hostile))
+    msgspec.json.encode(as_json(*report_hostile.poisoned(hostile), hostile))
 
 
 def test_those_in_trouble_come_first() -> None:

@@ -20,6 +20,7 @@ import pytest
 from diagnostics.report.html import render_html
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fast"))
+import report_hostile
 import report_samples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -126,7 +127,7 @@ def measured(folder: Path, html: str, width: int, script: str) -> str:
 @pytest.mark.parametrize("name", ["last_batch_hang", "unknown", "large", "poisoned"])
 def test_the_body_does_not_scroll_sideways(name: str, width: int, tmp_path: Path) -> None:
     if name == "poisoned":
-        sample = report_samples.poisoned("</td></table>" + "W" * 300)
+        sample = report_hostile.poisoned("</td></table>" + "W" * 300)
     else:
         sample = getattr(report_samples, name)()
     script = (
@@ -310,7 +311,7 @@ def site() -> Iterator[tuple[type[Counting], str]]:
 def test_nothing_is_fetched(site: tuple[type[Counting], str], tmp_path: Path) -> None:
     handler, address = site
     hostile = f'<img src="{address}/stolen"><script src="{address}/stolen"></script>'
-    handler.page = render_html(*report_samples.poisoned(hostile)).encode()
+    handler.page = render_html(*report_hostile.poisoned(hostile)).encode()
     dom = chromium(tmp_path, f"{address}/report", "--dump-dom")
     assert dom.count("<section") == len(SECTIONS)
     assert [path for path in handler.asked if path != "/favicon.ico"] == ["/report"]
