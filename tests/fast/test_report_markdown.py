@@ -43,9 +43,10 @@ def test_culprit_and_positions_come_before_all_evidence() -> None:
     assert places == sorted(places), text
 
 
-@pytest.mark.parametrize("name", ["last_batch_hang", "eight_ranks", "unknown", "healthy", "empty", "large"])
+@pytest.mark.parametrize("name", ["last_batch_hang", "eight_ranks", "unknown", "healthy", "empty"])
 def test_it_fits_into_an_issue(name: str) -> None:
     assert len(render_markdown(*getattr(report_samples, name)())) < 60_000
+    assert len(render_markdown(*report_hostile.large())) < 60_000
 
 
 def test_unknown_names_no_cause() -> None:
