@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -90,19 +90,28 @@ class Cores:
         return self
 
     def __enter__(self) -> Cores:
-        self._had = sorted(os.sched_getaffinity(self._pids[0]))
+        self._had = sorted(set().union(*self._allowed()))
         self._allow(self._had[: self._count])
-        allowed = {frozenset(os.sched_getaffinity(thread)) for thread in self._threads()}
-        self.record = {"cores": float(max(map(len, allowed))), "cores_before": float(len(self._had))}
+        self.record = {
+            "cores": float(max(map(len, self._allowed()), default=0)), "cores_before": float(len(self._had)),
+        }  # fmt: skip
         return self
 
     def __exit__(self, *_: object) -> None:
         self._allow(self._had)
 
     def _allow(self, cores: Sequence[int]) -> None:
+        if not cores:  # every rank has ended
+            return
         for thread in self._threads():
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(thread, cores)
+
+    def _allowed(self) -> Iterator[set[int]]:
+        """What each thread may run on. Threads end at any time, and so do ranks."""
+        for thread in self._threads():
+            with suppress(ProcessLookupError):
+                yield os.sched_getaffinity(thread)
 
     def _threads(self) -> list[int]:
         return [int(path.name) for pid in self._pids for path in Path(f"/proc/{pid}/task").glob("*")]

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from diagnostics.model import Collection, Diagnosis
 from diagnostics.report.html import render_html
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fast"))
@@ -25,6 +26,12 @@ import report_samples
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (1280, 390)
+SAMPLES: dict[str, Callable[[], tuple[Collection, Diagnosis]]] = {
+    "last_batch_hang": report_samples.last_batch_hang,
+    "unknown": report_samples.unknown,
+    "large": report_hostile.large,
+    "poisoned": lambda: report_hostile.poisoned("</td></table>" + "W" * 300),
+}
 SECTIONS = ("verdict", "positions", "findings", "ranks", "timeline", "waits", "stacks", "details", "repeat")
 
 
@@ -124,12 +131,9 @@ def measured(folder: Path, html: str, width: int, script: str) -> str:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["last_batch_hang", "unknown", "large", "poisoned"])
+@pytest.mark.parametrize("name", SAMPLES)
 def test_the_body_does_not_scroll_sideways(name: str, width: int, tmp_path: Path) -> None:
-    if name == "poisoned":
-        sample = report_hostile.poisoned("</td></table>" + "W" * 300)
-    else:
-        sample = getattr(report_samples, name)()
+    sample = SAMPLES[name]()
     script = (
         "d => { d.querySelectorAll('details').forEach(x => x.open = true);"
         "return d.documentElement.scrollWidth + ' ' + d.documentElement.clientWidth }"
