@@ -8,12 +8,11 @@ from __future__ import annotations
 import gc
 import io
 import os
-import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Annotated, Any, ParamSpec, TextIO
+from typing import IO, Annotated, Any, ParamSpec
 
 import msgspec
 import typer
@@ -30,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise  # rich would end the program with 1, which here means bad news
+        nobody_reads(self.file)  # rich would end the program with 1, which here means bad news
 
 
 words = _Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -42,8 +41,21 @@ P = ParamSpec("P")
 
 
 def print_json(document: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2) + b"\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2) + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nobody_reads(sys.stdout)
+
+
+def nobody_reads(stream: IO[str]) -> None:
+    """Whoever read it has enough, as `head` has: the command goes on, for its evidence and its exit code.
+
+    What is left in the buffer goes nowhere either: Python must not complain when it flushes at exit.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 @contextmanager
@@ -57,10 +69,6 @@ def _errors_in_one_line(as_json: bool) -> Iterator[None]:
         words.print("lastbatch: interrupted; everything that was started has been ended")
         raise typer.Exit(130) from None
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and _nobody_reads(sys.stdout):
-            # Whoever read our output has enough; Python must not complain when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(OK) from None
         raise _told(MissingError(*_explain(error)), as_json) from None
 
 
@@ -71,12 +79,6 @@ def _told(error: LastbatchError, as_json: bool) -> typer.Exit:
     if as_json:
         print_json({"error": error.message, "hint": error.hint})
     return typer.Exit(error.exit_code)
-
-
-def _nobody_reads(stream: TextIO) -> bool:
-    poll = select.poll()
-    poll.register(stream.fileno(), 0)
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _explain(error: OSError) -> tuple[str, str]:
@@ -90,8 +92,11 @@ _ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__na
 
 def run_app(app: typer.Typer) -> None:
     """Run the command line, and end the process. A wrong call, too, is one line, and JSON where that was asked for."""
+    _open_what_is_closed()
     try:
         status = app(standalone_mode=False)
+    except SystemExit:  # by rich alone: nobody reads the help text to its end
+        status = OK
     except _ClickError as error:
         if len(sys.argv) < 2:  # no command at all: help is the answer
             error.show()
@@ -105,6 +110,15 @@ def run_app(app: typer.Typer) -> None:
         status = _told(_lacks(error), "--json" in sys.argv).exit_code
     gc.freeze()  # or Python looks for cycles in all that ends with the process, while the user waits for the prompt
     sys.exit(status)
+
+
+def _open_what_is_closed() -> None:
+    """Python has no stream where a shell closed one (`>&-`), and the next file that is opened would be taken for it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 
 
 def _lacks(error: ModuleNotFoundError) -> LastbatchError:

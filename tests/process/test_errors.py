@@ -126,13 +126,28 @@ def test_help_has_an_example(lastbatch: Call, command: str) -> None:
     assert f"Example: lastbatch {command}" in answer.out and "--json" in answer.out
 
 
-def test_a_reader_that_has_enough_is_no_error() -> None:
-    """GIVEN an output that nobody reads any more, THEN nothing complains."""
+@pytest.mark.parametrize("closed", ["by its reader", "by the shell"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["scenarios"], 0),
+        (["diagnose", "--help"], 0),
+        (["diagnose", "whole.tar.zst"], 1),
+        (["diagnose", "whole.tar.zst", "--json"], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_an_answer_that_nobody_reads_ends_as_any_other(whole: str, closed: str, words: list[str], code: int) -> None:
+    """GIVEN `| head`, or `>&-`, THEN nothing complains, and a hang is still told by the exit code."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*LASTBATCH, "scenarios"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    shell = ["sh", "-c", '"$@" >&-', "sh"] if closed == "by the shell" else []
+    done = subprocess.run(
+        [*shell, *LASTBATCH, *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+        cwd=Path(whole).parent,
+    )  # fmt: skip
     os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (code, "")
 
 
 def test_a_path_that_looks_like_markup_stays_what_it_is(lastbatch: Call, whole: str) -> None:
