@@ -17,6 +17,7 @@ from diagnostics.cli.showing import Floor, Verbose, show
 from diagnostics.errors import MissingError, UsageError
 from diagnostics.model import Collection, Diagnosis, StageError
 from diagnostics.redact import redact_collection
+from diagnostics.report.folded import render_folded
 from diagnostics.report.markdown import render_markdown
 from diagnostics.report.moved import compare, comparison_document, comparison_lines
 from diagnostics.report.text import sanitize
@@ -99,11 +100,17 @@ class Format(str, Enum):
     markdown = "markdown"
     trace = "trace"
     speedscope = "speedscope"
+    folded = "folded"
 
 
-_ENDINGS = {".html": Format.html, ".htm": Format.html, ".md": Format.markdown, ".json": Format.trace}
+_ENDINGS = {
+    ".html": Format.html, ".htm": Format.html, ".md": Format.markdown, ".folded": Format.folded,
+    ".speedscope.json": Format.speedscope, ".json": Format.trace,
+}  # fmt: skip
+"""The first that a name ends with."""
 _DEFAULT_ENDING = {
     Format.html: ".html", Format.markdown: ".md", Format.trace: ".trace.json", Format.speedscope: ".speedscope.json",
+    Format.folded: ".folded",
 }  # fmt: skip
 
 
@@ -119,18 +126,17 @@ def report(
     form: Annotated[Format | None, typer.Option("--format", help="Default: by the ending, else html.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Turn a bundle into a report: HTML, Markdown, a timeline for trace viewers (Perfetto), stacks for speedscope.
+    """Turn a bundle into a report: HTML, Markdown, a timeline (Perfetto), stacks (speedscope, flame graphs).
 
     Of two bundles of one job it says which ranks moved between them, which are new, which are gone.
 
     Example: lastbatch report job.tar.zst --out job.html    Example: lastbatch report before.tar.zst after.tar.zst
+    Example: lastbatch report job.tar.zst --format folded
     """
     if len(paths) > 1:
         return _compare(paths, bool(out or form), as_json)
     path = paths[0]
-    chosen = form or (_ENDINGS.get(out.suffix) if out else None) or Format.html
-    if out and not form and out.suffix not in _ENDINGS:
-        raise UsageError(f"what is {out.name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
+    chosen = form or (_format_of(out.name) if out else Format.html)
     collection, diagnosis = pipeline.explain(read_evidence([path])[0])
     if chosen is Format.html:
         from diagnostics.report.html import render_html
@@ -138,6 +144,8 @@ def report(
         text = render_html(collection, diagnosis)
     elif chosen is Format.markdown:
         text = render_markdown(collection, diagnosis)
+    elif chosen is Format.folded:
+        text = render_folded(diagnosis.tree)
     else:
         document = render_trace(collection) if chosen is Format.trace else render_speedscope(collection)
         text = msgspec.json.encode(document).decode()
@@ -151,6 +159,13 @@ def report(
     else:
         page.print(f"{target}", soft_wrap=True)
     return OK
+
+
+def _format_of(name: str) -> Format:
+    for ending, form in _ENDINGS.items():
+        if name.endswith(ending):
+            return form
+    raise UsageError(f"what is {name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
 
 
 def _compare(paths: list[Path], written: bool, as_json: bool) -> int:

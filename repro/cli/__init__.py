@@ -83,7 +83,7 @@ COMMANDS = {
     "report": Lazy(
         "diagnostics.cli.diagnose",
         "report",
-        "Turn a bundle into a report: HTML, Markdown, a timeline for trace viewers (Perfetto), stacks for speedscope.",
+        "Turn a bundle into a report: HTML, Markdown, a timeline (Perfetto), stacks (speedscope, flame graphs).",
     ),
     "mcp": Lazy(
         "diagnostics.cli.mcp",

@@ -74,9 +74,11 @@ def test_attach_without_a_target_chooses_none(monkeypatch: pytest.MonkeyPatch, w
     assert "no target is given" in said and "(worker:0-1)" in said and "lastbatch attach job:torch-29500" in said
 
 
-def test_stacks_for_speedscope(lastbatch: Call, whole: str, tmp_path: Path) -> None:
+def test_the_form_of_a_report_is_said_by_format_or_by_ending(lastbatch: Call, whole: str, tmp_path: Path) -> None:
     assert lastbatch("report", whole, "--format", "speedscope").code == 0
-    assert "speedscope.app" in (tmp_path / "whole.speedscope.json").read_text()
+    assert lastbatch("report", whole, "--out", "named.speedscope.json").code == 0
+    for name in ("whole", "named"):
+        assert "speedscope.app" in (tmp_path / f"{name}.speedscope.json").read_text()
 
 
 def test_with_json_the_mistake_is_json_too(lastbatch: Call) -> None:
