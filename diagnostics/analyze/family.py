@@ -88,7 +88,19 @@ def serves(process: Process) -> bool:
     main = main_position(process)
     if main is not None and main.tid == process.pid and main.has(*TOGETHER) and not main.has(Role.SERVE):
         return False
-    return parse(process.rank).is_server or (main is not None and main.has(Role.SERVE) and not main.has(*TOGETHER))
+    by_role = parse(process.rank).is_server and not is_before_serving(process)
+    return by_role or (main is not None and main.has(Role.SERVE) and not main.has(*TOGETHER))
+
+
+def is_before_serving(process: Process) -> bool:
+    """Whether a server by its role does not serve yet: it listens nowhere, and its main thread is in the user's code.
+
+    Where nothing was seen but its stacks, it may listen.
+    """
+    main = main_position(process)
+    if not parse(process.rank).is_server or not process.samples or process.listens or has_ended(process):
+        return False
+    return main is not None and main.own and not any(one.has(Role.SERVE) for _, one in pairs(process))
 
 
 def accepts(process: Process) -> bool:

@@ -49,11 +49,12 @@ def _fits(what: Cause | Remedy, kinds: Container[str]) -> bool:
 
 
 def _remedies(cause: Cause, case: Case, facts: Facts, kinds: Container[str]) -> tuple[str, ...]:
-    """Those that fit the job; first those for where threads of its ranks stand."""
+    """Those that fit the job; first those for where threads of its ranks stand, and for what else was seen."""
     ranks = {rank for one in case.evidence for rank in one.ranks}
     stands = {at.operation for process in facts.processes if process.rank in ranks for at in process.positions}
     fitting = [one for one in cause.remedies if _fits(one, kinds) and (not one.at or stands.intersection(one.at))]
-    return tuple(one.text for one in sorted(fitting, key=lambda one: not one.at))
+    fitting = [one for one in fitting if not one.seen or one.seen in case.observations]
+    return tuple(one.text for one in sorted(fitting, key=lambda one: not (one.at or one.seen)))
 
 
 def _finding(cause: Cause, case: Case, facts: Facts, kinds: Container[str]) -> Finding:

@@ -71,13 +71,14 @@ class Remedy(msgspec.Struct, frozen=True):
     """What to do about a cause. `id` names it for those that try it (`lastbatch verify --remedy ID`).
 
     `only`: the framework or language whose means it names (`kinds.KINDS`); "" where it holds for all. `at`: operations
-    in which a thread has to stand for it; it comes first then.
+    in which a thread has to stand for it, `seen`: an observation that its case has to have; it comes first then.
     """
 
     id: str
     text: str
     only: str = ""
     at: tuple[str, ...] = ()
+    seen: str = ""
 
 
 class Cause(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.family import is_before_serving
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import main_at, may_be_stuck, peers
 from diagnostics.discover.by_framework import first_group
@@ -31,6 +32,12 @@ def examine(facts: Facts) -> Case | None:
     case = Case("peer-startup")
     who = ", ".join(missing or sorted(waits)) or "a rank"
     case.title = f"{who} never came up, and the others wait for it"
+    before = [process for process in facts.processes if is_before_serving(process) and process not in asking]
+    if before and asking and not missing:
+        case.title = f"{', '.join(names(before[:4]))} runs and does not serve yet, and the others wait for it"
+        main = main_at(before[0])
+        said = f"listens at no address: it stands in {main.where if main else ''}"
+        case.saw("not-serving", said, "TCP_INFO, stacks", names(before))
     if missing:
         case.saw("missing", _why_missing(facts, missing), "coverage", missing)
     if lost:
@@ -81,7 +88,7 @@ def _look_at_rest(case: Case, facts: Facts, asking: Sequence[Process]) -> None:
     elsewhere = [p for p in rest if p not in dead and (main := main_at(p)) and main.position.operation]
     if 0 < size <= len(asking):
         case.saw("all-there", f"all {size} ranks of the group are there, and wait so", "memory of torch", names(asking))
-    elif not rest and not dead:
+    elif not rest and not dead and "not-serving" not in case.observations:
         case.saw(
             "all-wait", "every rank that is known waits so: one that is not known is missing", "stacks", names(asking)
         )
@@ -121,6 +128,12 @@ CAUSE = Cause(
         Remedy(
             "start-rank",
             "Start the missing rank, or look at why it does not come up: its log, its image, the scheduler's queue",
+        ),
+        Remedy(
+            "serve-first",
+            "Look at the place that is named: what a server waits for before it serves, all wait for. Start the server "
+            "first, or give that wait a limit",
+            seen="not-serving",
         ),
         Remedy("check-address", "Check that its address in the cluster's specification is the one it serves on"),
         Remedy(

@@ -125,6 +125,7 @@ WEIGHTS = (
     *_of("peer-dead", FAULTS, ended_with_status=2),
     *_of("peer-startup", ZOO, prior=-1.5, missing=1.5, log_names=2, asks=0.7, no_step_yet=2, connects_in_vain=0.5),
     *_of("peer-startup", ZOO, another_missing=-1, trained_before=-3, unconnected=1),
+    *_of("peer-startup", REPORTS, not_serving=0.7),
     *_of("peer-startup", REPORTS, all_wait=0.7, all_there=-2, elsewhere=-1.5, dead=-2),
     *_of("pipe-circle", REPORTS, prior=-1, waits=1.5, both_write=1.5, both_read=0.7, one_reads=-0.5),
     *_of(

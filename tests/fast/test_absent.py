@@ -212,3 +212,27 @@ def test_of_several_nodes_that_are_not_seen_none_is_named() -> None:
     assert [
         one.rank for one in absent_ranks(Collection(1.0, 2.0, (launcher_of("2", 9, "3"), launcher_of("1", 8, "3"))))
     ] == ["node:0"]
+
+
+VOCABULARY = (Frame("wait_for_words", "/home/u/serve.py", 18),)
+IN_JOIN = (
+    Frame("serve", "/home/u/serve.py", 30),
+    Frame("join", "/v/site-packages/tensorflow/python/training/server_lib.py", 242),
+    Frame("tensorflow::GrpcServer::Join", "_pywrap_tensorflow_internal.so", native=True),
+)
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_a_server_that_stands_before_it_serves_is_the_one_that_never_came_up(serves: bool) -> None:
+    """GIVEN workers that wait for their session, and a server whose main thread is in its user's code, WHEN it listens
+    nowhere, THEN it is the culprit with its place; one that serves beside other work is none."""
+    other = process("ps:0", 9, *IN_JOIN, listens=("127.0.0.1:69",))
+    before = process("ps:1", 10, *VOCABULARY, listens=("127.0.0.1:70",) if serves else ())
+    workers = [process(f"worker:{n}", 20 + n, *of_tensorflow(*CREATE)) for n in (0, 1)]
+    found = answer(other, before, *workers)
+    assert found.hung and not found.errors and found.verdict == "peer-startup"
+    named = [(one.rank, one.position.function if one.position else "") for one in found.culprits]
+    assert named == [("ps:1", "wait_for_words")] if not serves else "ps:1" not in dict(named)
+    title = found.findings[0].title
+    assert title.startswith("ps:1 runs and does not serve yet") is not serves
+    assert ("before it serves" in found.findings[0].remedy[0]) is not serves
