@@ -39,12 +39,12 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
     graph = graph_of(waits)
     ends = _ends(stuck, graph)
     by_rank = {wait.on: wait for wait in reversed(waits)}
-    found = [
-        _at_end(name, count, len(stuck), known, by_rank[name], name in collection.expected)
-        for name, count in ends.most_common(3 * MOST)
-        if name in by_rank
-    ]
-    found = [each for one in found if one is not None for each in _with_parent(one, known)]
+    found: list[Culprit | None] = []
+    for name, count in ends.most_common(3 * MOST):
+        if (wait := by_rank.get(name)) is None:
+            continue
+        one = _at_end(name, count, len(stuck), known, wait, name in collection.expected)
+        found += _with_parent(one, wait, known) if one is not None else ()
     found += _holders_of_file_locks(waits, known)
     found += [one for group in cycles(graph) if _touches(group, stuck) for one in _in_circle(group, known)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
@@ -145,15 +145,16 @@ def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit
     return _culprit(process, 0.8, why, position)
 
 
-def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit]:
-    """With the rank whose helper it is: that is the one that the others see.
+def _with_parent(one: Culprit, wait: Wait, known: Mapping[str, Process]) -> Iterator[Culprit]:
+    """With the rank whose helper it is: that is the one that the others see. One that goes on waits for nobody.
 
     A helper that has done its work, and cannot end, is the lesser of the two. A parent that only waits for its
     children's ends is left out where the child stands in the user's code.
     """
     parent = known.get(parse(one.rank).parent)
     main = main_position(parent) if parent else None
-    if parent is None or (_joins(main) and one.position is not None and one.position.own):
+    own = one.position is not None and one.position.own
+    if parent is None or parent.state is State.PROGRESSING or (_joins(main) and own):
         yield one
         return
     at_its_end = one.position is not None and one.position.has(Role.TEARDOWN) and not one.position.own
@@ -161,7 +162,9 @@ def _with_parent(one: Culprit, known: Mapping[str, Process]) -> Iterator[Culprit
     less = round(0.7 * one.confidence, 2)
     why = f"it waits for {one.rank}, which it started"
     yield msgspec.structs.replace(one, confidence=less) if of_parent else one
-    yield _culprit(parent, one.confidence if of_parent else less, why)
+    tid = thread_in(wait.rank) if rank_in(wait.rank) == parent.rank else 0
+    at = position_of(parent, tid) if tid else None
+    yield _culprit(parent, one.confidence if of_parent else less, why, at)
 
 
 def _joins(main: Position | None) -> bool:

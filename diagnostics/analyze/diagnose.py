@@ -76,8 +76,8 @@ def is_hung(facts: Facts) -> bool | None:
     """Whether the job hangs; None where it cannot be told. Launchers, idle servers and idle children do not vote."""
     if facts.hung:
         return True
-    if dead := [process for process in facts.processes if process.state is State.DEAD]:
-        return _hangs_for_the_dead(facts, dead)
+    if facts.dead:
+        return _hangs_for_the_dead(facts, facts.dead)
     voters = [process for process in facts.processes if votes(process, facts.processes)]
     if not voters and not any(process.state is State.IDLE for process in facts.processes):
         return None

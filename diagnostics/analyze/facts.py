@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from diagnostics.analyze.absent import Absent
-from diagnostics.analyze.family import Parents
+from diagnostics.analyze.family import Parents, votes
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import is_server
 from diagnostics.analyze.relations import Relations
@@ -43,7 +43,13 @@ class Facts:
 
     @cached_property
     def gone(self) -> tuple[Process, ...]:
-        return tuple(process for process in self.processes if process.state in GONE)
+        return tuple(p for p in self.processes if p.state in GONE and (p.state is not State.DEAD or p in self.dead))
+
+    @cached_property
+    def dead(self) -> tuple[Process, ...]:
+        """Ranks that have ended unfinished, but for helpers of theirs: whoever waits for one hangs by itself."""
+        dead = (process for process in self.processes if process.state is State.DEAD)
+        return tuple(p for p in dead if not parse(p.rank).is_child or votes(p, self.processes))
 
     @cached_property
     def missing_ranks(self) -> tuple[str, ...]:

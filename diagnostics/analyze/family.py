@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 from diagnostics.analyze.loops import standing_loop
@@ -161,3 +162,19 @@ def has_ended(process: Process) -> bool:
     """Whether it is no more, or only its entry is left."""
     letters = {thread.state for thread in process.samples[-1].threads} if process.samples else set()
     return process.exit_status is not None or process.state in GONE or (bool(letters) and letters <= {"Z", "X"})
+
+
+def how_it_ended(process: Process) -> str:
+    """`was ended by SIGKILL (signal 9)`, `ended with status 1`, as far as it is known."""
+    status = process.exit_status
+    if status is None:
+        return "has ended"
+    return f"was ended by {signal_name(-status)}" if status < 0 else f"ended with status {status}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL (signal 9)`"""
+    try:
+        return f"{signal.Signals(number).name} (signal {number})"
+    except ValueError:
+        return f"signal {number}"

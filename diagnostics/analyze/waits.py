@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 from diagnostics.analyze.edges import node_at, wait_of
-from diagnostics.analyze.family import Parents, has_ended, launches, peers
+from diagnostics.analyze.family import Parents, has_ended, how_it_ended, launches, peers
 from diagnostics.analyze.inside import HANDS_OVER, waits_inside
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
@@ -314,8 +314,19 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
             yield wait_of(process, position, other, said, kind)
+        for helper in _that_ended(process, call, job) if not others else ():
+            why = f"{said}; this one, which it started, {how_it_ended(helper)}"
+            yield wait_of(process, position, helper.rank, why, kind)
         if not others and not call.peer and call.kind == "socket" and " -> " in call.what:
             yield wait_of(process, position, call.what.partition(" -> ")[2], said, kind)
+
+
+def _that_ended(process: Process, call: BlockingCall, job: _Job) -> list[Process]:
+    """Helpers that did not end well, where a process reads what nobody else can write any more."""
+    alone = call.kind in ("pipe", "socket") and " -> " not in call.what and call.others == (process.pid,)
+    if not alone or not call.call.startswith(("read", "recv")):
+        return []
+    return [child for child in job.parents.children_of(process) if child.exit_status][:_MOST]
 
 
 def _wakes_nobody(process: Process) -> bool:

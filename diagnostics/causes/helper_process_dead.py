@@ -8,7 +8,7 @@ other end. Where no child is known to have ended, only a queue or connection of 
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.family import has_ended
+from diagnostics.analyze.family import has_ended, how_it_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import At, call_of, children_of, look_at_stillness, may_be_stuck, threads_at
 from diagnostics.causes.pipes import hands_over
@@ -36,8 +36,10 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     case.saw("waits", f"waits for what another process was to send: {at.where}", "stacks", [process.rank])
     if ended:
         case.saw("helper-ended", "a process that it started has ended", "processes", names(ended))
-    if any((child.exit_status or 0) != 0 for child in ended):
-        case.saw("ended-badly", "it did not end by itself, or with an error", "exit status", names(ended))
+    if badly := [child for child in ended if child.exit_status]:
+        case.title = f"{badly[0].rank} {how_it_ended(badly[0])}, and {process.rank} waits for what it was to send"
+        said = "; ".join(f"{child.rank} {how_it_ended(child)}" for child in badly[:4])
+        case.saw("ended-badly", f"it did not end by itself, or with an error: {said}", "exit status", names(badly))
     if alone:
         if not ended:
             case.title = f"{process.rank} waits for data by a pipe whose other end only it itself has open: {at.where}"
@@ -77,16 +79,16 @@ CAUSE = Cause(
     ),
     versions="multiprocessing.Queue, Pipe, SimpleQueue, and pipes of any program",
     remedies=(
-        Remedy(
-            "close-other-end",
-            "Close the end of the pipe that a process does not use: then reading ends with the writer",
-        ),
+        Remedy("why-it-ended", "See why the helper ended: its own log, its exit code, dmesg where memory ran out"),
         Remedy(
             "get-timeout",
             "Take with a limit, and look whether the helper lives: queue.get(timeout=...), is_alive()",
             only="python",
         ),
-        Remedy("why-it-ended", "See why the helper ended: its own log, its exit code, dmesg where memory ran out"),
+        Remedy(
+            "close-other-end",
+            "Close the end of the pipe that a process does not use: then reading ends with the writer",
+        ),
     ),
     references=(
         "https://docs.python.org/3/library/multiprocessing.html#multiprocessing.connection.wait",

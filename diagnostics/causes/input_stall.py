@@ -10,6 +10,7 @@ moving.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import how_it_ended
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.feeder import exception_told
 from diagnostics.causes.observe import (
@@ -17,6 +18,7 @@ from diagnostics.causes.observe import (
     OUTSIDE,
     At,
     call_of,
+    children_of,
     is_python,
     look_at_stillness,
     main_at,
@@ -33,7 +35,7 @@ _FOR_OTHERS = (*INSIDE, *OUTSIDE)
 
 def examine(facts: Facts) -> Case | None:
     stuck = [process for process in facts.processes if may_be_stuck(process)]
-    return likeliest([*map(_examine_process, stuck), *map(_examine_fed, stuck)])
+    return likeliest([*(_examine_process(process, facts) for process in stuck), *map(_examine_fed, stuck)])
 
 
 def _examine_fed(process: Process) -> Case | None:
@@ -56,7 +58,7 @@ def _examine_fed(process: Process) -> Case | None:
     return case
 
 
-def _examine_process(process: Process) -> Case | None:
+def _examine_process(process: Process, facts: Facts) -> Case | None:
     threads = threads_at(process)
     asking = [at for at in threads if at.position.has(Role.INPUT_NEXT)]
     if not asking:
@@ -68,6 +70,9 @@ def _examine_process(process: Process) -> Case | None:
     case = Case("input-stall")
     case.saw("asks", f"a step waits for its next batch: {asking[0].where}", "stacks", [process.rank])
     look_at_source(case, source, threads)
+    if nobody_writes(source) and (ended := [child for child in children_of(process, facts) if child.exit_status]):
+        said = f"{ended[0].rank}, which it started, {how_it_ended(ended[0])}: it may have been the one to write"
+        case.saw("helper-ended", said, "exit status", [child.rank for child in ended])
     look_at_stillness(case, process, [source])
     return case
 

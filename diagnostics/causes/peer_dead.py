@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-
 from diagnostics.analyze.facts import Facts
+from diagnostics.analyze.family import signal_name
 from diagnostics.analyze.progress import is_server
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import may_be_stuck
@@ -16,8 +15,8 @@ _LOST_A_PEER = ("UNAVAILABLE", "Unavailable", "heartbeat", "Socket closed", "Con
 
 def first_to_end(facts: Facts) -> Process | None:
     """Of the ranks that ended unfinished: those that follow only lost their peer."""
-    dead = [process for process in facts.processes if process.state is State.DEAD]
-    return min(dead, key=lambda process: process.exit_order if process.exit_order >= 0 else len(dead), default=None)
+    last = len(facts.dead)
+    return min(facts.dead, key=lambda process: process.exit_order if process.exit_order >= 0 else last, default=None)
 
 
 def examine(facts: Facts) -> Case | None:
@@ -33,7 +32,7 @@ def examine(facts: Facts) -> Case | None:
         case.saw("gone", "its process is gone, and it had not finished", "processes", [first.rank])
         case.needs(f"the exit status of {first.rank}: ask whoever started it")
     elif status < 0:
-        case.saw("ended-by-signal", f"ended by {_name(-status)}", "exit status", [first.rank])
+        case.saw("ended-by-signal", f"ended by {signal_name(-status)}", "exit status", [first.rank])
     else:
         case.saw("ended-with-status", f"ended with status {status}", "exit status", [first.rank])
         _last_words(case, first)
@@ -71,13 +70,6 @@ def _known_from_others(facts: Facts) -> Case | None:
         case.saw("left-behind", "left behind", "processes", waiting)
     case.needs(f"how {lost[0].rank} ended: ask whoever started it, or look at its log")
     return case
-
-
-def _name(number: int) -> str:
-    try:
-        return f"{signal.Signals(number).name} (signal {number})"
-    except ValueError:
-        return f"signal {number}"
 
 
 def _last_words(case: Case, process: Process) -> None:

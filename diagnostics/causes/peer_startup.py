@@ -81,7 +81,7 @@ def _look_at_past(case: Case, asking: Sequence[Process]) -> None:
 def _look_at_rest(case: Case, facts: Facts, asking: Sequence[Process]) -> None:
     """All who are known wait for each other, so one is missing; or one that runs is not with them."""
     rest = [process for process in peers(facts) if process not in asking and process.pid > 0]
-    dead = [process for process in facts.processes if process.state is State.DEAD]
+    dead = facts.dead
     if dead:
         case.saw("dead", "is gone: it may have been there before", "processes", names(dead))
     size = max((group.size for process in asking if (group := first_group(process))), default=0)

@@ -38,7 +38,7 @@ def examine(facts: Facts) -> Case | None:
     left = [process for process in facts.processes if process.rank in _CHIEFS and process.state is State.FINISHED]
     if left:
         case.saw("chief-finished", "has finished and left", "recorder", names(left))
-    if dead := [process for process in facts.processes if process.state is State.DEAD]:
+    if dead := facts.dead:
         case.saw("dead", "ended before it had finished", "processes", names(dead))
     return case
 

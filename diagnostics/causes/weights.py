@@ -105,6 +105,7 @@ WEIGHTS = (
     *_of(
         "input-stall", ZOO, prior=-2, asks=0.7, source_waits=0.7, opens=2, other_thread=-0.5, no_other_thread=2, hung=2
     ),
+    *_of("input-stall", REPORTS, helper_ended=-2.5),
     *_of("input-stall", REPORTS, feeder_failed=1.8, nobody_writes=2, sleeps=-0.3, outside=0.3),
     *_of("livelock", REPORTS, prior=-1.2, busy=1.5, polls=0.7, own_code=0.3, repeats=2, only_asks=1, awaited=-2),
     *_of("lock-order", ZOO, prior=0, places_differ=1, one_place=-2, other_busy=-0.9, other_waits=-0.4),

@@ -53,6 +53,7 @@ def _ended(pid: int) -> Dict[str, Any]:
         "command": [name],
         "started": procfs.start_time(pid),
         "ended": True,
+        "status": procfs.exit_status_of(pid),
     }
 
 

@@ -31,6 +31,7 @@ class Seen(Record, frozen=True):
     asks: tuple[str, ...] = ()  # remote addresses that it tries to reach
     started: int = 0  # clock ticks since boot; 0 where it is not known
     ended: bool = False  # and its parent has not noticed yet
+    status: int | None = None  # how it ended, negative for the signal; None where it runs, or that is not told
 
 
 def scan(pids: Iterable[int] | None = None) -> tuple[Seen, ...]:
@@ -45,7 +46,7 @@ def seen_of(told: Told, recorder_rank: str = "") -> Seen:
         identity=identity_of(told.environ, told.command, told.cgroup), batch=batch_of(told.environ),
         framework=next(iter(collector.FRAMEWORK.findall(" ".join(told.frameworks))), ""),
         recorder_rank=recorder_rank, listens=told.listens, links=told.links, asks=told.asks,
-        started=told.started, ended=told.ended,
+        started=told.started, ended=told.ended, status=told.status,
     )  # fmt: skip
 
 

@@ -150,9 +150,12 @@ def _of_job(text: str, jobs: Sequence[Job]) -> list[Member]:
 
 
 def _children(chosen: dict[int, Member], seen: Sequence[Seen], jobs: Sequence[Job]) -> dict[int, Member]:
-    """Whatever the chosen processes started, also where no job is known. What a launcher started is nobody's child."""
+    """Whatever the chosen processes started, also where no job is known. What a launcher started is nobody's child.
+
+    Of what has ended, helpers that did not end well: others may wait for what they were to send.
+    """
     known = {member.pid: member for job in jobs for member in job.members}
-    by_pid = {one.pid: one for one in seen if not one.ended or one.pid in known}
+    by_pid = {one.pid: one for one in seen if not one.ended or one.pid in known or one.status}
     names = {pid: member.rank or str(process(pid)) for pid, member in (known | chosen).items()}
     found: dict[int, Member] = {}
     for one in sorted(by_pid.values(), key=lambda one: one.started):
@@ -161,6 +164,8 @@ def _children(chosen: dict[int, Member], seen: Sequence[Seen], jobs: Sequence[Jo
             continue
         above = next(pid for pid in line if pid in names)
         works = parse(names[above]).is_launcher and not is_tracker(one)
+        if works and one.ended and one.pid not in known:
+            continue
         name = process(one.pid) if works else child(names[above], one.pid)
         found[one.pid] = known.get(one.pid) or Member(one.pid, str(name), "child", one.command, one.uid)
     return found

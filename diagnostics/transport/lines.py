@@ -36,6 +36,7 @@ class Told(msgspec.Struct, forbid_unknown_fields=True):
     asks: tuple[str, ...] = ()
     started: int = 0
     ended: bool = False
+    status: int | None = None
 
 
 class EvidenceThere(Observed, frozen=True, kw_only=True):

@@ -166,3 +166,12 @@ def test_an_application_of_yarn_is_known_by_its_containers() -> None:
     one = Seen(10, 1, 0, PYTHON, identity=identity_of(environ, PYTHON), batch=batch_of(environ))
     chosen = choose(["yarn:application_1410901177871_0001"], [one], find_jobs([one]))
     assert [member.pid for member in chosen.members] == [10]
+
+
+@pytest.mark.parametrize(("status", "taken"), [(-9, True), (1, True), (0, False), (None, False)])
+def test_a_helper_that_did_not_end_well_is_looked_at_while_its_entry_is_left(status: int | None, taken: bool) -> None:
+    """GIVEN children that have ended, THEN those are taken along that failed: others may wait for what they owe."""
+    trainer = Seen(10, 1, 0, PYTHON)
+    ended = Seen(11, 10, 0, ("python",), ended=True, status=status)
+    chosen = choose(["10"], [trainer, ended], find_jobs([trainer, ended]))
+    assert ("child/pid:10/11" in [member.rank for member in chosen.members]) is taken

@@ -77,6 +77,37 @@ def test_a_generator_at_a_pipe_does_not_wait_for_who_asks_it() -> None:
     assert found.culprits[0].position is not None and found.culprits[0].position.function == "rows"
 
 
+def test_who_reads_what_a_killed_helper_was_to_write_waits_for_that_one() -> None:
+    """GIVEN a step, a thread that takes from a queue of processes for it, and a child that a signal has ended, THEN the
+    child is named with its signal, its parent at the queue comes after it, and no circle is told."""
+    asks = stack(MAIN, "next_batch /home/ada/job/fit.py:9", f"get {PY}queue.py:171", *WAIT)
+    rows = stack(*START, "pump /home/ada/job/feed.py:31", f"get {PY}multiprocessing/queues.py:103",
+                 f"_recv {PY}multiprocessing/connection.py:395", "read @libc.so.6")  # fmt: skip
+    pipe = waits(101, "pipe", "read", "pipe:[7]", others=(100,))
+    one = process("pid:100", asks, rows, calls=[pipe], watched=60.0)
+    killed = Process("child/pid:100/120", 120, "node4", parent=100, exit_status=-9)
+    found = explain(Collection(1.0, 2.0, (one, killed)))[1]
+    assert (found.verdict, found.findings[0].cause) == ("helper-process-dead", "helper-process-dead")
+    assert found.findings[0].title.startswith("child/pid:100/120 was ended by SIGKILL (signal 9)")
+    assert "why the helper ended" in found.findings[0].remedy[0]
+    places = [(one.rank, one.position.function if one.position else "") for one in found.culprits]
+    assert places == [("child/pid:100/120", ""), ("pid:100", "pump")]
+    # With the other end open elsewhere, somebody may still write.
+    other = waits(101, "pipe", "read", "pipe:[7]", others=(100, 300))
+    found = explain(Collection(1.0, 2.0, (msgspec.structs.replace(one, blocking_calls=(other,)), killed)))[1]
+    assert "child/pid:100/120" not in [one.rank for one in found.culprits]
+
+
+def test_a_helper_that_failed_makes_no_hang_of_a_job_that_goes_on() -> None:
+    one = beside_a_clock(stack(MAIN, "fit /home/ada/job/fit.py:9"))
+    last = one.samples[-1]
+    ran = tuple(msgspec.structs.replace(each, cpu=each.cpu + 30, state="R") for each in last.threads)
+    one = msgspec.structs.replace(one, samples=(one.samples[0], msgspec.structs.replace(last, threads=ran)))
+    killed = Process("child/pid:100/120", 120, "node4", parent=100, exit_status=1)
+    found = explain(Collection(1.0, 2.0, (one, killed)))[1]
+    assert (found.verdict, found.hung) == ("none", False)
+
+
 def test_what_a_notification_is_for_is_told() -> None:
     slots = stack(MAIN, "fetch /home/ada/job/crawl.py:4", f"acquire {PY}threading.py:507", *WAIT)
     told, found = explain(Collection(1.0, 2.0, (process("pid:100", slots, watched=60.0),)))
