@@ -21,7 +21,7 @@ from diagnostics.analyze.relations import Relations
 from diagnostics.analyze.served import may_answer_elsewhere
 from diagnostics.analyze.sleep import sleep_words
 from diagnostics.analyze.stillness import did_not_run, stood_still
-from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
+from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, reached, thread_in
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
 from diagnostics.stacks.position import main_position, pairs
@@ -57,7 +57,7 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
             return process
         if launches(process, processes):
             return _with(process, State.IDLE, "waits for what it has started")
-        ends = _reached(process.rank, graph)
+        ends = reached(process.rank, graph)
         if moving := _first_that_moves(ends, known):
             return _with(process, State.IDLE, f"waits for {moving}, which moves")
         if _keeps_servers(process, known.values()):
@@ -214,17 +214,6 @@ def _stood(process: Process) -> float:
         return process.since
     watched = process.samples[-1].at - process.samples[0].at if process.samples else -1.0
     return min(process.since, watched)
-
-
-def _reached(start: str, graph: Graph) -> tuple[str, ...]:
-    """All that it waits for, directly or through others, nearest first."""
-    seen, todo = {start: None}, [start]
-    while todo:
-        for other in sorted(graph.get(todo.pop(0), ())):
-            if other not in seen:
-                seen[other] = None
-                todo.append(other)
-    return tuple(seen)[1:]
 
 
 def _first_that_moves(ends: Sequence[str], known: Mapping[str, Process]) -> str:

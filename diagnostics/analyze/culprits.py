@@ -14,7 +14,7 @@ import msgspec
 from diagnostics.analyze.clocks import only_sleeps
 from diagnostics.analyze.family import TOGETHER, has_ended, launches, peers, serves
 from diagnostics.analyze.loops import standing_loop
-from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, thread_in
+from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, reached, thread_in
 from diagnostics.model import Collection, Culprit, Position, Process, Role, State, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import is_idle, main_position, pairs, position_of, recorded_position
@@ -44,7 +44,7 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
         if (wait := by_rank.get(name)) is None:
             continue
         one = _at_end(name, count, len(stuck), known, wait, name in collection.expected)
-        found += _with_parent(one, wait, known) if one is not None else ()
+        found += _with_parent(one, wait, known, graph) if one is not None else ()
     found += _holders_of_file_locks(waits, known)
     found += [one for group in cycles(graph) if _touches(group, stuck) for one in _in_circle(group, known)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
@@ -145,7 +145,7 @@ def _who_asks(outside: str, wait: Wait, known: Mapping[str, Process]) -> Culprit
     return _culprit(process, 0.8, why, position)
 
 
-def _with_parent(one: Culprit, wait: Wait, known: Mapping[str, Process]) -> Iterator[Culprit]:
+def _with_parent(one: Culprit, wait: Wait, known: Mapping[str, Process], graph: Graph) -> Iterator[Culprit]:
     """With the rank whose helper it is: that is the one that the others see. One that goes on waits for nobody.
 
     A helper that has done its work, and cannot end, is the lesser of the two. A parent that only waits for its
@@ -160,7 +160,8 @@ def _with_parent(one: Culprit, wait: Wait, known: Mapping[str, Process]) -> Iter
     at_its_end = one.position is not None and one.position.has(Role.TEARDOWN) and not one.position.own
     of_parent = main is not None and main.own and at_its_end
     less = round(0.7 * one.confidence, 2)
-    why = f"it waits for {one.rank}, which it started"
+    waits = any(rank_in(name) == one.rank for name in reached(parent.rank, graph))
+    why = f"it waits for {one.rank}, which it started" if waits else f"it started {one.rank}"
     yield msgspec.structs.replace(one, confidence=less) if of_parent else one
     tid = thread_in(wait.rank) if rank_in(wait.rank) == parent.rank else 0
     at = position_of(parent, tid) if tid else None

@@ -51,6 +51,27 @@ def _serves_another(call: BlockingCall | None) -> bool:
     return call is not None and call.kind == "socket" and " -> " in call.what
 
 
+def held_up(server: Process) -> tuple[Position, ...]:
+    """The threads that serve clients, where all of them wait for one lock; () else.
+
+    Only a client takes and gives back such a lock (that of a multiprocessing Manager, say), by its own thread. One that
+    is connected and does not wait for it has a thread that reads; so whoever took this lock is gone, or wants it again.
+    """
+    main = main_position(server)
+    calls = {call.tid: call for call in server.blocking_calls}
+    serving = [
+        one for _, one in pairs(server)
+        if one.has(Role.SERVE) and (main is None or one.tid != main.tid) and not _is_listening(calls.get(one.tid))
+    ]  # fmt: skip
+    wanted = {call.what if (call := calls.get(one.tid)) and call.kind == "futex" else "" for one in serving}
+    stand = all(one.waits is WaitKind.LOCK and not one.limited and stood_still(server, one.tid) for one in serving)
+    return tuple(serving) if stand and len(wanted) == 1 and wanted != {""} else ()
+
+
+def _is_listening(call: BlockingCall | None) -> bool:
+    return call is not None and call.call.startswith("accept")
+
+
 def may_answer_elsewhere(server: Process, tid: int) -> bool:
     """Whether a thread other than the one that reads a client's requests may write the answer."""
     main = main_position(server)

@@ -34,6 +34,17 @@ def graph_of(waits: Iterable[Wait]) -> Graph:
     return {rank: frozenset(on) for rank, on in found.items()}
 
 
+def reached(start: str, graph: Graph) -> tuple[str, ...]:
+    """All that it waits for, directly or through others, nearest first."""
+    seen, todo = {start: None}, [start]
+    while todo:
+        for other in sorted(graph.get(todo.pop(0), ())):
+            if other not in seen:
+                seen[other] = None
+                todo.append(other)
+    return tuple(seen)[1:]
+
+
 def sinks(graph: Graph) -> tuple[str, ...]:
     """Who is waited for and waits for nobody: where to look first."""
     return tuple(sorted(rank for rank, on in graph.items() if not on))

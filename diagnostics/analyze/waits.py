@@ -15,7 +15,7 @@ from diagnostics.analyze.inside import HANDS_OVER, waits_inside
 from diagnostics.analyze.process_groups import Group
 from diagnostics.analyze.progress import MAY_BE_STUCK, silence_of
 from diagnostics.analyze.relations import Relations
-from diagnostics.analyze.served import serving_thread
+from diagnostics.analyze.served import held_up, serving_thread
 from diagnostics.analyze.stillness import stood_still
 from diagnostics.analyze.wait_graph import node_of, rank_in, thread_in
 from diagnostics.discover.kinship import starts_others
@@ -32,6 +32,7 @@ _POLLS = (
     Role.RENDEZVOUS, Role.FILE_LOCK, Role.COLLECTIVE, Role.BARRIER, Role.DEVICE, Role.INPUT_NEXT, Role.POOL_WAIT,
 )  # fmt: skip
 """Waits that run now and then, so that a thread in one need not stand still."""
+_AT_LOCK = "each thread that serves a client waits for one lock"
 _KINDS = {"pipe": WaitKind.PIPE, "child": WaitKind.CHILD, "socket": WaitKind.SOCKET}
 _MEETS = (Role.COLLECTIVE, Role.BARRIER)
 
@@ -313,7 +314,9 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         others = _who_owes(position, others, job)
         kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
-            yield wait_of(process, position, other, said, kind)
+            at = held_up(job.by_rank[other]) if call.kind == "socket" else ()
+            on, why = (node_of(other, at[0].tid), f"{said}; there {_AT_LOCK}") if at else (other, said)
+            yield wait_of(process, position, on, why, kind)
         for helper in _that_ended(process, call, job) if not others else ():
             why = f"{said}; this one, which it started, {how_it_ended(helper)}"
             yield wait_of(process, position, helper.rank, why, kind)

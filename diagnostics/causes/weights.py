@@ -161,6 +161,7 @@ WEIGHTS = (
     *_of("process-elsewhere", REPORTS, stood_before=0.3, came_later=-0.5, one_of_several=-0.8, sleeps=-0.2, unread=1),
     *_of("rank-elsewhere", ZOO, absent_has_left=-1.6),
     *_of("shared-lock-left", REPORTS, prior=-1.5, waits=0.7, nobody_holds=1.5, helper_ended=0.7, others_work=-2),
+    *_of("shared-lock-left", JUDGEMENT, may_be_its_own=-1),
     *_of("slow", FAULTS, prior=0, slow=1, gone=-3, far=0.5, lossy=0.3, backlog=0.3, shaped=0.3),
     *_of("stale-lock-file", REPORTS, prior=-1, waits=0.9, nobody_has_it=2, held=-3, hung=0.7, builder=-3, named_so=0.8),
     *_of("subprocess-pipe-full", ZOO, prior=-2, parent_waits=1, child_in_pipe=3.5, child_writes=0.7),

@@ -106,3 +106,49 @@ def test_who_came_to_stand_after_the_wait_began_is_not_named_for_it(stood: float
     _, diagnosis = told(client(40.0), server(stood, HANDLES, HANDLES))
     sure = {one.cause: one.confidence for one in diagnosis.findings}["process-elsewhere"]
     assert (sure > 0.5) is named
+
+
+PY = "/usr/lib/python3.11/"
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_managers_lock_that_no_client_can_release_is_told_of_its_server(reads: bool) -> None:
+    """GIVEN clients that wait for their Manager's answer, whose threads there all wait for one lock, and a parent that
+    sleeps by the clock, THEN the Manager is named, not the parent; not so where another client's thread reads."""
+    serves = (Frame("serve_client", f"{PY}multiprocessing/managers.py", 273), TAKE)
+    rests = (Frame("serve_client", f"{PY}multiprocessing/managers.py", 240), RECV)
+    forever = (Frame("serve_forever", f"{PY}multiprocessing/managers.py", 176),
+               Frame("wait", f"{PY}threading.py", 327), TAKE)  # fmt: skip
+    asks = (Frame("tell", "crew.py", 9), Frame("_callmethod", f"{PY}multiprocessing/managers.py", 820), RECV)
+    stacks = (forever, serves, serves, *([rests] if reads else []))
+    threads = tuple(Thread(number, "x", frames) for number, frames in enumerate(stacks, 2))
+    calls = tuple(
+        BlockingCall(one.tid, "read", "socket", "socket:[5]") if one.frames == rests
+        else BlockingCall(one.tid, "futex", "futex", "0x1" if one.tid == 2 else "0x7f00")
+        for one in threads
+    )  # fmt: skip
+    manager = Process(
+        "child/pid:1/2", 2, "a", threads=threads, samples=looks(50.0, *(one.tid for one in threads)),
+        blocking_calls=calls, parent=1,
+    )  # fmt: skip
+    sleeps = (Frame("run", "crew.py", 30), Frame("clock_nanosleep", "libc.so.6", native=True))
+    main = Process(
+        "pid:1", 1, "a", threads=(Thread(1, "x", sleeps),),
+        samples=looks(0.2, 1, runs=1), blocking_calls=(BlockingCall(1, "clock_nanosleep", "time", ends_in=0.5),),
+    )  # fmt: skip
+    clients = [
+        Process(
+            f"child/pid:1/{pid}", pid, "a", threads=(Thread(pid, "x", asks),), samples=looks(50.0, pid), parent=1,
+            blocking_calls=(BlockingCall(pid, "read", "socket", f"socket:[{pid}]", others=(2,)),),
+        )
+        for pid in (20, 21)
+    ]  # fmt: skip
+    found = explain(Collection(1.0, 1.0, (main, manager, *clients)))[1]
+    assert not found.errors
+    left = [one.confidence for one in found.findings if one.cause == "shared-lock-left"]
+    if reads:
+        assert not left
+        return
+    assert (found.hung, found.verdict) == (True, "helper-process-dead") and left[0] > 0.8
+    assert [one.rank for one in found.culprits] == ["child/pid:1/2"]
+    assert found.standing.startswith("child/pid:1/20, child/pid:1/21 wait for child/pid:1/2 in Manager's answer")
