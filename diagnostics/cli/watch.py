@@ -30,7 +30,7 @@ from diagnostics.model import Process
 from diagnostics.report.live import Phase
 from diagnostics.report.terminal import render_diagnosis
 from diagnostics.transport import Here, Options, Target
-from diagnostics.watching import Board, Death, Family, Hang, Moves, Stands, Watcher, Webhook, address_of, held
+from diagnostics.watching import Board, Death, Family, Hang, Moves, Stands, Watcher, Webhook, address_of
 
 PAUSE = 70.0
 """Seconds that a job has to go on after a verdict that it does: the longest known pause, and some more."""
@@ -106,7 +106,7 @@ def watch(
             return code
         finally:
             # What we started is not left behind, unless it was to be left standing for a look.
-            if started and started.poll() is None and not (told and on_hang == "dump"):
+            if started and not _is_over(started) and not (told and on_hang == "dump"):
                 _end(Family([started.pid]).members())
 
 
@@ -136,9 +136,11 @@ class _Watch:
         self._board, self._webhook, self._lost = board, webhook, ""
         self._watcher = Watcher(roots, self._has_ended, hang_after, min(EARLY, hang_after), self._looked)
         self._early: pipeline.Answer | None = None
+        self._lost_rank = ""
+        """The rank after whose end it was taken, which may have been as it should; "" where the job stood still."""
 
     def _has_ended(self) -> bool:
-        return self._started.poll() is not None if self._started else not any(map(procfs.exists, self._roots))
+        return _is_over(self._started) if self._started else not any(map(procfs.exists, self._roots))
 
     def run(self) -> int:
         code = OK
@@ -150,7 +152,7 @@ class _Watch:
                 self._board.phase(Phase.WATCHING, event.seconds)
                 self._drop()
             elif isinstance(event, Death):
-                code = self._on_death(event)
+                code = self._on_death(event) or code
             elif (told := self._on_hang_seen(event)) is not None:
                 code = told
                 if self._on_hang in ("dump", "kill"):
@@ -161,9 +163,12 @@ class _Watch:
                 self._board.phase(Phase.WATCHING)
         ended = code or _how_it_ended(self._started)
         if self._early and ended:
-            self._conclude_early(f"it had stood still for {self._watcher.stood:.0f} s before it ended", Phase.ENDED)
+            stood = f"it had stood still for {self._watcher.stood:.0f} s before it ended"
+            answer = self._conclude_early(self._lost_rank or stood, Phase.ENDED)
+            if self._on_hang not in ON_HANG:
+                self._call(answer)
         elif self._early:
-            self._drop()
+            self._drop("it ended as it should")
         self._board.phase(Phase.ENDED)
         return ended
 
@@ -192,6 +197,7 @@ class _Watch:
 
     def _keep(self, event: Stands) -> None:
         """Evidence while it is there to be had, of which nobody is told unless it comes to a hang or a death."""
+        self._lost_rank = ""
         with suppress(LastbatchError):
             here = self._here()
             collection = here.collect(Options(gap=EARLY_GAP))
@@ -202,11 +208,11 @@ class _Watch:
                 soft_wrap=True,
             )
 
-    def _drop(self) -> None:
+    def _drop(self, why: str = "it went on") -> None:
         if self._early and self._early.bundle:
             self._early.bundle.unlink(missing_ok=True)
-            words.print("lastbatch: it went on; the evidence is removed")
-        self._early = None
+            words.print(f"lastbatch: {why}; the evidence is removed")
+        self._early, self._lost_rank = None, ""
 
     def _on_hang_seen(self, hang: Hang) -> int | None:
         """Tell of it and do what is to be done; None where it went on by itself."""
@@ -217,7 +223,7 @@ class _Watch:
         answer = pipeline.answer(here.collect(Options()), limits, self._path(), reach=here)
         if self._early and self._early.bundle and self._early.bundle != answer.bundle:
             self._early.bundle.unlink(missing_ok=True)  # what is known now is more
-        self._early = None
+        self._early, self._lost_rank = None, ""
         goes_on = conclude(answer, self._as_json) in (OK, CANNOT_TELL)
         if goes_on and hang.spins:
             words.print("lastbatch: it is busy, and may get on; watching on")
@@ -239,14 +245,19 @@ class _Watch:
 
     def _on_death(self, death: Death) -> int:
         """Look at those that remain, before who started them ends them."""
-        how = f"signal {-death.status}" if death.status < 0 else f"status {death.status}"
-        what = f"{death.rank} (process {death.pid}) ended with {how}"
+        what = f"{death.rank} (process {death.end.pid}) ended with {_how(death.end.status)}"
         if self._early:
+            death.end.passed_over()
+            if death.end.status is None:
+                return OK
             stood = f"after the job had stood still for {self._watcher.stood:.0f} s"
-            answer = self._conclude_early(f"{what}, {stood}", Phase.RANK_ENDED)
+            answer = self._conclude_early(self._lost_rank or f"{what}, {stood}", Phase.RANK_ENDED)
         else:
-            words.print(f"lastbatch: {what}; looking at the others")
+            words.print(f"lastbatch: {what}; looking at the others", soft_wrap=True)
             answer = self._of_the_others(death)
+            if death.end.status is None:  # it may have ended as it should: how the job goes on, or ends, tells
+                self._early, self._lost_rank = answer, what
+                return OK
             conclude(answer, self._as_json)
             self._publish(answer, Phase.RANK_ENDED, 0.0)
         self._watcher.roster.forget()  # the others are about to be ended
@@ -255,23 +266,26 @@ class _Watch:
         return BAD_NEWS
 
     def _conclude_early(self, what: str, phase: Phase) -> pipeline.Answer:
-        """It ended at its stand, so that was no pause: what was kept then is the answer."""
+        """It ended at its stand, so that was no pause, or after a rank: what was kept then is the answer."""
         assert self._early
-        words.print(f"lastbatch: {what}")
-        limits = self._limits(self._watcher.stood, stands=EARLY_GAP)
-        collection, diagnosis = pipeline.explain(self._early.collection, limits)
-        answer = self._early._replace(collection=collection, diagnosis=diagnosis)
-        self._early = None
+        words.print(f"lastbatch: {what}", soft_wrap=True)
+        answer = self._early
+        if not self._lost_rank:
+            limits = self._limits(self._watcher.stood, stands=EARLY_GAP)
+            collection, diagnosis = pipeline.explain(answer.collection, limits)
+            answer = answer._replace(collection=collection, diagnosis=diagnosis)
+        self._early, self._lost_rank = None, ""
         conclude(answer, self._as_json)
         self._publish(answer, phase, 0.0)
         return answer
 
     def _of_the_others(self, death: Death) -> pipeline.Answer:
         began = time.monotonic()
-        with held(death.parent) as stands:
-            others = self._here(but=(death.parent, death.pid))
+        end = death.end
+        with end.looked_at() as stands:
+            others = self._here(but=(death.parent, end.pid))
             collection = others.collect(Options())
-            dead = Process(death.rank, death.pid, socket.gethostname(), exit_status=death.status, exit_order=0)
+            dead = Process(death.rank, end.pid, socket.gethostname(), exit_status=end.status, exit_order=0)
             collection = msgspec.structs.replace(collection, processes=(*collection.processes, dead))
             answer = pipeline.answer(collection, self._limits(self._hang_after), self._path(), reach=others)
         if stands:
@@ -325,6 +339,21 @@ def _moves(family: Family, patience: float, within: float = math.inf) -> bool:
             return False
         time.sleep(min(5.0, patience))
     return True
+
+
+def _how(status: int | None) -> str:
+    if status is None:
+        return "a status that its parent alone was told"
+    return f"signal {-status}" if status < 0 else f"status {status}"
+
+
+def _is_over(started: subprocess.Popen[bytes]) -> bool:
+    """Popen would take a stop of a process that is held for its end (man 2 wait: tracees)."""
+    if started.returncode is None:
+        told = os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if told is None or told.si_code not in (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED):
+            return False
+    return started.poll() is not None
 
 
 def _how_it_ended(started: subprocess.Popen[bytes] | None) -> int:

@@ -1,6 +1,7 @@
 """Watches a job from outside: tells when it has stopped moving, when it moves again, and when one of its ranks dies."""
 
 from diagnostics.watching.board import Board as Board
+from diagnostics.watching.deaths import Deaths as Deaths
 from diagnostics.watching.family import Family as Family
 from diagnostics.watching.family import Roster as Roster
 from diagnostics.watching.hold import held as held

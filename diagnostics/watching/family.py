@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from diagnostics.collector import procfs
 from diagnostics.discover.scan import all_pids
 from diagnostics.discover.selectors import select as choose
 from diagnostics.errors import LastbatchError
 from diagnostics.model.rank import parse
+from diagnostics.watching.deaths import Deaths
 
 
 class Family:
@@ -48,10 +46,7 @@ _SELDOM = 20.0
 
 
 class Roster:
-    """The names of a job's ranks, asked for when its members have settled; tells at once when one of them ends.
-
-    The kernel says so (man 2 pidfd_open), within a millisecond: before the launcher, which asks now and then, knows.
-    """
+    """The names of a job's ranks, asked for when its members have settled; tells at once when one of them ends."""
 
     def __init__(self, roots: Iterable[int]) -> None:
         self._roots = frozenset(roots)
@@ -60,7 +55,7 @@ class Roster:
         self._named: frozenset[int] = frozenset()
         self.ranks: dict[int, str] = {}
         self.parents: dict[int, int] = {}
-        self._handles: dict[int, int] = {}  # descriptor -> pid
+        self.deaths = Deaths()
 
     def update(self, members: Iterable[int]) -> None:
         members, now = frozenset(members), time.monotonic()
@@ -81,27 +76,13 @@ class Roster:
         for member in chosen:
             rank = parse(member.rank)
             if member.pid in members - self._roots and not rank.is_child and not rank.is_launcher:
-                with suppress(OSError):
-                    self._handles[os.pidfd_open(member.pid)] = member.pid
+                parent = procfs.parent_of(member.pid)
+                # Whoever adopts what others leave behind is no launcher.
+                if self.deaths.watch(member.pid, parent if parent in members else 0):
                     self.ranks[member.pid] = member.rank
-                    self.parents[member.pid] = procfs.parent_of(member.pid)
-
-    def wait(self, seconds: float) -> int | None:
-        """The first of those with a name that ends meanwhile, None when the time is up."""
-        poll = select.poll()
-        for handle in self._handles:
-            poll.register(handle, select.POLLIN)
-        ended = poll.poll(seconds * 1000)
-        return self._handles[ended[0][0]] if ended else None
-
-    def strike(self, pid: int) -> None:
-        """One that has ended is no more to be waited for."""
-        for handle in [handle for handle, one in self._handles.items() if one == pid]:
-            del self._handles[handle]
-            os.close(handle)
+                    self.parents[member.pid] = parent
 
     def forget(self) -> None:
-        for pid in list(self.ranks):
-            self.strike(pid)
+        self.deaths.forget()
         self.ranks.clear()
         self.parents.clear()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from diagnostics.collector import procfs
+from diagnostics.watching.deaths import End
 from diagnostics.watching.family import Family, Roster
 from diagnostics.watching.quiet import Quiet, look_at, together
 from diagnostics.watching.spinning import SAMPLES, spins
@@ -38,14 +38,13 @@ class Hang(NamedTuple):
 
 
 class Death(NamedTuple):
-    """A rank has ended by a signal (`status` is negative) or with an error, and others may still be there.
+    """A rank has ended by a signal or with an error, and others may still be there.
 
-    `parent`: who started it, and is about to be told.
+    `parent`: who started it, and is about to be told: it is held until somebody has looked.
     """
 
-    pid: int
+    end: End
     rank: str
-    status: int
     parent: int
 
 
@@ -83,7 +82,7 @@ class Watcher:
         self._job, self._bytes = Quiet(now), Quiet(now, self._spun)
         self._processes: dict[int, Quiet] = {}
         self._stands_since = self._went_on = 0.0
-        self._told = False
+        self._told, self.roster.deaths.matters = False, True
 
     @property
     def stood(self) -> float:
@@ -109,8 +108,8 @@ class Watcher:
             if (event := self._look()) is not None:
                 return event
             pause = min(5.0, max(1.0, min(self._early / 4, self._job.allowed(self._floor) / 20)))
-            if (pid := self.roster.wait(pause)) is not None and (death := self._death(pid)):
-                return death
+            if (end := self.roster.deaths.next(pause)) is not None:
+                return self._death(end)
         return None
 
     def _look(self) -> Event | None:
@@ -125,8 +124,7 @@ class Watcher:
         self._looked(self)
         quiet = self._job.seconds(now)
         if quiet > self._job.allowed(self._floor):
-            self._told = True
-            return Hang(self._job, self._processes)
+            return self._suspected(Hang(self._job, self._processes))
         if quiet > self._early and self._stands_since != self._job.since:
             self._stands_since, self._went_on = self._job.since, 0.0
             return Stands(quiet)
@@ -138,8 +136,8 @@ class Watcher:
             return None
         ranks = sorted(self.roster.ranks) or self._roots
         if spins(ranks, min(3.0, self._floor / SAMPLES)):
-            self._told, self._spun = True, self._bytes.seconds(now)
-            return Hang(self._bytes, self._processes, spins=True)
+            self._spun = self._bytes.seconds(now)
+            return self._suspected(Hang(self._bytes, self._processes, spins=True))
         self._bytes = Quiet(now, self._bytes.seconds(now), self._bytes.last)
         return None
 
@@ -153,8 +151,13 @@ class Watcher:
         self._stands_since = self._went_on = 0.0
         return moves
 
-    def _death(self, pid: int) -> Death | None:
-        """None where it ended as it should, or where its parent has already been told: how it ended is not known."""
-        rank, parent, status = self.roster.ranks[pid], self.roster.parents[pid], procfs.exit_status_of(pid)
-        self.roster.strike(pid)
-        return Death(pid, rank, status, parent) if status else None
+    def _suspected(self, hang: Hang) -> Hang:
+        """What is done about it may end the ranks: that is no news."""
+        self._told, self.roster.deaths.matters = True, False
+        return hang
+
+    def _death(self, end: End) -> Death:
+        rank, parent = self.roster.ranks.pop(end.pid), self.roster.parents.pop(end.pid)
+        if end.status is None and not self._stands_since:  # as after a stand: the job goes on, or ends soon
+            self._stands_since = self._went_on = time.monotonic()
+        return Death(end, rank, parent)
