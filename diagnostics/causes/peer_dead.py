@@ -92,9 +92,17 @@ CAUSE = Cause(
     versions="any",
     remedies=(
         Remedy(
-            "how-it-ended",
-            "See how it ended: SIGKILL by a scheduler or an administrator, SIGSEGV and SIGABRT by a fault of its own",
+            "who-ended-it",
+            "See who ended it: SIGKILL comes from a scheduler, an administrator or the kernel where memory ran out, "
+            "SIGSEGV and SIGABRT from a fault of its own",
+            seen="ended-by-signal",
         ),
+        Remedy(
+            "its-last-words",
+            "See the last that it wrote: a program that ends with a status has mostly said why, in an exception",
+            seen="ended-with-status",
+        ),
+        Remedy("how-it-ended", "See how it ended: its exit status, its own log, and what its launcher says of it"),
         Remedy(
             "restart-rank",
             "Start the rank again; parameter servers lose their variables, so restore from a checkpoint",

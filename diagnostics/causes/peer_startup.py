@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from diagnostics.analyze.facts import Facts, names
-from diagnostics.analyze.family import is_before_serving
+from diagnostics.analyze.family import has_ended, is_before_serving
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import main_at, may_be_stuck, peers
 from diagnostics.discover.by_framework import first_group
@@ -97,7 +97,8 @@ def _look_at_rest(case: Case, facts: Facts, asking: Sequence[Process]) -> None:
         said = f"is there, and stands elsewhere: {main.where if main else ''}"
         case.saw("elsewhere", said, "stacks", names(elsewhere))
     linked = {connection.peer for process in asking for connection in process.connections} | set(names(asking))
-    apart = [p for p in facts.processes if p.rank not in linked and not parse(p.rank).helps and p.pid > 0]
+    here = [p for p in facts.processes if p.pid > 0 and not has_ended(p) and not parse(p.rank).helps]
+    apart = [process for process in here if process.rank not in linked]
     if apart and any(process.connections for process in asking):
         case.saw("unconnected", "runs, and has no connection to those that ask", "TCP_INFO", names(apart))
 

@@ -236,3 +236,22 @@ def test_a_server_that_stands_before_it_serves_is_the_one_that_never_came_up(ser
     title = found.findings[0].title
     assert title.startswith("ps:1 runs and does not serve yet") is not serves
     assert ("before it serves" in found.findings[0].remedy[0]) is not serves
+
+
+def group_of(rank: int, size: int) -> dict[str, object]:
+    return {"groups": (ProcessGroup("default_pg", "0", "default_pg", size=size, rank=rank),)}
+
+
+@pytest.mark.parametrize(("age", "parent", "size"), [(30.2, 5, 3), (90.0, 5, 3), (30.2, 6, 3), (30.2, 5, 4)])
+def test_the_rank_that_has_ended_is_told_once(age: float, parent: int, size: int) -> None:
+    """GIVEN ranks of one parent that wait for the rest to join, and one more of its children that has failed, THEN it
+    is the one rank that lacks; one that was started later, or by another, or where more lack, has no number."""
+    ranks = [process(f"pid:{10 + n}", 10 + n, *JOIN, parent=5, age=30.0, **group_of(n, size)) for n in (0, 1)]
+    failed = Process("pid:12", 12, "h", parent=parent, age=age, exit_status=1, command=())
+    found = answer(*ranks, failed)
+    is_it = (age, parent, size) == (30.2, 5, 3)
+    named = [(one.rank, one.pid) for one in found.culprits]
+    assert (("pid:12", 12) in named) is not is_it
+    if is_it:
+        assert named == [("worker:2", 12)] and found.verdict == "peer-dead"
+        assert "exception" in found.findings[0].remedy[0] and not any("SIGKILL" in t for t in found.findings[0].remedy)
