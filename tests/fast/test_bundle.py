@@ -19,6 +19,8 @@ from secret_samples import PLANTED
 from test_redact import filled, large_collection
 
 from diagnostics import bundle, redact
+from diagnostics.bundle import writing
+from diagnostics.bundle.form import is_name
 from diagnostics.errors import EvidenceError, MissingError, UsageError
 from diagnostics.model import Collection, Event, Flight, Frame, Process, Sample, Thread
 
@@ -129,7 +131,7 @@ def test_odd_values_do_not_keep_the_evidence_from_being_written(tmp_path: Path) 
 
 
 def test_an_attachment_that_does_not_fit_is_named_in_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "MAX_MEMBER", 1000)
+    monkeypatch.setattr(writing, "MAX_MEMBER", 1000)
     path = bundle.write(tmp_path / "a.tar.zst", EMPTY, {"big": b"x" * 1001, "small": b"x" * 1000})
     read = bundle.read(path)
     assert list(read.attachments) == ["small"]
@@ -153,7 +155,7 @@ def test_a_file_cannot_be_a_folder_too(tmp_path: Path) -> None:
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_a_name_can_be_made_of_anything(parts: list[str]) -> None:
     name = bundle.member_name(*parts)
-    assert bundle._is_name(name)
+    assert is_name(name)
     assert bundle.member_name("ranks", "worker:0", "log") == "ranks/worker-0/log"
 
 
@@ -226,7 +228,7 @@ def test_a_bundle_whose_samples_count_calls_as_earlier_releases_did_still_opens(
     process = Process("worker:0", 1, "h", samples=(Sample(1.0, (), io_bytes=7),))
     told = msgspec.to_builtins(Collection(1.0, 1.0, (process,)))
     told["processes"][0]["samples"][0]["io_calls"] = 3
-    monkeypatch.setattr(bundle, "_encode", lambda _: msgspec.json.encode(told))
+    monkeypatch.setattr(writing, "_encode", lambda _: msgspec.json.encode(told))
     assert bundle.read(bundle.write(tmp_path / "a.tar.zst", EMPTY, {})).collection.processes == (process,)
     told["processes"] = ["io_calls"]
     with pytest.raises(EvidenceError, match="not as lastbatch"):
