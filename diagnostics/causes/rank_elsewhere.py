@@ -12,7 +12,9 @@ from diagnostics.analyze.facts import Facts, names
 from diagnostics.analyze.process_groups import Group
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.observe import OUTSIDE, At, main_at, peers, rests
+from diagnostics.causes.stale_lock_file import waited_for
 from diagnostics.model import GONE, Process, Role, State, WaitKind
+from diagnostics.redact import redact_text
 from diagnostics.stacks.position import recorded_position
 
 _TOGETHER = (Role.COLLECTIVE, Role.BARRIER)
@@ -43,10 +45,20 @@ def _by_stacks(facts: Facts, standing: Sequence[tuple[Process, At]]) -> Case | N
         for rank in late[:4]:
             if rank in names(p for p, _ in absent):
                 case.saw("behind", _come(group, rank, waiting, number), "flight recorder", [rank])
+    _look_at_locks(case, [process for process, _ in absent])
     if len(absent) <= len(inside):
         case.saw("few", f"{len(absent)} of {len(absent) + len(inside)} ranks are elsewhere", "stacks")
     _look_at_movement(case, inside, absent)
     return case
+
+
+def _look_at_locks(case: Case, absent: Sequence[Process]) -> None:
+    """A lock that another process holds is a reason, which has a name of its own."""
+    for process in absent:
+        held = [lock for lock in waited_for(process) if set(lock.holders) - {process.pid}]
+        if held:
+            said = f"it waits for a lock on {redact_text(held[0].path)}, which another process holds"
+            case.saw("lock-held", said, "/proc/locks", [process.rank])
 
 
 def _by_numbers(facts: Facts) -> Case | None:

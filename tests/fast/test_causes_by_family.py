@@ -240,6 +240,41 @@ STORIES = {
                     calls=[waits(300, "pipe", "write", "pipe:[6]", others=(100,))], command=("sortlines",)),
         ],
     ),
+    "a child that writes its errors, while its parent reads only its output": (
+        ("pipe-full", "subprocess-pipe-full"),
+        [
+            process(
+                "pid:100",
+                stack(MAIN, f"run_forever {PY}asyncio/base_events.py:608", f"_run_once {PY}asyncio/base_events.py:1898",
+                      f"select {PY}selectors.py:468", "epoll_wait @libc.so.6"),
+                calls=[waits(100, "several", "epoll_wait", "1 pipe, 1 socket", others=(100, 300))], watched=60.0,
+            ),
+            process("child/pid:100/300", stack(MAIN, "check /home/ada/job/convert.py:8", "write @libc.so.6"), pid=300,
+                    calls=[waits(300, "pipe", "write", "pipe:[6]", others=(100,))], parent=100, watched=60.0,
+                    command=("python3", "/home/ada/job/convert.py")),
+        ],
+    ),
+    "two processes with the locks on files that the other wants": (
+        ("lock-order", "file-lock-order"),
+        [
+            process("pid:100", stack(MAIN, "guard /home/ada/job/days.py:7", "flock @libc.so.6"),
+                    locks=(FileLock("/data/csv.lock", "flock", True, (300,)),),
+                    calls=[waits(100, "file", "flock", "/data/csv.lock (ext4 of /dev/vda)")]),
+            process("pid:300", stack(MAIN, "export /home/ada/job/days.py:31", "fcntl @libc.so.6"), pid=300,
+                    locks=(FileLock("/data/day.db", "posix", True, (100,)),),
+                    calls=[waits(300, "file", "fcntl", "/data/day.db (ext4 of /dev/vda)")]),
+        ],
+    ),
+    "a rank that waits for another program's lock on a file": (
+        ("file-lock-held", "file-lock-held"),
+        [
+            process("worker:0", stack(MAIN, "save /home/ada/job/keep.py:7", "flock @libc.so.6"), watched=60.0,
+                    locks=(FileLock("/data/keep.lock", "flock", True, (300,)),),
+                    calls=[waits(100, "file", "flock", "/data/keep.lock (ext4 of /dev/vda)")]),
+            process("worker:1", IN_ALL_REDUCE, pid=200, watched=60.0),
+            process("pid:300", DOWNLOADS, pid=300, connections=SILENT, watched=60.0),
+        ],
+    ),
     "a lock on a file that another process holds": (
         ("file-lock-held", "file-lock-held"),
         [

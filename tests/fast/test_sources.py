@@ -8,6 +8,7 @@ from typing import Any
 
 from diagnostics.collector.look import Look, Target
 from diagnostics.collector.observing import Round, found
+from diagnostics.collector.sources import polled
 
 
 def source(name: str, once: Any, deadline: float = 0.05) -> ModuleType:
@@ -38,3 +39,18 @@ def test_a_source_that_hangs_and_one_that_raises_are_left_out_with_their_reasons
         assert asking.ask(sources[:1], "once") == {7: {}} and len(asking.left_out) == 2, "it is not asked again"
     finally:
         never.set()
+
+
+def _frame(filename: str, **variables: str) -> dict[str, object]:
+    return {"filename": filename, "locals": [{"name": name, "repr": shown} for name, shown in variables.items()]}
+
+
+def test_a_lock_files_path_is_made_of_what_the_callers_know() -> None:
+    """GIVEN a wait for a folder's lock, whose object alone has the path, THEN every folder that a caller has in a
+    variable of any name is asked; of other programs a path that is named for a lock is, absolute or not."""
+    baton = [_frame("/v/torch/utils/file_baton.py", self="<FileBaton>"),
+             _frame("/home/ada/kernels.py", cache='"/tmp/kernels"', lib='"/tmp/kernels/x.so"', n="3")]  # fmt: skip
+    assert "/tmp/kernels/lock" in list(polled.names_in(baton))
+    assert list(polled.names_in([_frame("/home/ada/job.py", mark='"out/step.lock"', log='"/var/log/x"')])) == [
+        "out/step.lock"
+    ]

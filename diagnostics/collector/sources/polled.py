@@ -18,10 +18,12 @@ from diagnostics.collector.stacks.base import CollectorError
 BUDGET = 3.0
 NEAR = 2
 """Frames, from the innermost, whose variables count."""
+CALLERS = 6
+"""Frames that call a wait for a folder's lock, in whose variables the folder is looked for."""
 
 _ENDINGS = (".lock", ".lck", "/lock")
 _BATON = "file_baton.py"
-"""PyTorch's lock of extension builds: a file `lock` in the build's folder, which a calling frame has."""
+"""PyTorch's lock of extension builds: a file in the build's folder, which a calling frame has."""
 _SLEEPS = ("hrtimer_nanosleep", "do_nanosleep", "common_nsleep")
 
 
@@ -40,27 +42,30 @@ def polled_by(pid: int) -> Tuple[str, ...]:
         frames: List[Dict[str, Any]] = next(
             (thread["frames"] for thread in threads if thread["os_thread_id"] == pid), []
         )
-        candidates = list(_candidates(frames))
-    except (CollectorError, ValueError, KeyError, TypeError, AttributeError):
+        here = os.readlink("/proc/%d/cwd" % pid)
+        candidates = [os.path.join(here, text) for text in names_in(frames)]
+    except (CollectorError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return ()
     found = [path for path in mounts.answering(pid, candidates) if procfs.is_file(namespaces.path_of(pid, path))]
     return tuple(sorted(set(found)))
 
 
-def _candidates(frames: List[Dict[str, Any]]) -> Iterable[str]:
+def names_in(frames: List[Dict[str, Any]]) -> Iterable[str]:
+    """Paths that may be the lock's, by the variables of the frames, innermost first. It need not be there."""
     for frame in frames[:NEAR]:
         for text in _texts(frame):
-            if text.startswith("/") and text.endswith(_ENDINGS):
+            if text.endswith(_ENDINGS) and "\n" not in text:
                 yield text
     if frames and os.path.basename(frames[0]["filename"]) == _BATON:
-        for frame in frames:
-            for text in _texts(frame, "build_directory"):
-                yield os.path.join(text, "lock")
+        for frame in frames[1 : 1 + CALLERS]:
+            for text in _texts(frame):
+                if "\n" not in text:
+                    yield os.path.join(text, "lock")
 
 
-def _texts(frame: Dict[str, Any], name: str = "") -> Iterable[str]:
-    """Values of variables that are text, whole; of one variable, if it is named."""
+def _texts(frame: Dict[str, Any]) -> Iterable[str]:
+    """Values of variables that are text, whole."""
     for variable in frame.get("locals") or ():
         shown = variable.get("repr") or ""
-        if shown[:1] == '"' and shown[-1:] == '"' and (not name or variable["name"] == name):
+        if shown[:1] == '"' and shown[-1:] == '"' and len(shown) > 2:
             yield shown[1:-1]
