@@ -39,19 +39,29 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _examine_fed(process: Process) -> Case | None:
-    """A step of the process's own session waits, nothing runs in it, and the log tells how what fed it failed."""
+    """A step of the process's own session waits, nothing runs in it, and what fed it has failed, as the log tells; or
+    threads of the program's own feed it, as its source tells, and none of them is there."""
     threads, main = threads_at(process), main_at(process)
     told = exception_told(process)
-    if not told or main is None or not main.position.has(Role.STEP) or main.position.operation != _OWN_STEP:
+    if not (told or process.feeds_itself) or main is None:
+        return None
+    if not main.position.has(Role.STEP) or main.position.operation != _OWN_STEP:
         return None
     others = [at for at in threads if at.thread is not main.thread]
     if any(at.position.has(Role.INPUT_MAKE, Role.OPERATION, Role.CALLBACK) for at in others):
         return None
+    if not told and any(at.position.has(Role.STEP) for at in others):
+        return None  # it may be the one that feeds
     case = Case("input-stall")
-    case.title = "A step waits for its input, and what brought it has failed, as the log tells"
     where = [process.rank]
     case.saw("asks", f"a step waits to be notified of its end: {main.where}", "stacks", where)
-    case.saw("feeder-failed", f"nothing else runs, and the last of its log has {redact_text(told)}", "log", where)
+    if told:
+        case.title = "A step waits for its input, and what brought it has failed, as the log tells"
+        case.saw("feeder-failed", f"nothing else runs, and the last of its log has {redact_text(told)}", "log", where)
+    else:
+        case.title = "A step waits on a queue that a thread of the program's own fills, and no such thread is there"
+        said = "by its source it fills a queue by a thread, and none is in a step: it has ended, or never began"
+        case.saw("feeder-gone", said, "source, stacks", where)
     if able := [at for at in others if _may_send(at)]:
         case.saw("other-thread", f"another thread may still bring it: {able[0].where}", "stacks", where)
     look_at_stillness(case, process, [main])
@@ -155,6 +165,13 @@ CAUSE = Cause(
     ),
     versions="tf.data of any release (from_generator, interleave, py_function), PyTorch's DataLoader, and others",
     remedies=(
+        Remedy(
+            "close-queue",
+            "Let the thread that feeds close the queue at its end, in a finally: session.run(queue.close()). Steps "
+            "then take what is left, and end with OutOfRangeError",
+            only="tensorflow",
+            seen="feeder-gone",
+        ),
         Remedy(
             "pass-end-on",
             "Let the thread that reads ahead pass its end on: put the exception, or a last mark, into the queue",

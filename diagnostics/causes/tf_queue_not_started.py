@@ -55,6 +55,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if told := exception_told(process):
         said = f"its queue was filled before: steps were made, or a thread failed: {redact_text(told)}"
         case.saw("fed-before", said, "log", where)
+    if process.feeds_itself:
+        said = "its source has no queue runners: it fills queues by threads of its own"
+        case.saw("feeds-itself", said, "source", where)
     look_at_stillness(case, process, stepping)
     case.needs("which operation is pending: look in the graph for a dequeue, an enqueue or a read that the step needs")
     return case

@@ -107,7 +107,7 @@ WEIGHTS = (
         "input-stall", ZOO, prior=-2, asks=0.7, source_waits=0.7, opens=2, other_thread=-0.5, no_other_thread=2, hung=2
     ),
     *_of("input-stall", REPORTS, helper_ended=-2.5),
-    *_of("input-stall", REPORTS, feeder_failed=1.8, nobody_writes=2, sleeps=-0.3, outside=0.3),
+    *_of("input-stall", REPORTS, feeder_failed=1.8, feeder_gone=1.8, nobody_writes=2, sleeps=-0.3, outside=0.3),
     *_of("livelock", REPORTS, prior=-1.2, busy=1.5, polls=0.7, own_code=0.3, repeats=2, only_asks=1, awaited=-2),
     *_of("lock-order", ZOO, prior=0, places_differ=1, one_place=-2, other_busy=-0.9, other_waits=-0.4),
     *_of("lock-order", ZOO, no_other_thread=1, not_scheduled=0.8),
@@ -191,7 +191,7 @@ WEIGHTS = (
     *_of("tf-queue-not-started", ZOO, prior=-1.5, waits=0.7, reader_waits=1.5, no_operation=1, runner=-1.5),
     *_of("tf-queue-not-started", ZOO, dataset=-1.5, no_runner=1, hung=0.5, not_scheduled=0.2, dumped=0),
     *_of("tf-queue-not-started", REPORTS, other_workers=-3, server_gone=-4, server_busy=-3, recorded=-1.5),
-    *_of("tf-queue-not-started", REPORTS, fed_before=-3.5),
+    *_of("tf-queue-not-started", REPORTS, fed_before=-3.5, feeds_itself=-2.5),
     *_of("tf-queue-not-started", JUDGEMENT, on_servers=-0.6, server_unseen=-1, several_servers=-1.5),
     *_of("tf-session-close", ZOO, prior=-2, closing=1.5, not_scheduled=1.5, moves=-2, peer_left=1.5, hung=1.5),
     *_of("tf-session-close", ZOO, inside_operation=-1.5),

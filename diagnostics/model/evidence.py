@@ -260,6 +260,7 @@ class Process(Observed, frozen=True):
     facts: tuple[LogFact, ...] = ()  # what its log says of the hang
     tasks: tuple[Task, ...] = ()  # of the cluster that it belongs to
     partners: tuple[Partner, ...] = ()  # of the threads that stand in a send or receive
+    feeds_itself: bool = False  # its source fills queues of TensorFlow by threads of its own, and has no queue runners
     coroutines: tuple[Coroutine, ...] = ()  # suspended, of its event loops
     tasks_watched: TasksWatched | None = None  # where only what wakes by the clock was seen to move
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves

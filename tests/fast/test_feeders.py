@@ -7,6 +7,7 @@ import re
 import pytest
 from test_causes_by_family import LOCK, PY, SITE, process, stack
 
+from diagnostics.collector.sources import feeders
 from diagnostics.model import BlockingCall, Collection, Diagnosis, Process
 from diagnostics.pipeline import explain
 
@@ -60,6 +61,35 @@ def test_a_feeder_that_has_failed_is_a_stalled_input(log: str) -> None:
 def test_queue_runners_that_were_never_started_stay_that(log: str) -> None:
     found = told(process("pid:100", STEP, POOL, POOL, watched=30.0, log_tail=UNFED[log]))
     assert found.findings[0].cause == "tf-queue-not-started"
+
+
+FEEDS_ITSELF = """
+def pump(sess, put, rows):
+    for row in rows:
+        sess.run(put, {ROW: row})
+put = queue.enqueue([ROW])
+threading.Thread(target=pump, args=(sess, put, rows)).start()
+"""
+HAS_RUNNERS = "queue.enqueue(row)\nThread(target=watch)\ncoord = tf.train.Coordinator()\n"
+
+
+def test_who_fills_a_queue_is_told_by_the_programs_source() -> None:
+    """THEN threads of the program's own are told from queue runners; a batch that is only named so is no runner."""
+    assert feeders.feeds_itself([FEEDS_ITSELF, "conf.train.batch_size = 8"])
+    for makes in ("tf.train.start_queue_runners(sess)", "x, y = tf.train.batch([x, y], 8)", "QueueRunner(q, [e])"):
+        assert not feeders.feeds_itself([FEEDS_ITSELF, f"{HAS_RUNNERS}{makes}"])
+    assert not feeders.feeds_itself(["x = tf.data.Dataset.from_tensors(1)", "Thread(target=report)"])
+
+
+def test_a_queue_that_a_thread_of_the_programs_own_filled_is_a_stalled_input() -> None:
+    """GIVEN a step that waits, and a source that fills its queue by a thread, of which none is left, and no word in the
+    log, THEN nobody is told to start queue runners; where a thread is in a step it may be the one that feeds."""
+    found = told(process("pid:100", STEP, POOL, POOL, watched=30.0, feeds_itself=True))
+    assert (found.verdict, found.findings[0].cause) == ("input-stall", "input-stall")
+    assert "close the queue" in found.findings[0].remedy[0]
+    assert not any("start_queue_runners" in text for text in found.findings[0].remedy)
+    found = told(process("pid:100", STEP, STEP, POOL, watched=30.0, feeds_itself=True))
+    assert "input-stall" not in [one.cause for one in found.findings]
 
 
 LEAVES = stack(
