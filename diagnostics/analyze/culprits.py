@@ -14,10 +14,12 @@ import msgspec
 from diagnostics.analyze.clocks import only_sleeps
 from diagnostics.analyze.family import TOGETHER, has_ended, launches, peers, serves
 from diagnostics.analyze.loops import standing_loop
+from diagnostics.analyze.parted import who_parted
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, reached, thread_in
 from diagnostics.model import Collection, Culprit, Position, Process, Role, State, Wait, WaitKind
 from diagnostics.model.rank import parse
 from diagnostics.stacks.position import is_idle, main_position, pairs, position_of, recorded_position
+from diagnostics.stacks.spoken import spoken
 
 MOST = 4
 ALONE = "it stands still, and nobody else is known to hold it up"
@@ -49,7 +51,11 @@ def find_culprits(collection: Collection, waits: Sequence[Wait]) -> tuple[Culpri
     found += [one for group in cycles(graph) if _touches(group, stuck) for one in _in_circle(group, known)]
     found = [one for one in found if one is not None and not _only_serves(one, known)]
     if not found:
-        found = list(_odd_first([one for one in map(_by_itself, _alone(stuck, processes)) if one], known))
+        alone = _alone(stuck, processes)
+        found = list(_odd_first([one for one in map(_by_itself, alone) if one], known))
+        if parted := who_parted(alone):
+            why = f"it called {spoken(parted.op)} where the others came to {spoken(parted.other)}, {parted.place}"
+            found = [_culprit(process, 0.65, why) for process in alone if process.rank in parted.ranks]
         found += _not_there(stuck, collection)
     return _best(one for one in found if one)
 

@@ -40,8 +40,10 @@ GROUPS = (
     python(_C10D, "destroy_process_group|_shutdown_backend|_abort_process_group", r"destroy_process_group",
            _W.COLLECTIVE, Role.TEARDOWN),
     python("torch/distributed/_functional_collectives.py",
-           "wait_tensor|_maybe_wrap_tensor|all_reduce|all_gather_tensor\\w*|reduce_scatter_tensor\\w*"
-           "|all_to_all_single\\w*|broadcast|wait", r"\g<0>", _W.COLLECTIVE, Role.COLLECTIVE),
+           "all_reduce|all_gather_tensor\\w*|reduce_scatter_tensor\\w*|all_to_all_single\\w*|broadcast", r"\g<0>",
+           _W.COLLECTIVE, Role.COLLECTIVE),
+    python("torch/distributed/_functional_collectives.py", "wait_tensor|_maybe_wrap_tensor|wait", "Work.wait",
+           _W.COLLECTIVE, Role.COLLECTIVE),
     python("torch/distributed/utils.py",
            "_verify_param_shape_across_processes|_sync_module_states|_sync_params_and_buffers", "broadcast",
            _W.COLLECTIVE, Role.COLLECTIVE),
