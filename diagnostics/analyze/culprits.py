@@ -179,14 +179,24 @@ def _joins(main: Position | None) -> bool:
 
 
 def _in_circle(group: Sequence[str], known: Mapping[str, Process]) -> Iterator[Culprit]:
-    """Where it goes through a server, first a client of it, and the server's thread as well: either may be at fault."""
+    """Where it goes through a server, first a client of it, and the server's thread as well: either may be at fault.
+
+    Inside of one process, the callback: what the main thread waits for is what that does.
+    """
     inside = [(process, thread_in(name)) for name in group if (process := known.get(rank_in(name)))]
+    if len({process.rank for process, _ in inside}) == 1:
+        inside = [one for one in inside if one[1] and _is_callback(*one)] or inside
     clients = [(process, tid) for process, tid in inside if not serves(process) and not tid] or inside
     through = [(process, tid) for process, tid in inside if tid and process is not clients[0][0]]
     others = ", ".join(group[:MOST])
     why = f"{others} wait for each other in a circle" if len(group) > 1 else "it waits for itself"
     for (process, tid), confidence in zip((*clients[:1], *through[:1]), (0.8, 0.7), strict=False):
         yield _culprit(process, confidence, why, position_of(process, tid) if tid else None)
+
+
+def _is_callback(process: Process, tid: int) -> bool:
+    position = position_of(process, tid)
+    return position is not None and position.own and position.has(Role.CALLBACK)
 
 
 def _touches(group: Sequence[str], stuck: Sequence[Process]) -> bool:

@@ -63,6 +63,7 @@ def test_a_callback_that_puts_into_a_full_queue_which_its_caller_empties() -> No
     device = [one.confidence for one in found.findings if one.cause == "device-or-driver"]
     assert not device or device[0] < 0.5
     assert any(wait.on == "pid:100 thread 101" for wait in found.waits)
+    assert [one.position.function for one in found.culprits if one.position] == ["record"]
 
 
 def test_a_generator_at_a_pipe_does_not_wait_for_who_asks_it() -> None:
