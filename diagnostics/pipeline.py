@@ -133,6 +133,7 @@ def sample_until_decided(
     Nobody is stopped for these. No more are taken of a pause that is known to end: it would be over before it is told.
     """
     from diagnostics.analyze.beside import undecided
+    from diagnostics.analyze.clocks import loops_that_may_tell
     from diagnostics.analyze.job import judge_all
     from diagnostics.frameworks.asyncio.enrich import watch
     from diagnostics.stacks.position import classify_all
@@ -150,7 +151,9 @@ def sample_until_decided(
         collection = with_another_sample(collection, reach)
     if longest < limits.stands:
         return collection
-    return watch(collection, judge_all(classify_all(collection), limits), reach, limits.stands)
+    loops = loops_that_may_tell(judge_all(classify_all(collection), limits))
+    looked = watch(collection, loops, reach, limits.stands)
+    return collection if looked is collection else with_another_sample(looked, reach)
 
 
 def with_another_sample(collection: Collection, reach: Reach) -> Collection:
@@ -219,9 +222,7 @@ def _write_again(
     return path or before[0], why_not
 
 
-def enrich(
-    collection: Collection, reach: Reach, device: bool = False
-) -> tuple[Collection, tuple[StageError, ...]]:
+def enrich(collection: Collection, reach: Reach, device: bool = False) -> tuple[Collection, tuple[StageError, ...]]:
     """With what the processes' own frameworks have in memory, and with what is on their cards where that is asked."""
     from diagnostics import frameworks
 

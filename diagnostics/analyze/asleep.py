@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Set
 
+from diagnostics.analyze.clocks import SOON, only_tells
 from diagnostics.analyze.family import launches, listens
 from diagnostics.analyze.stillness import did_not_run
 from diagnostics.model import BlockingCall, Collection, Connection, Position, Process, Role, State, WaitKind
 from diagnostics.model.rank import RankKind, parse
-from diagnostics.stacks.position import is_idle, pairs
+from diagnostics.stacks.position import is_idle, main_position, pairs
 from diagnostics.stacks.symbols import uses
 
-SOON = 120.0
-"""Seconds: a process that wakes by itself before that is not asleep for good."""
 FAR = 3600.0
 """The same of a thread beside its main thread, which may be there to wake that one by the clock."""
 
@@ -78,7 +77,8 @@ def _stands(process: Process) -> bool:
     """Whether all that it does stands still, in calls that do not come back by themselves soon."""
     if process.dump or len(process.samples) < 2 or not process.samples[-1].threads or not process.threads:
         return False
-    positions = {position.tid: position for _, position in pairs(process)}
+    tells = _that_tells(process)
+    positions = {position.tid: position for _, position in pairs(process) if position.tid != tells}
     calls = {call.tid: call for call in process.blocking_calls}
     if any(position.has(*_FROM_OUTSIDE) for position in positions.values()) or uses(process, _OWN_TIMERS):
         return False
@@ -87,8 +87,14 @@ def _stands(process: Process) -> bool:
     return all(
         _sleeps(process, thread.tid, calls.get(thread.tid), positions.get(thread.tid))
         for thread in process.samples[-1].threads
-        if not _is_quiet(positions.get(thread.tid))
+        if thread.tid != tells and not _is_quiet(positions.get(thread.tid))
     ) and not any(_was_elsewhere(position, calls.get(position.tid)) for position in positions.values())
+
+
+def _that_tells(process: Process) -> int:
+    """The main thread where it does nothing but tell by the clock how it goes; 0 else."""
+    main = main_position(process)
+    return main.tid if main is not None and only_tells(process) else 0
 
 
 def _was_elsewhere(position: Position, call: BlockingCall | None) -> bool:
@@ -127,7 +133,11 @@ def _only_among(process: Process, pids: Set[int]) -> bool:
     def ends_among(call: BlockingCall) -> bool:
         if listens(call, process) and (call.tid not in quiet or call.tid in serving or not is_rank):
             return False
-        if call.kind in ("mutex", "time") or (call.tid in quiet and call.what in _OWN_EVENTS):
+        if (
+            call.kind in ("mutex", "time")
+            or (call.tid == tells and not call.others)
+            or (call.tid in quiet and call.what in _OWN_EVENTS)
+        ):
             return True
         if call.kind == "socket" and " -> " in call.what:
             return call.what in known
@@ -140,6 +150,7 @@ def _only_among(process: Process, pids: Set[int]) -> bool:
             named and bool(call.others) and all(map(sleeps, call.others))
         )
 
+    tells = _that_tells(process)
     quiet = {position.tid for _, position in pairs(process) if is_idle(position)}
     serving = {position.tid for _, position in pairs(process) if position.has(Role.SERVE)}
     is_rank = parse(process.rank).kind is RankKind.RANK  # its library listens for those that it knows

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from diagnostics.analyze.asleep import SOON, asleep_for_good
+from diagnostics.analyze.asleep import asleep_for_good
+from diagnostics.analyze.clocks import SOON, only_tells
 from diagnostics.analyze.family import TOGETHER, accepts, has_ended, is_child_of, launches, serves, votes
 from diagnostics.analyze.loops import sleeps_between_rounds, standing_loop
 from diagnostics.analyze.movement import WOKEN, wakes
@@ -24,7 +25,7 @@ from diagnostics.analyze.stillness import did_not_run, stood_still
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, reached, thread_in
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
-from diagnostics.stacks.position import main_position, pairs
+from diagnostics.stacks.position import is_idle, main_position, pairs
 
 _FOR_GOOD = frozenset(
     {WaitKind.LOCK, WaitKind.GIL, WaitKind.PIPE, WaitKind.CHILD, WaitKind.SOCKET, WaitKind.COLLECTIVE}
@@ -42,19 +43,30 @@ _AT_REST = (WaitKind.TIME, WaitKind.TERMINAL)
 
 def beside_others(collection: Collection, limits: Limits, relations: Relations) -> Collection:
     """The collection with the ranks decided that stand still without a recorder."""
+    telling = [process for process in collection.processes if _moves_by_telling(process)]
+    if not telling and not any(_open(process) for process in collection.processes):
+        return collection
+    for_good = asleep_for_good(collection)
+    waits = find_waits(collection, relations)
+    waiters = _waiters(waits)
+    stuck = frozenset(one.rank for one in telling if one.rank in for_good and _keeps_one_waiting(one, waiters))
+    collection = msgspec.structs.replace(
+        collection, processes=tuple(_told(one) if one.rank in stuck else one for one in collection.processes)
+    )
     processes = collection.processes
     if not any(_open(process) for process in processes):
         return collection
-    waits = find_waits(collection, relations)
-    waiters = _waiters(waits)
     known = {process.rank: process for process in processes}
     graph = graph_of(waits)
     circles = _circles([wait for wait in waits if not _may_be_answered(wait, waits, known)])
-    for_good = asleep_for_good(collection)
 
     def decided(process: Process) -> Process:
         if not _open(process):
             return process
+        if process.rank in stuck:
+            seen = _watched(process) >= _NEARLY * limits.stands
+            said = f"{process.state_why}, and nothing runs any more that could wake them"
+            return _with(process, State.HUNG, said) if seen else process
         if launches(process, processes):
             return _with(process, State.IDLE, "waits for what it has started")
         ends = reached(process.rank, graph)
@@ -96,6 +108,37 @@ def beside_others(collection: Collection, limits: Limits, relations: Relations) 
 
     found = _behind_the_hung(tuple(map(decided, processes)), graph, limits)
     return msgspec.structs.replace(collection, processes=_that_are_asked(_with_rest(found, waiters), waits))
+
+
+def _moves_by_telling(process: Process) -> bool:
+    return process.state is State.PROGRESSING and not process.flight and only_tells(process)
+
+
+def _keeps_one_waiting(process: Process, waiters: _Waiters) -> bool:
+    """Whether a thread of its own stands beside the one that tells, or another process waits for it."""
+    main = main_position(process)
+    beside = any(one.own and one != main and not is_idle(one) for _, one in pairs(process))
+    return beside or bool(waiters.get(process.rank, frozenset()) - {process.rank})
+
+
+def _told(process: Process) -> Process:
+    """As one that is to be watched, since only what it tells was taken for its work."""
+    main = main_position(process)
+    last = process.samples[-1]
+    ran = [one.last_ran for one in last.threads if main and one.tid != main.tid and one.last_ran >= 0]
+    since = min(ran, default=_watched(process))
+    positions = tuple(
+        msgspec.structs.replace(one, since=since_of(process, one.tid, _watched(process))) for one in process.positions
+    )
+    why = f"only tells how it goes{f', in {main.place}' if main and main.place else ''}"
+    return msgspec.structs.replace(process, state=State.UNKNOWN, state_why=why, since=since, positions=positions)
+
+
+def _watched(process: Process) -> float:
+    """Seconds between the first and the last sample, or that its tasks were watched; -1 without any."""
+    if process.tasks_watched and process.tasks_watched.stand:
+        return process.tasks_watched.seconds
+    return process.samples[-1].at - process.samples[0].at if process.samples else -1.0
 
 
 def _that_are_asked(processes: Sequence[Process], waits: Sequence[Wait]) -> tuple[Process, ...]:
@@ -210,9 +253,13 @@ def _stood(process: Process) -> float:
     That a connection or a log has been quiet for longer says nothing of who wakes meanwhile.
     """
     main = main_position(process)
-    if main is not None and main.since >= 0 and (not main.at_least or did_not_run(process, main.tid)):
+    watched = _watched(process)
+    if main is not None and did_not_run(process, main.tid) and main.since >= 0:
         return process.since
-    watched = process.samples[-1].at - process.samples[0].at if process.samples else -1.0
+    if only_tells(process):
+        return watched
+    if main is not None and main.since >= 0 and not main.at_least:
+        return process.since
     return min(process.since, watched)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from diagnostics.analyze.clocks import only_sleeps
+from diagnostics.analyze.clocks import only_sleeps, only_tells
 from diagnostics.analyze.family import TOGETHER, has_ended, launches, peers, serves
 from diagnostics.analyze.loops import standing_loop
 from diagnostics.analyze.parted import who_parted
@@ -250,6 +250,8 @@ def _by_itself(process: Process) -> Culprit | None:
     main = main_position(process)
     if main is None:
         return None
+    if only_tells(process):
+        return _culprit(process, 0.6, ALONE, _beside(process, main))
     owing = [one for _, one in pairs(process) if one.tid != main.tid and not is_idle(one) and one.own]
     inside = main.waits is WaitKind.JOIN or (main.waits in (WaitKind.CONDITION, WaitKind.INPUT) and not main.own)
     if main.has(Role.POOL_WAIT) or main.waits in _ASKS_INSIDE:
@@ -257,6 +259,12 @@ def _by_itself(process: Process) -> Culprit | None:
         inside, owing = inside or bool(tasks), tasks or owing
     position = owing[0] if inside and owing else main
     return _culprit(process, 0.6, ALONE, position)
+
+
+def _beside(process: Process, main: Position) -> Position | None:
+    """A thread that stands beside the main thread, at a lock if one does; None: none."""
+    own = [one for _, one in pairs(process) if one.own and one.tid != main.tid and not is_idle(one)]
+    return min(own, key=lambda one: one.waits is not WaitKind.LOCK, default=None)
 
 
 def _odd_first(found: Sequence[Culprit], known: Mapping[str, Process]) -> Iterable[Culprit]:

@@ -93,7 +93,7 @@ def judge(process: Process, limits: Limits = Limits()) -> Judged:
 
 
 def _from_outside(process: Process, limits: Limits, since: float, at_least: bool) -> Judged:
-    if process.tasks_watched and process.tasks_watched.stand:
+    if process.tasks_watched and process.tasks_watched.stand and not process.tasks_watched.futures:
         seen = process.tasks_watched.seconds
         why = f"stands in {_where(main_position(process))}{_since(seen, True)}; of its tasks only one that sleeps runs"
         return Judged(State.UNKNOWN, f"{why} ({process.tasks_watched.sleeper})", seen, True)

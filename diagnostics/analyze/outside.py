@@ -7,7 +7,7 @@ outside of the job may have nothing to wait for but the next message: a chat, a 
 
 from __future__ import annotations
 
-from diagnostics.analyze.asleep import SOON
+from diagnostics.analyze.clocks import SOON
 from diagnostics.analyze.progress import Limits
 from diagnostics.analyze.stillness import stood_still
 from diagnostics.model import BlockingCall, Connection, Position, Process, WaitKind

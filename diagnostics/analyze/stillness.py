@@ -50,11 +50,11 @@ def only_interrupted(process: Process, tid: int) -> bool:
     first, last = process.samples[0], process.samples[-1]
     if call.kind in ("futex", "mutex"):
         shared = call.others or " in " in call.what  # a file, or anonymous memory that forked processes have as well
-        return not shared and _alone(first, last, tid)
+        return not shared and alone(first, last, tid)
     return call.call in _READS and _nothing_came(process, call, first, last)
 
 
-def _alone(first: Sample, last: Sample, tid: int) -> bool:
+def alone(first: Sample, last: Sample, tid: int) -> bool:
     """Whether no other thread of the process ran, nor came or ended."""
     others = [one for one in first.threads if one.tid != tid]
     alike = {one.tid for one in first.threads} == {one.tid for one in last.threads}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from diagnostics.analyze.asleep import SOON
+from diagnostics.analyze.clocks import SOON
 from diagnostics.analyze.facts import Facts
 from diagnostics.analyze.family import serves
 from diagnostics.analyze.wait_graph import rank_in, thread_in

@@ -55,6 +55,22 @@ _HARMLESS = frozenset(
     )
 )  # fmt: skip
 """Functions that people call in a loop that waits, for no other effect than to wait or to say so."""
+_MAY_WAKE = frozenset(("get_nowait", "release", "kill", "close", "select", "refresh", "reload", "query"))
+"""Of these, what may end another thread's wait."""
+_TELLS = frozenset(
+    (
+        "open", "write", "writelines", "write_text", "fsync", "fileno", "rename", "dumps", "dump", "append", "extend",
+        "add", "update", "items", "keys", "values", "copy", "count", "index", "split", "splitlines", "rstrip", "lstrip",
+        "ljust", "rjust", "center", "zfill", "upper", "strftime", "isoformat", "localtime", "gmtime", "ctime",
+        "total_seconds", "timestamp", "getrusage", "virtual_memory", "memory_info", "memory_full_info", "cpu_percent",
+        "cpu_count", "getLogger", "critical", "active_count", "current_thread", "most_common", "mean", "median",
+        "set_postfix", "set_postfix_str", "sendto", "gauge", "incr", "timing", "observe",
+    )
+)  # fmt: skip
+"""Methods that work on data, or write."""
+_BUILDS = frozenset(
+    ("list", "dict", "tuple", "set", "frozenset", "divmod", "reversed", "map", "filter", "type", "repr", "id", "hash")
+)
 _CLOCKS = frozenset(
     (
         "time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "process_time", "now",
@@ -108,6 +124,41 @@ class Source(object):
                 if read and not is_in_last_round(loop, line):
                     return read._replace(serves=any(map(never_ends, around)))
         return None
+
+    def tells_at(self, function: str, line: int) -> bool:
+        """Whether a loop around this line goes on until others have done something, and brings them nothing.
+
+        It sleeps, and tells how it goes, in whatever words: nothing that it calls could wake another thread.
+        """
+        around = (
+            (one, loop)
+            for one in self._inside(function, line)
+            for loop in whiles_in(one)
+            if loop.lineno <= line <= last_line(loop)
+        )
+        return any(
+            (never_ends(loop) or _Reading(loop, one, self).waits_for_others())
+            and self._wakes_nobody([loop.test, *staying(loop.body)])
+            for one, loop in around
+        )
+
+    def tells(self, name: str) -> bool:
+        """Whether a function of this file wakes nobody."""
+        return name in self._functions and self._wakes_nobody(self._functions[name], _DEEP)
+
+    def _wakes_nobody(self, parts: Iterable[ast.AST], depth: int = _DEEP) -> bool:
+        nodes = list(own_nodes_of(parts))
+        awaits = [node for node in nodes if isinstance(node, ast.Await) and name_of(node.value) != "sleep"]
+        hidden = bool(awaits) or any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in nodes)
+        return depth > 0 and not hidden and all(self._call_wakes_nobody(call, depth) for call in calls_in(nodes))
+
+    def _call_wakes_nobody(self, call: ast.Call, depth: int) -> bool:
+        name = name_of(call)
+        if name in self._functions:
+            return self._wakes_nobody(self._functions[name], depth - 1)
+        builtin = isinstance(call.func, ast.Name) and name in _BUILDS
+        looks_up = name == "get" and bool(call.args) and is_literal(call.args[0]) and len(call.args) < 3
+        return builtin or looks_up or name in _TELLS or name in (_ASKS | _HARMLESS) - _MAY_WAKE
 
     def serves_at(self, function: str, line: int) -> bool:
         """Whether the line is in a loop that has no end, as programs have that serve until they are ended."""
@@ -182,6 +233,11 @@ class _Reading(object):
             calls=tuple(sorted({name for call in unknown for one in call.args for name in names_read(one)})),
             wanted=tuple(dict.fromkeys(word for node in said for word in _words(node))),
         )
+
+    def waits_for_others(self) -> bool:
+        """Whether it has an end, and neither a number of rounds nor the time brings it."""
+        tests = list(self._tests())
+        return bool(tests) and not self._is_limited(tests, self._counts(sleeps=True))
 
     def _tests(self) -> Iterator[ast.AST]:
         """What decides whether it goes on; what is tried counts, where the loop is left if it succeeds."""

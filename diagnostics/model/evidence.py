@@ -116,7 +116,8 @@ class Loop(Record, frozen=True, gc=False):
     alone. `about`: the path or name that it asks for. `states`: digests of its variables, one a reading, less those
     that number the rounds; `within`: the same of readings that met it within one of its own calls. `until_ended`: it
     waits for a flag that people set to end a program; `serves`: it is in a loop that has no end. `limited`: it gives
-    up. `until_time`: only the clock ends it, so that it waits for nobody.
+    up. `until_time`: only the clock ends it, so that it waits for nobody. `tells`: it ends only when others have done
+    something, and what it does meanwhile, but for sleeping, is to tell how it goes: it wakes nobody.
     """
 
     tid: int
@@ -131,6 +132,7 @@ class Loop(Record, frozen=True, gc=False):
     states: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     until_time: bool = False
+    tells: bool = False
 
 
 class Sample(Record, frozen=True):

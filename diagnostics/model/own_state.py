@@ -107,12 +107,14 @@ class Coroutine(Record, frozen=True):
 class TasksWatched(Record, frozen=True):
     """Suspended tasks of asyncio, seen for `seconds`: whether all `stand`, but for those that sleep and report.
 
-    `sleeper`: one that does, with the longest of their sleeps.
+    `sleeper`: one that does, with the longest of their sleeps. `futures`: some wait for what only a thread, a pipe or a
+    child could bring.
     """
 
     seconds: float
     stand: bool = False
     sleeper: str = ""
+    futures: bool = False
 
 
 class Task(Record, frozen=True):

@@ -9,7 +9,7 @@ its module that it calls, wake nobody, and it has nothing in hand whose code is 
 
 import struct
 import time
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from diagnostics.collector.memory import search
 from diagnostics.collector.memory.asyncio_tasks import LARGEST, LAYOUTS, MOST, STACK, Task, tasks_of, types_named
@@ -31,6 +31,7 @@ _DELAY, _TIMER = 0, 4
 """Among the variables of asyncio.sleep."""
 _WAITS = ("asyncio/locks.py", "asyncio/queues.py")
 _FOR_TASKS = ("_asyncio.Task", "_GatheringFuture")
+_FUTURES = ("_asyncio.Future",)
 _GROUPS = "asyncio/taskgroups.py"
 _WAKES = frozenset(
     (
@@ -58,6 +59,15 @@ class Watched(NamedTuple):
     seconds: float
     stand: bool
     sleeper: str
+    futures: bool = False
+
+
+Tells = Callable[[Sequence[Dict[str, Any]]], bool]
+"""Whether source is there of these frames, outermost first, that says of them that they only tell how it goes."""
+
+
+def _not_known(frames: Sequence[Dict[str, Any]]) -> bool:
+    return False
 
 
 class _Reading(NamedTuple):
@@ -67,18 +77,18 @@ class _Reading(NamedTuple):
     sleepers: List[Tuple[Task, float]]
 
 
-def watch(pid: int, seconds: float, until: float) -> Optional[Watched]:
-    """None where they cannot be read, or something may yet wake those that wait. Ends as soon as one is woken."""
+def watch(pid: int, seconds: float, until: float, tells: Tells = _not_known) -> Optional[Watched]:
+    """None where they cannot be read, or a task may yet wake those that wait. Ends as soon as one is woken."""
     try:
         with Memory(pid) as memory:
-            return _watch(memory, seconds, until)
+            return _watch(memory, seconds, until, tells)
     except (Unreadable, OSError, struct.error):
         return None
 
 
-def _watch(memory: Memory, seconds: float, until: float) -> Optional[Watched]:
+def _watch(memory: Memory, seconds: float, until: float, tells: Tells) -> Optional[Watched]:
     code = Code(memory)
-    first = _read(memory, code)
+    first = _read(memory, code, tells)
     began = time.monotonic()
     if first is None:
         return None
@@ -92,17 +102,18 @@ def _watch(memory: Memory, seconds: float, until: float) -> Optional[Watched]:
         if not _nobody_woke(first, now, time.monotonic() - began):
             return Watched(time.monotonic() - began, False, "")
     passed = time.monotonic() - began
-    last = _read(memory, code)
+    last = _read(memory, code, tells)
     if last is None or _places(last.tasks) != _places(first.tasks):
         time.sleep(_RAN)
-        last = _read(memory, code)
+        last = _read(memory, code, tells)
     stands = (
         last is not None
         and _places(last.tasks) == _places(first.tasks)
         and set(last.deques) == set(first.deques)
         and _nobody_woke(first, last.deques, time.monotonic() - began)
     )
-    return Watched(passed, stands, "%s, every %g s" % (first.sleepers[0][0].name, slowest) if stands else "")
+    sleeper = "%s, every %g s" % (first.sleepers[0][0].name, slowest) if stands else ""
+    return Watched(passed, stands, sleeper, stands and any(map(_awaits_a_future, first.tasks)))
 
 
 def _nobody_woke(first: _Reading, now: Dict[int, Tuple[int, int]], passed: float) -> bool:
@@ -119,11 +130,11 @@ def _places(tasks: List[Task]) -> List[Tuple[str, Tuple[Tuple[str, int], ...]]]:
     return sorted((task.name, tuple((one["file"], one["line"]) for one in task.frames)) for task in tasks)
 
 
-def _read(memory: Memory, code: Code) -> Optional[_Reading]:
+def _read(memory: Memory, code: Code, tells: Tells) -> Optional[_Reading]:
     """As `_read_once`: read again where a sleep has ended meanwhile."""
     for _ in range(_AGAIN):
         try:
-            return _read_once(memory, code)
+            return _read_once(memory, code, tells)
         except _Ended:
             continue
     return None
@@ -133,7 +144,7 @@ class _Ended(Exception):
     """A task slept when it was read, and then did not, or sleeps again."""
 
 
-def _read_once(memory: Memory, code: Code) -> Optional[_Reading]:
+def _read_once(memory: Memory, code: Code, tells: Tells) -> Optional[_Reading]:
     """None where there is a task that something else may wake, or nobody that sleeps, or nobody that waits."""
     runs = search.used(memory)
     if code.minor not in LAYOUTS or search.size_of(runs) > LARGEST:
@@ -141,7 +152,8 @@ def _read_once(memory: Memory, code: Code) -> Optional[_Reading]:
     tasks = tasks_of(memory)
     sleeping = [task for task in tasks if _sleeps(task)]
     waiting = [task for task in tasks if not _sleeps(task)]
-    if len(tasks) >= MOST or not sleeping or not any(map(_in_deque, waiting)) or not all(map(_waits_inside, waiting)):
+    inside = all(_waits_inside(task) or _awaits_a_future(task) for task in waiting)
+    if len(tasks) >= MOST or not sleeping or not waiting or not inside:
         return None
     delays = [_number(memory, code, memory.word(task.places[-1][1] + 8 * _DELAY)) for task in sleeping]
     timers = _timers_of(memory, sleeping)
@@ -150,7 +162,7 @@ def _read_once(memory: Memory, code: Code) -> Optional[_Reading]:
         raise _Ended
     if min(delays) <= 0 or len(timers) != len(sleeping) or found != timers:
         return None
-    if any(_may_wake(memory, code, task) for task in sleeping):
+    if any(not tells(task.frames) and _may_wake(memory, code, task) for task in sleeping):
         return None
     deques = dict(_states(memory, _deques(memory, code, runs)))
     return _Reading(tasks, deques, list(zip(sleeping, delays))) if 0 < len(deques) <= _MOST else None
@@ -171,6 +183,11 @@ def _in_deque(task: Task) -> bool:
 
 def _waits_inside(task: Task) -> bool:
     return _in_deque(task) or task.awaits in _FOR_TASKS or task.frames[-1]["file"].endswith(_GROUPS)
+
+
+def _awaits_a_future(task: Task) -> bool:
+    """Whether it waits for what a thread, a pipe or a child is to bring."""
+    return not _waits_inside(task) and task.awaits in _FUTURES
 
 
 def _number(memory: Memory, code: Code, address: int) -> float:

@@ -2,11 +2,13 @@
 stopped; no code is put into the process, as its own `python -m asyncio ps` would."""
 
 import time
-from typing import Any, Dict, List, NamedTuple, Tuple
+from functools import partial
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from diagnostics.collector.look import Fields, Look, plain
 from diagnostics.collector.memory import asyncio_stand, asyncio_tasks
 from diagnostics.collector.memory.process import Memory, Unreadable
+from diagnostics.collector.sources import loops
 from diagnostics.collector.sources.collectives import Frame
 
 
@@ -20,10 +22,19 @@ class Coroutine(NamedTuple):
 
 def asked(look: Look, wanted: Dict[str, Any], until: float) -> Fields:
     if "watch" in wanted:
-        watched = [(pid, asyncio_stand.watch(pid, float(wanted["watch"]), until)) for pid in look.pids[:1]]
+        watched = [
+            (pid, asyncio_stand.watch(pid, float(wanted["watch"]), until, partial(_tells, pid)))
+            for pid in look.pids[:1]
+        ]
         return {pid: {"tasks_watched": plain(found)} for pid, found in watched if found}
     found = {pid: coroutines_of(pid) for pid in look.pids if time.monotonic() < until}
     return {pid: {"coroutines": plain(coroutines)} for pid, coroutines in found.items() if coroutines}
+
+
+def _tells(pid: int, frames: Sequence[Dict[str, Any]]) -> bool:
+    """Whether its source says of a task that it only tells how it goes."""
+    innermost = [{"name": one["name"], "filename": one["file"], "line": one["line"]} for one in reversed(frames)]
+    return loops.telling_loop(pid, innermost) is not None
 
 
 def coroutines_of(pid: int) -> List[Coroutine]:

@@ -50,6 +50,7 @@ class Loop(NamedTuple):
     states: Tuple[str, ...]
     within: Tuple[str, ...] = ()
     until_time: bool = False
+    tells: bool = False
 
 
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python\d[\d.]*/|^<frozen|/lib/pypy")
@@ -68,7 +69,8 @@ def sample(look: Look) -> Fields:
         elif time.monotonic() - began < MOST_TIME and _may_loop(pid):
             variables: List[str] = []
             loops_seen = merged(list(_readings(pid, look.may_stop, variables)))
-            found[pid] = {"loops": plain(loops_seen), "variables": "" if loops_seen else "".join(variables[:1])}
+            stands = any(one.asks or one.states or one.within for one in loops_seen)
+            found[pid] = {"loops": plain(loops_seen), "variables": "" if stands else "".join(variables[:1])}
     return found
 
 
@@ -133,10 +135,12 @@ def _readings(pid: int, may_stop: bool, variables: List[str]) -> Iterable[Loop]:
             threads = json.loads(pyspy.ask(pid, BUDGET, "--locals", *how))
             main = [one["frames"] for one in threads if one["os_thread_id"] == pid]
             found = loop_in(pid, main[0] if main else [], running)
+            telling = telling_loop(pid, main[0]) if main and not running else None
+            found = found._replace(tells=telling is not None) if found else telling
             variables += [_digest_of(main[0])] if main and not running else []
         except (CollectorError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, RecursionError):
             continue  # what runs may look torn, and not all is source that can be read
-        if found and not found.asks and how and may_stop:
+        if found and not found.asks and found is not telling and how and may_stop:
             how = ()  # what it has in its variables is read once more, not torn
         elif found:
             told, more = told + bool(found.states), True
@@ -157,6 +161,18 @@ def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[L
             # A round that takes long has not ended: what is seen within one of its calls is kept apart.
             return told if loop.asks or not inside else told._replace(states=(), within=told.states)
         inside.append(frame)
+    return None
+
+
+def telling_loop(pid: int, frames: List[Dict[str, Any]]) -> Optional[Loop]:
+    """The loop that the thread sleeps in and that brings nothing to others, by its source; frames innermost first."""
+    for frame in frames[:NEAR]:
+        source = _source(pid, frame["filename"])
+        if source and source.tells_at(frame["name"], frame["line"]):
+            place = (frame["name"], frame["filename"], frame["line"])
+            return Loop(pid, *place, False, False, False, True, "", (), tells=True)
+        if not _is_library(frame) and not (source and source.tells(frame["name"])):
+            return None
     return None
 
 

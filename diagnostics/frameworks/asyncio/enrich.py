@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from diagnostics.model import Collection, Coroutine, Process, Role, State, TasksWatched
-from diagnostics.stacks.position import is_idle, main_position, pairs, threads_with
+from diagnostics.model import Collection, Coroutine, Process, Role, TasksWatched
+from diagnostics.stacks.position import threads_with
 from diagnostics.transport import Reach, ask, with_told
 
 SOURCE = "asyncio_tasks"
@@ -28,13 +30,11 @@ def look(collection: Collection, reach: Reach) -> Collection:
     return with_told(collection, ask(reach, SOURCE, loops, {}, _Told), _with)
 
 
-def watch(collection: Collection, judged: Collection, reach: Reach, seconds: float) -> Collection:
+def watch(collection: Collection, loops: Sequence[Process], reach: Reach, seconds: float) -> Collection:
     """The collection, with whether all tasks of a loop stand but those that sleep and report, seen for so long.
 
-    `judged`: the same with positions and states. Asked of a loop alone that seems to get on by no more than what it
-    writes, and that nothing outside of it can wake: else it is known at once, or as soon as one task is woken.
+    It is known as soon as one task is woken. Of several loops nothing is asked.
     """
-    loops = [process for process in judged.processes if _may_only_report(process, judged)]
     if len(loops) != 1:
         return collection
     told = ask(reach, SOURCE, loops, {"watch": seconds}, _ToldWatched, seconds + _MARGIN)
@@ -51,19 +51,3 @@ def _with_watched(process: Process, told: _ToldWatched) -> Process:
 
 def _sleeps(process: Process) -> bool:
     return bool(threads_with(process, Role.EVENT_LOOP, idle=True))
-
-
-def _may_only_report(process: Process, collection: Collection) -> bool:
-    main = main_position(process)
-    call = next((one for one in process.blocking_calls if main and one.tid == main.tid), None)
-    if process.state is not State.PROGRESSING or process.flight or len(process.samples) < 2:
-        return False
-    if main is None or not main.has(Role.EVENT_LOOP) or call is None or not call.limited or call.kind != "socket":
-        return False
-    alone = not process.connections and not process.listens and call.others in ((), (process.pid,))
-    children = any(one.parent == process.pid and one.host == process.host for one in collection.processes)
-    if not alone or children or not all(one.tid == main.tid or is_idle(one) for _, one in pairs(process)):
-        return False
-    first, last = process.samples[0], process.samples[-1]
-    wrote = last.io_written - first.io_written
-    return first.socket_bytes == last.socket_bytes and 0 < wrote == last.io_bytes - first.io_bytes
