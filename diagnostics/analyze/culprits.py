@@ -95,11 +95,14 @@ def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
     """The nodes that wait for nobody, each with how many stuck ranks reach it."""
     found: Counter[str] = Counter()
     for process in stuck:
-        seen, todo = {process.rank}, [process.rank]
+        todo = [process.rank]
+        if only_tells(process):  # who waits is beside its main thread
+            todo += [name for name in graph if rank_in(name) == process.rank and name != process.rank]
+        seen, start = set(todo), frozenset(todo)
         while todo:
             name = todo.pop()
             others = graph.get(name, frozenset())
-            if not others and name != process.rank:
+            if not others and name not in start:
                 found[name] += 1
             new = [other for other in sorted(others) if other not in seen]
             seen.update(new)

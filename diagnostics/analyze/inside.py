@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from diagnostics.analyze.clocks import only_reports
+from diagnostics.analyze.clocks import only_reports, only_tells
 from diagnostics.analyze.edges import node_at, wait_of
 from diagnostics.analyze.family import Parents, listens
 from diagnostics.model import Position, Process, Role, Wait, WaitKind
@@ -41,7 +41,12 @@ def waits_inside(process: Process, position: Position, parents: Parents) -> Iter
     tasks = position.has(Role.POOL_WAIT) and any(one.has(Role.POOL_TASK) for one in _at_work(process))
     accepting = {call.tid for call in process.blocking_calls if listens(call, process)}
     locked = position.waits is WaitKind.JOIN and any(one.waits is WaitKind.LOCK for one in _at_work(process))
+    tells = main.tid if main is not None and only_tells(process) else 0
+    others = [one for one in _at_work(process) if one.own and one.tid not in (position.tid, tells)]
+    alone = others[0] if len(others) == 1 and others[0].waits is not WaitKind.LOCK else None
     for _, other in pairs(process):
+        if other.tid == tells:
+            continue  # it brings nothing, and holds nothing that it has not given back in between
         if tasks and not other.has(Role.POOL_TASK):
             continue  # the pool's tasks owe the result
         if (locked or position.has(Role.POOL_TASK)) and other.waits is WaitKind.TIME:
@@ -52,7 +57,8 @@ def waits_inside(process: Process, position: Position, parents: Parents) -> Iter
             continue  # what comes through a pipe comes from another process, or a thread that feeds
         if other.tid in accepting or (other == main and other.has(Role.RENDEZVOUS, *_MEETS)):
             continue  # who waits for other ranks, or for the next client, notifies nobody here
-        owes = tasks or _has_its_own_wait(other) or (locked and other.waits is WaitKind.LOCK)
+        holds = position.waits is WaitKind.LOCK and other == alone  # nobody else is there who could
+        owes = tasks or holds or _has_its_own_wait(other) or (locked and other.waits is WaitKind.LOCK)
         if other.tid != position.tid and not is_idle(other) and owes:
             said = f"in {position.operation or 'a wait'} for a thread that stands elsewhere"
             yield wait_of(process, position, node_at(process, other.tid), said, position.waits)
