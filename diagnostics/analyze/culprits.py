@@ -97,7 +97,7 @@ def _ends(stuck: Sequence[Process], graph: Graph) -> Counter[str]:
     for process in stuck:
         todo = [process.rank]
         if only_tells(process):  # who waits is beside its main thread
-            todo += [name for name in graph if rank_in(name) == process.rank and name != process.rank]
+            todo += [name for name in graph if rank_in(name) == process.rank and name != process.rank and graph[name]]
         seen, start = set(todo), frozenset(todo)
         while todo:
             name = todo.pop()
