@@ -70,6 +70,8 @@ def _load(path: Path) -> bytes:
             if status.st_size > MAX_COMPRESSED:
                 raise EvidenceError(f"{path} is too large for a bundle ({status.st_size} bytes)", _NOT_OURS)
             data = file.read(MAX_COMPRESSED + 1)
+    except FileNotFoundError as error:
+        raise EvidenceError(f"cannot read {path}: {error.strerror}", "Look at its name") from error
     except OSError as error:
         raise EvidenceError(f"cannot read {path}: {error.strerror or error}", _NOT_OURS) from error
     except ValueError as error:  # a NUL in the name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -102,6 +104,7 @@ def attach(
         raise UsageError("--host is a host to look at through --via", "For example: --via 'ssh {host}' --host a")
     if via and debug_image:
         raise UsageError("--debug-image is for pods that kubectl finds", "Give k8s:pod/NAME instead of --via")
+    refuse_no_place(out)
     options = Options(gap, budget, tuple(collector or ()), resample=resample)
     if via:
         place = Place(Fleet(_hosts(host or [], targets or []), via, deadline), tuple(targets or ()))
@@ -138,7 +141,25 @@ def _hosts(named: Sequence[str], selectors: Sequence[str]) -> tuple[str, ...]:
 
 
 def default_path() -> Path:
-    return Path(time.strftime("lastbatch-%Y%m%d-%H%M%S") + BUNDLE_SUFFIX)
+    """Here; where nobody may write here, as often in a container, where anybody may."""
+    here = Path(".") if os.access(".", os.W_OK) else Path(tempfile.gettempdir())
+    return here / (time.strftime("lastbatch-%Y%m%d-%H%M%S") + BUNDLE_SUFFIX)
+
+
+def refuse_no_place(out: Path | None) -> None:
+    """What is named may be mistyped: that is told before anybody is looked at, or waits a night for a hang.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    if out is None:
+        return
+    if out.is_dir():
+        raise UsageError(f"{out} is a directory", "Name a file in it with --out")
+    if not out.parent.is_dir():
+        raise UsageError(f"there is no directory {out.parent}", "Make it, or name another place with --out")
+    if not os.access(out.parent, os.W_OK):
+        raise UsageError(f"nothing may be written in {out.parent}", "Name another place with --out")
 
 
 def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> int:

@@ -102,7 +102,7 @@ def run_app(app: typer.Typer) -> None:
             error.show()
             sys.exit(USAGE)
         call = error.ctx.command_path if error.ctx else "lastbatch"
-        said = " ".join(error.format_message().split()).rstrip(".")
+        said = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
         status = _told(UsageError(said, f"See {call} --help"), "--json" in sys.argv).exit_code
     except typer.Abort:
         status = 130

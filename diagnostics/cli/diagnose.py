@@ -28,11 +28,17 @@ def read_evidence(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]
     """All files as one collection: hosts of a job that were collected one by one, dumps of its ranks by other tools.
 
     With the files that could not be read, and why. Secrets in other tools' files are covered, as they are in bundles.
+
+    Raises:
+        LastbatchError: none could be read; the first reason.
     """
-    importers.refuse_urls(paths)
-    bundles = [path for path in paths if _is_bundle(path)]
-    dumps, errors = importers.read_all([path for path in paths if path not in bundles])
-    collections = [bundle.read(path).collection for path in bundles]
+    files = list(dict.fromkeys(importers.files_of(paths)))
+    of_ours = [file for file in files if _is_bundle(file)]
+    bundles, damaged = importers.each(of_ours, bundle.read)
+    dumps, unread = importers.each([file for file in files if file not in of_ours], importers.read_dump)
+    if not bundles and not dumps:
+        raise (damaged + unread)[0][1]
+    collections = [one.collection for one in bundles]
     collections += [redact_collection(importers.collection_of(dumps))] if dumps else []
     first = collections[0]
     whole = msgspec.structs.replace(
@@ -43,7 +49,7 @@ def read_evidence(paths: list[Path]) -> tuple[Collection, tuple[StageError, ...]
         devices=tuple(device for collection in collections for device in collection.devices),
         kernel_log=tuple(line for collection in collections for line in collection.kernel_log),
     )
-    return whole, errors
+    return whole, importers.reasons(damaged + unread)
 
 
 def explained(paths: list[Path], limits: Limits) -> tuple[Collection, Diagnosis]:
@@ -53,9 +59,6 @@ def explained(paths: list[Path], limits: Limits) -> tuple[Collection, Diagnosis]
     return collection, msgspec.structs.replace(diagnosis, errors=(*unread, *diagnosis.errors))
 
 
-_ZSTD = b"\x28\xb5\x2f\xfd"
-
-
 def _is_bundle(path: Path) -> bool:
     """By content; what is named like one, or cannot be opened, is left for the bundle's reader to explain."""
     if str(path) == importers.STANDARD_INPUT or path.is_dir():
@@ -63,7 +66,7 @@ def _is_bundle(path: Path) -> bool:
     if path.name.endswith(bundle.SUFFIX) or not path.is_file() or not os.access(path, os.R_OK):
         return True
     with path.open("rb") as file:
-        return file.read(len(_ZSTD)) == _ZSTD
+        return file.read(len(importers.ZSTD)) == importers.ZSTD
 
 
 @command
@@ -136,6 +139,8 @@ def report(
     if len(paths) > 1:
         return _compare(paths, bool(out or form), as_json)
     path = paths[0]
+    if out and out.is_dir():
+        raise UsageError(f"{out} is a directory", "Name a file in it with --out")
     chosen = form or (_format_of(out.name) if out else Format.html)
     collection, diagnosis = pipeline.explain(read_evidence([path])[0])
     if chosen is Format.html:
@@ -149,7 +154,7 @@ def report(
     else:
         document = render_trace(collection) if chosen is Format.trace else render_speedscope(collection)
         text = msgspec.json.encode(document).decode()
-    target = out or path.with_name(path.name.removesuffix(bundle.SUFFIX) + _DEFAULT_ENDING[chosen])
+    target = out or path.parent / (_stem(path) + _DEFAULT_ENDING[chosen])
     try:
         target.write_text(text, "utf-8")
     except OSError as error:
@@ -161,11 +166,18 @@ def report(
     return OK
 
 
+def _stem(path: Path) -> str:
+    """What a report is called after."""
+    if str(path) == importers.STANDARD_INPUT:
+        return "report"
+    return (path.name or path.resolve().name).removesuffix(bundle.SUFFIX)
+
+
 def _format_of(name: str) -> Format:
     for ending, form in _ENDINGS.items():
         if name.endswith(ending):
             return form
-    raise UsageError(f"what is {name!r} to be?", f"End it with {', '.join(_ENDINGS)}, or say --format")
+    raise UsageError(f"the ending of {name!r} says no format", f"End it with {', '.join(_ENDINGS)}, or say --format")
 
 
 def _compare(paths: list[Path], written: bool, as_json: bool) -> int:

@@ -12,6 +12,7 @@ import typer
 
 from diagnostics import bundle, pipeline
 from diagnostics.analyze.progress import is_server
+from diagnostics.cli.attach import refuse_no_place
 from diagnostics.cli.console import BAD_NEWS, OK, Json, command, page, print_json, words
 from diagnostics.collector import procfs
 from diagnostics.discover.selectors import Selection, select
@@ -53,6 +54,7 @@ def trace(
 
     Example: lastbatch trace job:tf-4f2a91 --seconds 60
     """
+    refuse_no_place(out)
     probe_set, lack = sets.find(probes), None if memory_only else bpftrace.lacking()
     if lack and not probe_set.proves:
         raise lack  # it is about calls, which memory does not hold

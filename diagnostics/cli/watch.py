@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,7 +22,7 @@ from rich.console import Console
 
 from diagnostics import pipeline
 from diagnostics.analyze.progress import Limits
-from diagnostics.cli.attach import Out, conclude, default_path
+from diagnostics.cli.attach import Out, conclude, default_path, refuse_no_place
 from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, Json, command, words
 from diagnostics.collector import procfs
 from diagnostics.discover.selectors import select
@@ -90,8 +91,9 @@ def watch(
     """
     if bool(argv) == bool(pid):
         raise UsageError("give either --pid or a command after --", "For example: lastbatch watch -- python train.py")
-    if on_hang not in ON_HANG and on_hang.isalnum() and not shutil.which(on_hang):
-        raise UsageError(f"there is no command {on_hang!r} for --on-hang", f"Say {', '.join(ON_HANG)}, or a command")
+    if on_hang not in ON_HANG and _cannot_be_run(on_hang):
+        raise UsageError(f"--on-hang cannot run {on_hang!r}", f"Say {', '.join(ON_HANG)}, or a command that can be run")
+    refuse_no_place(out)
     hook = Webhook(webhook) if webhook else None
     os.environ.pop(WEBHOOK, None)  # a secret, and no business of the job
     with Board(metrics, address_of(serve) if serve else None) as board:
@@ -108,6 +110,13 @@ def watch(
             # What we started is not left behind, unless it was to be left standing for a look.
             if started and not _is_over(started) and not (told and on_hang == "dump"):
                 _end(Family([started.pid]).members())
+
+
+def _cannot_be_run(command: str) -> bool:
+    """Where that is certain: a shell has words of its own, and a line may begin with more than a name."""
+    first = command.split()[0] if command.split() else ""
+    is_certain = re.fullmatch(r"[\w./+-]+", first) and (first == command or "/" in first)
+    return not first or (bool(is_certain) and shutil.which(first) is None)
 
 
 def _start(argv: list[str]) -> subprocess.Popen[bytes]:

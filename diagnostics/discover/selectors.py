@@ -61,8 +61,8 @@ def choose(
     for word in words:
         if not word.isdigit() and not word.startswith(KINDS):
             raise UsageError(
-                f"{word!r} is not a process id and no selector",
-                "Give a PID, job:ID, port:2222, cmd:train.py, slurm:77 or yarn:application_...; see --list",
+                f"{word!r} is not a process id, nor a selector",
+                "Give a PID, job:ID, port:2222, cmd:train.py, slurm:77, k8s:pod/NAME, yarn:application_...; see --list",
             )
     if not words:
         only = _only(jobs)
@@ -126,6 +126,8 @@ def _named(word: str, seen: Sequence[Seen], jobs: Sequence[Job]) -> list[Member]
         pid = int(word)
         command = next((process.command for process in seen if process.pid == pid), ())
         return [known.get(pid) or Member(pid, "", "named by the user", command)]
+    if kind == "port" and not rest.isdigit():
+        raise UsageError(f"{rest!r} is no port", "Give its number: port:2222")
     if kind == "port":
         return members([p for p in seen if any(a.endswith(f":{rest}") for a in p.listens)], f"listens on port {rest}")
     if kind == "cmd":

@@ -5,6 +5,9 @@ reader of our own that builds plain values only.
 """
 
 from diagnostics.importers.files import Imported, collection_of, imported, read
-from diagnostics.importers.sources import STANDARD_INPUT, read_all, refuse_urls
+from diagnostics.importers.sources import STANDARD_INPUT, ZSTD, each, files_of, read_all, read_dump, reasons
 
-__all__ = ["STANDARD_INPUT", "Imported", "collection_of", "imported", "read", "read_all", "refuse_urls"]
+__all__ = [
+    "STANDARD_INPUT", "ZSTD", "Imported", "collection_of", "each", "files_of", "imported", "read", "read_all",
+    "read_dump", "reasons",
+]  # fmt: skip

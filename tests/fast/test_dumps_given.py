@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import pytest
 from test_dumps_of_others import HOME
 
-from diagnostics import importers
+from diagnostics import bundle, importers
+from diagnostics.cli.diagnose import read_evidence
 from diagnostics.errors import EvidenceError, UsageError
 from diagnostics.importers import Imported
 from diagnostics.importers.lines import lines_of
 from diagnostics.importers.vocabulary import load
 from diagnostics.importers.wrapped import unwrapped
-from diagnostics.model import FactKind
+from diagnostics.model import Collection, FactKind, Process
 
 LOG = (HOME / "mlm-4910" / "rank0.txt").read_text()
 WATCHDOG = (
@@ -67,8 +68,32 @@ def test_standard_input_is_read_and_an_address_never(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(LOG.encode())))
     (given,), _ = importers.read_all([Path("-")])
     assert len(given.processes) == 8
-    with pytest.raises(UsageError, match="nothing is fetched"):
+    with pytest.raises(UsageError, match=r"https://example\.org/rank0\.txt is an address, and nothing is fetched"):
         importers.read_all([Path("https://example.org/rank0.txt")])
+
+
+def a_bundle(path: Path, rank: str) -> Path:
+    return bundle.write(path, Collection(1.0, 1.0, (Process(rank, 1, "h", exit_status=-9),)), {})
+
+
+def test_a_folder_may_hold_bundles_and_dumps_and_one_that_is_damaged_costs_only_itself(tmp_path: Path) -> None:
+    host = a_bundle(tmp_path / "host-a.tar.zst", "worker:0")
+    a_bundle(tmp_path / "host-b.tar.zst", "worker:1")
+    (tmp_path / "rank2.log").write_text("RuntimeError: Socket Timeout\n")
+    (tmp_path / "cut.tar.zst").write_bytes(host.read_bytes()[:-20])
+    for given in ([tmp_path], [*tmp_path.iterdir()], [tmp_path, host]):
+        collection, unread = read_evidence(given)
+        assert sorted(process.rank for process in collection.processes) == ["worker:0", "worker:1", "worker:2"]
+        assert [error.stage for error in unread] == [f"reading {tmp_path / 'cut.tar.zst'}"]
+    with pytest.raises(EvidenceError, match="cut short"):
+        read_evidence([tmp_path / "cut.tar.zst"])
+
+
+def test_a_bundle_on_standard_input_is_told_to_be_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = a_bundle(tmp_path / "a.tar.zst", "worker:0").read_bytes()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    with pytest.raises(EvidenceError, match="standard input is a bundle"):
+        read_evidence([Path("-")])
 
 
 @pytest.mark.parametrize("width", range(60, 190))

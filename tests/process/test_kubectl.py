@@ -24,6 +24,10 @@ if words == ["get", "pods", "--selector", "training.kubeflow.org/job-name=mnist"
     print("mnist-master-0 Running\\nmnist-worker-0 Pending")
 elif words[:2] == ["get", "pods"]:
     assert words[2] == "--selector" and words[4:] == ["--output", SHOWN], words
+elif words[:2] == ["get", "pod"] and words[3:] == ["--output", "jsonpath={{.status.phase}}"]:
+    if words[2] == "gone-0":
+        sys.exit('Error from server (NotFound): pods "gone-0" not found')
+    print("Running", end="")
 elif words == ["get", "pod", "guarded-0", "--output", "json"]:
     made = os.path.exists(os.path.join({home!r}, "made")) and open(os.path.join({home!r}, "made")).read()
     status = [{{"name": made, "state": {{"running": {{}}}}}}] if made else []
@@ -114,5 +118,7 @@ def test_what_is_wrong_with_a_name_is_said(lastbatch: Callable[..., Answer], kub
     assert answer.code == 2 and "--debug-image is for pods" in answer.err, answer
     answer = lastbatch("attach", "4711", "--host", "a", env=kubectl)
     assert answer.code == 2 and "--host is a host to look at through --via" in answer.err, answer
+    answer = lastbatch("attach", "k8s:pod/gone-0", env=kubectl)
+    assert answer.code == 3 and 'pods "gone-0" not found' in answer.err and answer.out == "", answer
     answer = lastbatch("attach", "k8s:job/x", env={**kubectl, "PATH": "/nowhere"})
     assert answer.code == 3 and "kubectl is not installed here" in answer.err, answer

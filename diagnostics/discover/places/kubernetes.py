@@ -38,7 +38,7 @@ def find(word: str, deadline: float, image: str = "", say: Say = lambda _: None)
     """
     space, kind, name, label = _parse(word)
     kubectl = ("kubectl", *(("--namespace", space) if space else ()))
-    pods, down = ((name,), ()) if kind == "pod" else _labelled(kubectl, label)
+    pods, down = _named(kubectl, name) if kind == "pod" else _labelled(kubectl, label)
     container = ""
     if image and (up := [pod for pod in pods if pod not in dict(down)]):
         container, barred = ephemeral.choose(kubectl, up, image, deadline, say)
@@ -47,12 +47,24 @@ def find(word: str, deadline: float, image: str = "", say: Say = lambda _: None)
     return Fleet(pods, f"{shlex.join(kubectl)} exec -i {{host}} {entered}--", deadline, down)
 
 
-def _labelled(kubectl: tuple[str, ...], label: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """The pods with this label, and those of them that do not run, with why."""
+Pods = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+"""Their names, and those of them that do not run, with why."""
+
+
+def _named(kubectl: tuple[str, ...], name: str) -> Pods:
+    """`kubectl exec` asks for the pod as well, so whoever may do that may do this."""
+    return _those_up({name: ask(*kubectl, "get", "pod", name, "--output", "jsonpath={.status.phase}").strip()})
+
+
+def _labelled(kubectl: tuple[str, ...], label: str) -> Pods:
     said = ask(*kubectl, "get", "pods", "--selector", label, "--output", _SHOWN)
     phases = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
     if not phases:
         raise UsageError(f"no pod has the label {label}", f"See the labels of {shlex.join(kubectl[:1])} get pods")
+    return _those_up(phases)
+
+
+def _those_up(phases: dict[str, str]) -> Pods:
     down = tuple((pod, f"the pod is {phase.lower()}") for pod, phase in phases.items() if phase != "Running")
     return tuple(phases), down
 
