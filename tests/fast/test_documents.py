@@ -1,7 +1,8 @@
 """What the documents tell a reader to type or to open is there: README, docs, the skill, manifests and every help text.
 
-Each command line is read by the program itself, up to the point where it would do something. So a command that is gone,
-an option that is renamed, a value that is missing, a scenario, arm, setting or fault that does not exist is found here.
+Each command line is run by the program itself, up to the point where it would touch a process, a cluster or a
+framework; what reads files reads some. So a command that is gone, an option that is renamed or may not stand beside
+another, a value that is missing, a scenario, arm, setting or fault that does not exist is found here.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ import inspect
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+import report_samples
 import typer
 from typer.testing import CliRunner
 
-from diagnostics.discover.selectors import KINDS
+from diagnostics import bundle, pipeline
+from diagnostics.discover.places import Place
+from diagnostics.discover.selectors import KINDS, Selection
 from diagnostics.watching import address_of
 from repro import runtimes
 from repro.cli import COMMANDS, app, load
@@ -30,11 +36,14 @@ MANIFESTS = sorted([*(ROOT / "docs").rglob("*.yaml"), *(ROOT / "docker").glob("*
 OF_NOW = [page for page in PAGES if page.name != "CHANGELOG.md"]
 """Without the page that also tells what things were called once."""
 
-BEGUN = ("run", "compare", "bisect", "shrink", "verify", "plan", "scenarios")
+BEGUN = ("attach", "watch", "trace", "run", "compare", "bisect", "shrink", "verify", "plan", "scenarios")
 """Commands that are called: they find out themselves whether what is named exists, before they start anything."""
+OFFLINE = ("diagnose", "report")
+"""Commands that are called with files of the names that are written there."""
 SAMPLES = {
     "SCENARIO": "last-batch", "run NAME": "run last-batch", "--remedy NAME": "--remedy one-server",
-    "AXIS=LEVEL,...": "ps=1,4", "--from R --to R": "--from tf1.4 --to tf1.15"
+    "--webhook URL": "--webhook https://example.org/hook", "AXIS=LEVEL,...": "ps=1,4",
+    "--from R --to R": "--from tf1.4 --to tf1.15"
 }  # fmt: skip
 """What a reader would put in the place of these words."""
 BEFORE = frozenset({"sudo", "srun", "nice", "python", "python3", "Next", "$"})
@@ -134,6 +143,17 @@ def nothing_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise typer.Exit
 
     monkeypatch.chdir(ROOT)  # an option that reads a file from the repository finds it
+    answer = pipeline.Answer(*report_samples.last_batch_hang())
+    for name, found in (
+        ("attach.pipeline.attach", answer), ("attach.jobs_here", ()), ("attach._hosts", ("node1",)),
+        ("attach.ready", nullcontext()), ("attach.refuse_no_place", None), ("watch.refuse_no_place", None),
+        ("watch._Watch", SimpleNamespace(run=lambda: 0)), ("watch._start", None),
+        ("watch.select", Selection((), (), ())), ("watch.Board", nullcontext(SimpleNamespace(url=""))),
+        ("attach.which_target", typer.Exit()), ("trace.bpftrace.lacking", None),
+    ):  # fmt: skip
+        monkeypatch.setattr(f"diagnostics.cli.{name}", lambda *_, found=found, **__: found)
+    monkeypatch.setattr("diagnostics.cli.attach.resolve", lambda words, *_: Place(None, tuple(words)))
+    monkeypatch.setattr("diagnostics.cli.trace.select", lambda *_: build("", "torch"))
     monkeypatch.setattr(Need, "is_there", lambda _: True)
     monkeypatch.setattr("repro.cli.run.prepare", build)
     monkeypatch.setattr("repro.cli.compare._measured_pace", lambda *_: 20.0)
@@ -154,10 +174,8 @@ def test_every_command_line_is_taken() -> None:
         if command not in COMMANDS:
             refused.append(f"{told}: there is no such command")
         elif command in BEGUN:
-            ended = CliRunner().invoke(app, [command, *words])
-            if ended.exit_code not in (0, 1) or (ended.exception and not isinstance(ended.exception, SystemExit)):
-                refused.append(f"{told}: {ended.output.strip() or repr(ended.exception)}")
-        else:
+            refused += why_refused(told, told.words)
+        if command not in BEGUN or command in ("attach", "trace"):
             try:
                 given = load(command).make_context(command, list(words)).params
             except Exception as error:  # click's own errors, of click or of the copy in typer
@@ -166,6 +184,46 @@ def test_every_command_line_is_taken() -> None:
             unknown = [one for one in given.get("targets") or () if not is_selector(one)]
             refused += [f"{told}: {one} is no selector" for one in unknown]
     assert not refused, "\n".join(refused)
+
+
+def why_refused(told: Call, words: Sequence[str], given: bytes | None = None) -> list[str]:
+    ended = CliRunner().invoke(app, [told.command, *words], input=given)
+    if ended.exit_code in (0, 1, 4) and (ended.exception is None or isinstance(ended.exception, SystemExit)):
+        return []
+    return [f"{told}: {ended.output.strip() or repr(ended.exception)}"]
+
+
+DUMP = """Process 100: python train.py
+Python v3.11.7 (/usr/bin/python3.11)
+
+Thread 100 (idle): "MainThread"
+    train (train.py:5)
+"""
+"""As py-spy dump writes it."""
+
+
+def test_every_command_line_that_reads_files_gives_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evidence, _ = report_samples.last_batch_hang()
+    refused, done = [], 0
+    for told in {(call.command, *call.words): call for call in written_calls()}.values():
+        if told.command not in OFFLINE or "--help" in told.words or told.words[0] == "makes":  # says what it is for
+            continue
+        paths = [str(path) for path in load(told.command).make_context(told.command, list(told.words)).params["paths"]]
+        for path in {path.lstrip("/") for path in paths} - {"-"}:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            if path.endswith(bundle.SUFFIX) or path == "FILE":
+                bundle.write(Path(path), evidence, {})
+            elif Path(path).suffix:
+                Path(path).write_text(DUMP)
+            else:
+                Path(path).mkdir(exist_ok=True)
+                (Path(path) / "rank0.txt").write_text(DUMP)
+        words = [word.lstrip("/") if word in paths else word for word in told.words]
+        refused += why_refused(told, words, DUMP.encode())
+        done += 1
+    assert not refused, "\n".join(refused)
+    assert done > 15, "the command lines were not found"
 
 
 def is_selector(word: str) -> bool:
@@ -205,6 +263,40 @@ def test_every_script_and_session_exists() -> None:
                 found += 1
                 assert (ROOT / script).is_file() if script else session in sessions, f"{page.name}: {line}"
     assert found > 20, "the scripts were not found"
+
+
+def source_with_imports(script: Path) -> str:
+    """Of a script and of the modules beside it that it imports, which may declare its options."""
+    text = script.read_text()
+    beside = (script.parent / f"{name}.py" for name in re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE))
+    return text + "".join(module.read_text() for module in beside if module.is_file())
+
+
+def test_every_option_of_a_script_is_declared_in_it() -> None:
+    found = 0
+    for page in PAGES:
+        text = page.read_text()
+        for line in [*(line for block in blocks_of(text) for line in block.splitlines()), *spans_of(text)]:
+            for script, rest in re.findall(r"python3? (bench/\S+\.py) ([^#&|;']*)", line):
+                declared = source_with_imports(ROOT / script)
+                for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", rest):
+                    found += 1
+                    named = option[2:].replace("-", "_")
+                    assert f'"{option}"' in declared or re.search(rf"\b{named}: ", declared), f"{page.name}: {line}"
+    assert found > 20, "the options were not found"
+
+
+def test_every_extra_and_option_of_pytest_that_the_text_names_exists() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    extras = set(re.findall(r"^(\w+) = \[", project.partition("[project.optional-dependencies]")[2], re.MULTILINE))
+    plugin = (ROOT / "diagnostics" / "pytest_plugin" / "__init__.py").read_text()
+    named, asked = set[str](), set[str]()
+    for page in [*PAGES, ROOT / "noxfile.py", ROOT / ".ci" / "run", *(ROOT / ".github" / "workflows").glob("*.yml")]:
+        text = page.read_text()
+        named |= {one for many in re.findall(r"(?:\.|lastbatch)\[([\w,]+)\]", text) for one in many.split(",")}
+        asked |= set(re.findall(r"--hang-(?:timeout|dir|exit|grace)\b", text))
+    assert {"mcp", "docs", "test"} <= named <= extras, named
+    assert asked and {option for option in asked if f'"{option}"' not in plugin} == set()
 
 
 def test_every_file_that_the_text_names_exists() -> None:
@@ -261,9 +353,9 @@ def test_the_collector_of_opentelemetry_reads_what_is_served() -> None:
     text = (ROOT / "docs" / "attach.md").read_text()
     (recipe,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     made = yaml.safe_load(recipe)
-    for pipeline in made["service"]["pipelines"].values():
-        assert set(pipeline["receivers"]) == set(made["receivers"])
-        assert set(pipeline["exporters"]) == set(made["exporters"])
+    for one in made["service"]["pipelines"].values():
+        assert set(one["receivers"]) == set(made["receivers"])
+        assert set(one["exporters"]) == set(made["exporters"])
     (job,) = made["receivers"]["prometheus"]["config"]["scrape_configs"]
     (target,) = job["static_configs"][0]["targets"]
     host, port = address_of(target)
