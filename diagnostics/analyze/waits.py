@@ -141,7 +141,7 @@ def _of_thread(
     if position.holder:
         said = "the interpreter lock, which it holds"
         if position.waits is not WaitKind.GIL:
-            said = "a mutex, which it holds"
+            said = "a lock, which it holds"
         yield wait_of(process, position, node_at(process, position.holder), said, position.waits)
         return
     if partner := job.relations.unmet.get((process.rank, position.tid)):

@@ -14,6 +14,7 @@ from diagnostics.analyze.stillness import stood_still
 from diagnostics.causes.base import Case
 from diagnostics.model import GONE, BlockingCall, Position, Process, Role, State, Thread, WaitKind
 from diagnostics.model import rank as identity
+from diagnostics.stacks.held import holds_by_source
 from diagnostics.stacks.position import is_idle, main_position, pairs, shows_main
 from diagnostics.stacks.symbols import library_of
 
@@ -137,9 +138,10 @@ def call_of(process: Process, tid: int) -> BlockingCall | None:
 
 
 def holds_it_itself(at: At) -> bool:
-    """Whether the mutex that it waits for is its own already."""
+    """Whether the lock that it waits for is its own already, by the lock's owner, or in Python by the source."""
     call = call_of(at.process, at.thread.tid)
-    return bool(call and at.thread.tid in (call.owner, call.holder))
+    owned = bool(call and at.thread.tid in (call.owner, call.holder))
+    return owned or holds_by_source(at.process, at.thread.tid)
 
 
 def is_shared_lock(at: At) -> bool:

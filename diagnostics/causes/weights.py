@@ -109,6 +109,7 @@ WEIGHTS = (
     *_of("input-stall", REPORTS, helper_ended=-2.5),
     *_of("input-stall", REPORTS, feeder_failed=1.8, feeder_gone=1.8, nobody_writes=2, sleeps=-0.3, outside=0.3),
     *_of("livelock", REPORTS, prior=-1.2, busy=1.5, polls=0.7, own_code=0.3, repeats=2, only_asks=1, awaited=-2),
+    *_of("lock-held-elsewhere", REPORTS, prior=-1.5, waits=0.5, holder_waits=2.2, limited=-1, sleeps=-1),
     *_of("lock-order", ZOO, prior=0, places_differ=1, one_place=-2, other_busy=-0.9, other_waits=-0.4),
     *_of("lock-order", ZOO, no_other_thread=1, not_scheduled=0.8),
     *_of("lock-order", REPORTS, circle=3.5, locks_differ=1, owner_gone=-4, held_elsewhere=-2),

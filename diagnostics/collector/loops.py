@@ -117,7 +117,7 @@ class Source(object):
 
     def loop_at(self, function: str, line: int) -> Optional[Loop]:
         """The innermost loop around this line that only waits, or works on its own variables; None for none."""
-        for one in self._inside(function, line)[:1]:
+        for one in self.inside(function, line)[:1]:
             around = [node for node in whiles_in(one) if node.lineno <= line <= last_line(node)]
             for loop in sorted(around, key=lambda node: -node.lineno):
                 read = _Reading(loop, one, self).loop(function.rpartition(".")[2])
@@ -132,7 +132,7 @@ class Source(object):
         """
         around = (
             (one, loop)
-            for one in self._inside(function, line)
+            for one in self.inside(function, line)
             for loop in whiles_in(one)
             if loop.lineno <= line <= last_line(loop)
         )
@@ -162,12 +162,13 @@ class Source(object):
 
     def serves_at(self, function: str, line: int) -> bool:
         """Whether the line is in a loop that has no end, as programs have that serve until they are ended."""
-        inside = self._inside(function, line)
+        inside = self.inside(function, line)
         return any(
             never_ends(node) and node.lineno <= line <= last_line(node) for one in inside for node in whiles_in(one)
         )
 
-    def _inside(self, function: str, line: int) -> List[_Function]:
+    def inside(self, function: str, line: int) -> List[_Function]:
+        """Functions of that name around the line; of `<module>` the file itself."""
         name = function.rpartition(".")[2]
         if name == "<module>":
             return [self._tree]

@@ -40,6 +40,7 @@ from diagnostics.model.own_state import Collective as Collective
 from diagnostics.model.own_state import Coroutine as Coroutine
 from diagnostics.model.own_state import Event as Event
 from diagnostics.model.own_state import Flight as Flight
+from diagnostics.model.own_state import LockBlock as LockBlock
 from diagnostics.model.own_state import OpenSpan as OpenSpan
 from diagnostics.model.own_state import Partner as Partner
 from diagnostics.model.own_state import ProcessGroup as ProcessGroup

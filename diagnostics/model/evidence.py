@@ -10,7 +10,16 @@ import msgspec
 
 from diagnostics.model.devices import Device, DeviceLook, KernelLine
 from diagnostics.model.logfact import LogFact
-from diagnostics.model.own_state import Collective, Coroutine, Flight, Partner, ProcessGroup, Task, TasksWatched
+from diagnostics.model.own_state import (
+    Collective,
+    Coroutine,
+    Flight,
+    LockBlock,
+    Partner,
+    ProcessGroup,
+    Task,
+    TasksWatched,
+)
 from diagnostics.model.position import Position
 from diagnostics.model.record import Record
 from diagnostics.model.stack import Thread
@@ -264,6 +273,7 @@ class Process(Observed, frozen=True):
     partners: tuple[Partner, ...] = ()  # of the threads that stand in a send or receive
     feeds_itself: bool = False  # its source fills queues of TensorFlow by threads of its own, and has no queue runners
     coroutines: tuple[Coroutine, ...] = ()  # suspended, of its event loops
+    lock_blocks: tuple[LockBlock, ...] = ()  # where a thread waits for a lock of Python
     tasks_watched: TasksWatched | None = None  # where only what wakes by the clock was seen to move
     dump: str = ""  # the tools whose dump it is known from; "" where we looked ourselves
     attempts: tuple[Attempt, ...] = ()

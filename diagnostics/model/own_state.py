@@ -104,6 +104,18 @@ class Coroutine(Record, frozen=True):
     awaits: str = ""
 
 
+class LockBlock(Record, frozen=True, gc=False):
+    """A lock of Python that a thread holds, or is about to take (`wanted`), where it stands, as the source tells.
+
+    `name`: what the source calls it, as `self.lock`. `line`: where it is taken.
+    """
+
+    tid: int
+    name: str
+    line: int
+    wanted: bool = False
+
+
 class TasksWatched(Record, frozen=True):
     """Suspended tasks of asyncio, seen for `seconds`: whether all `stand`, but for those that sleep and report.
 

@@ -34,6 +34,7 @@ from diagnostics.model import (
 )
 from diagnostics.redact import redact_text
 from diagnostics.stacks.blocked import KINDS, Names, name_of, names_of, wanted_locks, words
+from diagnostics.stacks.held import holder_by_source
 from diagnostics.stacks.spoken import partner_is_to, spoken
 from diagnostics.stacks.stand import Stand, stand_of
 from diagnostics.stacks.symbol import Owner
@@ -105,6 +106,7 @@ def _position(
 ) -> Position:
     waits = _kind(stand, call, process)
     holder = call.holder if call and call.kind == "mutex" else gil.tid if waits is WaitKind.GIL else 0
+    by_source = holder_by_source(process, thread.tid) if waits is WaitKind.LOCK and not holder else None
     collective = _collective(process, stand) if Role.COLLECTIVE in stand.roles else None
     frame = stand.frame
     return Position(
@@ -115,12 +117,12 @@ def _position(
         line=frame.line if frame else 0,
         own=stand.owner is Owner.USER,
         waits=waits,
-        waits_for=_waits_for(waits, stand, call, process, names, gil),
+        waits_for=by_source.words if by_source else _waits_for(waits, stand, call, process, names, gil),
         limited=stand.limited,
         roles=stand.roles,
         group=collective.group if collective else "",
         number=collective.seq if collective else -1,
-        holder=holder if holder != thread.tid else 0,
+        holder=by_source.tid if by_source else holder if holder != thread.tid else 0,
     )
 
 

@@ -152,7 +152,7 @@ def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[L
     """The loop that the thread goes round in, None where none is seen; frames innermost first."""
     inside: List[Dict[str, Any]] = []
     for frame in frames[:NEAR]:
-        source = _source(pid, frame["filename"])
+        source = source_of(pid, frame["filename"])
         loop = source.loop_at(frame["name"], frame["line"]) if source else None
         if source and loop and _goes_round(loop, source, frame, inside, running):
             outside = frames[len(inside) + 1 :]
@@ -167,7 +167,7 @@ def loop_in(pid: int, frames: List[Dict[str, Any]], running: bool) -> Optional[L
 def telling_loop(pid: int, frames: List[Dict[str, Any]]) -> Optional[Loop]:
     """The loop that the thread sleeps in and that brings nothing to others, by its source; frames innermost first."""
     for frame in frames[:NEAR]:
-        source = _source(pid, frame["filename"])
+        source = source_of(pid, frame["filename"])
         if source and source.tells_at(frame["name"], frame["line"]):
             place = (frame["name"], frame["filename"], frame["line"])
             return Loop(pid, *place, False, False, False, True, "", (), tells=True)
@@ -193,7 +193,7 @@ def _digest(state: Any) -> str:
 
 
 def _serves(pid: int, frame: Dict[str, Any]) -> bool:
-    source = _source(pid, frame["filename"])
+    source = source_of(pid, frame["filename"])
     return source is not None and source.serves_at(frame["name"], frame["line"])
 
 
@@ -261,7 +261,7 @@ def _about(loop: loops.Loop, values: Dict[str, str]) -> str:
 _sources: Dict[Tuple[str, float], Optional[loops.Source]] = {}
 
 
-def _source(pid: int, path: str) -> Optional[loops.Source]:
+def source_of(pid: int, path: str) -> Optional[loops.Source]:
     """Of the file as it is now; None where it is no source, or on a file system that does not answer."""
     if not path.startswith("/"):
         path = os.path.join(_directory(pid), path)

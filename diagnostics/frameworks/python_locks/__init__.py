@@ -1,0 +1,1 @@
+"""Locks of Python, which have no owner: who holds them, by the source."""
