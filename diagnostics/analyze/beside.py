@@ -25,7 +25,7 @@ from diagnostics.analyze.stillness import did_not_run, stood_still
 from diagnostics.analyze.wait_graph import Graph, cycles, graph_of, rank_in, reached, thread_in
 from diagnostics.analyze.waits import find_waits
 from diagnostics.model import Collection, Process, Role, State, Wait, WaitKind
-from diagnostics.stacks.position import is_idle, main_position, pairs
+from diagnostics.stacks.position import is_idle, main_position, pairs, position_of
 
 _FOR_GOOD = frozenset(
     {WaitKind.LOCK, WaitKind.GIL, WaitKind.PIPE, WaitKind.CHILD, WaitKind.SOCKET, WaitKind.COLLECTIVE}
@@ -151,8 +151,12 @@ def _that_are_asked(processes: Sequence[Process], waits: Sequence[Wait]) -> tupl
         wait = asked.get(process.rank)
         if wait is None or process.state is not State.IDLE or not serves(process):
             return process
-        state = State.HUNG if wait.on in stand else State.IDLE
-        return _with(process, state, f"serves others, and {rank_in(wait.rank)} waits for its answer")
+        idle = _with(process, State.IDLE, f"serves others, and {rank_in(wait.rank)} waits for its answer")
+        if wait.on not in stand:
+            return idle
+        serving = position_of(process, thread_in(wait.on)) if thread_in(wait.on) else None
+        since = serving.since if serving and serving.since >= 0 else process.since
+        return msgspec.structs.replace(idle, state=State.HUNG, since=since)
 
     return tuple(map(told, processes))
 

@@ -143,7 +143,7 @@ def test_a_managers_lock_that_no_client_can_release_is_told_of_its_server(reads:
         )
         for pid in (20, 21)
     ]  # fmt: skip
-    found = explain(Collection(1.0, 1.0, (main, manager, *clients)))[1]
+    told, found = explain(Collection(1.0, 1.0, (main, manager, *clients)))
     assert not found.errors
     left = [one.confidence for one in found.findings if one.cause == "shared-lock-left"]
     if reads:
@@ -151,4 +151,5 @@ def test_a_managers_lock_that_no_client_can_release_is_told_of_its_server(reads:
         return
     assert (found.hung, found.verdict) == (True, "helper-process-dead") and left[0] > 0.8
     assert [one.rank for one in found.culprits] == ["child/pid:1/2"]
+    assert told.processes[1].since > 50.0
     assert found.standing.startswith("child/pid:1/20, child/pid:1/21 wait for child/pid:1/2 in Manager's answer")
