@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from diagnostics.model import Collection, Collective, Device, KernelLine, Position, Process, Role, State
+from diagnostics.stacks.symbols.jax import computes_on_host
 
 BUSY, IDLE = 90, 5
 """Percent of use, in every reading."""
@@ -63,7 +64,7 @@ def place_of(process: Process, position: Position | None, collection: Collection
     """Of one rank; None where it has no card open and its host thread waits for none."""
     cards = cards_of(process, collection.devices)
     waits = position is not None and position.has(Role.DEVICE, Role.DEVICE_LAUNCH)
-    if not cards and not waits:
+    if not cards and (not waits or computes_on_host(process)):
         return None
     if why := _gone(process, cards, collection.kernel_log):
         return DevicePlace(Place.GONE, why)

@@ -13,6 +13,7 @@ from diagnostics.analyze.facts import Facts
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import look_at_stillness, main_at, peers, threads_at, together
 from diagnostics.model import Process, Role, State
+from diagnostics.stacks.symbols.jax import computes_on_host
 
 _DECIDES = {
     Place.ENDLESS: "kernel-does-not-end",
@@ -38,6 +39,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if not gone and (not waits or process.state in (State.PROGRESSING, State.FINISHED, State.DEAD)):
         return None
     if main and main.position.has(Role.COLLECTIVE, Role.RENDEZVOUS, Role.TEARDOWN):
+        return None
+    if place is None and computes_on_host(process):
         return None
     case = Case("device-or-driver")
     where = [process.rank]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from test_causes_by_family import EVENT, LOCK, MAIN, PY, SITE, process, stack, verdict, waits
 
 from diagnostics.model import Collection, Connection, FileLock, Frame, Process
 from diagnostics.pipeline import explain
+from diagnostics.report.verdict import device_words
 
 START = (f"_bootstrap {PY}threading.py:1002", f"run {PY}threading.py:982")
 WAIT = (f"wait {PY}threading.py:327", LOCK)
@@ -51,16 +53,23 @@ def test_a_callback_of_a_native_step_that_takes_from_a_queue_waits_for_input() -
     assert verdict(process("pid:100", step, sample, fills, watched=60.0))[1] != "queue-nobody-puts"
 
 
-def test_a_callback_that_puts_into_a_full_queue_which_its_caller_empties() -> None:
+UNTOLD = "pid:100: the host waits for the card, and the card's readings are not known"
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+def test_a_callback_that_puts_into_a_full_queue_which_its_caller_empties(on_host: bool) -> None:
     """GIVEN a callback in Queue.put, and a main thread that waits for the program and would take afterwards, THEN both
-    are told, and not the device."""
+    are told, and not the device; where the program runs on the host's cores, no word of a card."""
     calls = (f"_flat_callback {SITE}jax/_src/callback.py:80", f"_wrapped_callback {SITE}jax/_src/callback.py:90")
-    record = stack(*calls, "record /home/ada/job/curves.py:18", f"put {PY}queue.py:140", *WAIT)
+    runs = ("xla::cpu::ThunkExecutor::TracedExecute @libjax_common.so",) if on_host else ()
+    record = stack(*runs, *calls, "record /home/ada/job/curves.py:18", f"put {PY}queue.py:140", *WAIT)
     step = stack(MAIN, "fit /home/ada/job/fit.py:58", "tsl::BlockUntilReady @libjax_common.so")
-    found = explain(Collection(1.0, 2.0, (process("pid:100", step, record, watched=60.0),)))[1]
+    told, found = explain(Collection(1.0, 2.0, (process("pid:100", step, record, watched=60.0),)))
     assert (found.verdict, found.findings[0].cause) == ("callback-deadlock", "callback-deadlock")
     assert "put" in found.findings[0].remedy[0]
+    assert device_words(Collection(1.0, 2.0, told.processes), found) == ("" if on_host else UNTOLD)
     device = [one.confidence for one in found.findings if one.cause == "device-or-driver"]
+    assert not (on_host and device)
     assert not device or device[0] < 0.5
     assert any(wait.on == "pid:100 thread 101" for wait in found.waits)
     assert [one.position.function for one in found.culprits if one.position] == ["record"]

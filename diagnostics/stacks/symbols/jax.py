@@ -1,6 +1,8 @@
 """JAX, XLA and PJRT."""
 
-from diagnostics.model import Role, WaitKind
+import re
+
+from diagnostics.model import Process, Role, WaitKind
 from diagnostics.stacks.symbol import Weight, native, python
 
 PACKAGES = ("jax", "jaxlib", "jax_cuda12_plugin", "jax_plugins", "libtpu", "chex", "ml_dtypes")
@@ -64,3 +66,10 @@ SYMBOLS = (
     native(r"StartHeartbeat|HeartbeatLoop|PollForError\w*|(?:tsl|tensorflow)::UnboundedWorkQueue::\w+"
            r"|xla::\w*WorkerThread::WorkLoop|AsyncWorkRunner", "", None, weight=_G, home=True),
 )  # fmt: skip
+
+_ON_HOST = re.compile(r"\bxla::cpu::|\bxla::(?:PjRt|Tfrt)?Cpu\w|XlaFfiPythonCpuCallback|\bxla::CpuCallback")
+
+
+def computes_on_host(process: Process) -> bool:
+    """Whether XLA's programs run on the host's cores, as its threads show: what people wait for is no card then."""
+    return any(frame.native and _ON_HOST.search(frame.function) for one in process.threads for frame in one.frames)
