@@ -204,7 +204,8 @@ def _with_rest(processes: Sequence[Process], waiters: _Waiters) -> tuple[Process
 def undecided(collection: Collection, limits: Limits) -> float | None:
     """Seconds after which another sample would decide of ranks that stand still; None where all is decided."""
     processes = collection.processes
-    waiting = [p for p in processes if _open(p) and votes(p, processes) and 0 <= _stood(p) < limits.stands]
+    seen = [p for p in processes if p.threads or p.positions or p.blocking_calls]  # the others stay what they are
+    waiting = [p for p in seen if _open(p) and votes(p, processes) and 0 <= _stood(p) < limits.stands]
     left = [_left(p, limits) for p in waiting if not _sleeps_on(p, limits.stands)]
     return min(left, default=None)
 

@@ -157,9 +157,9 @@ def refuse_no_place(out: Path | None) -> None:
     if out.is_dir():
         raise UsageError(f"{out} is a directory", "Name a file in it with --out")
     if not out.parent.is_dir():
-        raise UsageError(f"there is no directory {out.parent}", "Make it, or name another place with --out")
+        raise UsageError(f"there is no directory {out.parent.absolute()}", "Make it, or name another place with --out")
     if not os.access(out.parent, os.W_OK):
-        raise UsageError(f"nothing may be written in {out.parent}", "Name another place with --out")
+        raise UsageError(f"nothing may be written in {out.parent.absolute()}", "Name another place with --out")
 
 
 def conclude(answer: pipeline.Answer, as_json: bool, verbose: bool = False) -> int:

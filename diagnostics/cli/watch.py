@@ -25,6 +25,7 @@ from diagnostics.analyze.progress import Limits
 from diagnostics.cli.attach import Out, conclude, default_path, refuse_no_place
 from diagnostics.cli.console import BAD_NEWS, CANNOT_TELL, OK, Json, command, words
 from diagnostics.collector import procfs
+from diagnostics.collector.stacks.chain import why_denied
 from diagnostics.discover.selectors import select
 from diagnostics.errors import LastbatchError, MissingError, UsageError
 from diagnostics.model import Process
@@ -103,6 +104,8 @@ def watch(
         told = False
         try:
             roots = [started.pid] if started else [one.pid for one in select(pid or [], with_children=False).members]
+            if why := next(filter(None, map(why_denied, roots)), ""):  # not first when it hangs, at night
+                words.print(f"lastbatch: no stack will be seen: {why}", soft_wrap=True)
             code = _Watch(roots, started, hang_after, on_hang, out, as_json, board, hook).run()
             told = True
             return code

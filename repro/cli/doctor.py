@@ -20,6 +20,7 @@ from diagnostics.collector.sources import devices, kernels
 from diagnostics.errors import MissingError
 from diagnostics.frameworks.tensorflow1 import session, sets
 from diagnostics.report.text import size
+from diagnostics.transport.program import py_spy
 from repro import runtimes
 from repro.cluster import engine
 from repro.runtimes import RuntimeState
@@ -64,9 +65,8 @@ def _module(name: str) -> Check:
     return Check(name, there, "installed" if there else "not installed", "" if there else f"pip install {name}", True)
 
 
-def _tool(name: str, why: str, get: str) -> Check:
-    path = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-    return Check(name, path is not None, path or "not installed", "" if path else f"{get} ({why})")
+def _tool(name: str, path: str | None, why: str, get: str) -> Check:
+    return Check(name, bool(path), path or "not installed", "" if path else f"{get} ({why})")
 
 
 def _engine() -> Check:
@@ -102,9 +102,12 @@ def _clusters() -> Check:
 
 
 def _uprobes() -> Check:
-    for place in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
+    places = [place for place in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing") if os.path.isdir(place)]
+    if places and os.geteuid() != 0:
+        return Check("uprobes", False, places[0], "Needs root (for trace)")
+    for place in places:
         if Path(place, "uprobe_events").exists():
-            return Check("uprobes", os.geteuid() == 0, place, "" if os.geteuid() == 0 else "Needs root (for trace)")
+            return Check("uprobes", True, place)
     return Check("uprobes", False, "tracefs is not mounted", "mount -t tracefs nodev /sys/kernel/tracing (for trace)")
 
 
@@ -141,7 +144,7 @@ def _cards() -> Check:
 def _mps() -> Check:
     """Whether clients share the cards through one server, whose use is then that of all of them."""
     pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or "/tmp/nvidia-mps")
-    runs = (pipes / "control").exists()
+    runs = os.path.exists(pipes / "control")
     return Check("GPUs shared by MPS", True, f"yes ({pipes}): use is that of all clients" if runs else "no")
 
 
@@ -164,9 +167,9 @@ def checks(states: Iterable[RuntimeState]) -> tuple[Check, ...]:
         _interpreters,
         _ptrace,
         lambda: _module("pystack"),
-        lambda: _tool("py-spy", "Python stacks", "pip install py-spy"),
-        lambda: _tool("gdb", "native stacks where pystack cannot", "apt-get install gdb"),
-        lambda: _tool("bpftrace", "live proof of a race", "apt-get install bpftrace"),
+        lambda: _tool("py-spy", py_spy(), "Python stacks", "pip install py-spy"),
+        lambda: _tool("gdb", shutil.which("gdb"), "native stacks where pystack cannot", "apt-get install gdb"),
+        lambda: _tool("bpftrace", shutil.which("bpftrace"), "live proof of a race", "apt-get install bpftrace"),
         _cards,
         _mps,
         _kernel_log,

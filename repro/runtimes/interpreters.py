@@ -115,7 +115,7 @@ def find_interpreter(minor: str, *, pip: bool = False) -> Interpreter:
 def how_to_get(minor: str) -> str:
     """What the user does to get an interpreter, for the tools that this machine has."""
     ways = []
-    if shutil.which("pyenv") or _pyenv_root().is_dir():
+    if shutil.which("pyenv") or os.path.isdir(_pyenv_root()):  # False, too, where nobody else may look
         ways.append(f"pyenv install {_PYENV_RELEASES.get(minor, minor)}")
     if shutil.which("uv") and _key(minor) >= (3, 8):
         ways.append(f"uv python install {minor}")

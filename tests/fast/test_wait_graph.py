@@ -347,6 +347,16 @@ def test_one_that_was_woken_is_looked_at_until_it_can_be_told() -> None:
     assert left(0, 2, 2, 3, 5) is None, "it gets on"
 
 
+@pytest.mark.parametrize("readable", [True, False])
+def test_nobody_waits_for_a_rank_whose_stacks_may_not_be_read(readable: bool) -> None:
+    """GIVEN another user's process that sleeps, THEN more samples would tell no more of it, and none are taken."""
+    looks = tuple(Sample(float(at), (ThreadSample(1, "x", "S", 1.0, 7, 5, last_ran=5.0 + at),)) for at in range(2))
+    stack = (Thread(1, "x", (Frame("fit", "train.py", 3), Frame("get", "/usr/lib/python3.11/queue.py", 171))),)
+    process = Process("pid:1", 1, "a", threads=stack if readable else (), samples=looks, why_not="not permitted")
+    left = undecided(judge_all(classify_all(Collection(0.0, 0.0, (process,)))), Limits())
+    assert (left is not None) == readable
+
+
 def test_who_joins_its_children_is_not_waited_for_by_one_that_reads() -> None:
     """GIVEN a child that reads a queue, whose writing end its parent and a busy sibling have, THEN the sibling owes."""
     library = "/usr/lib/python3.11/multiprocessing"

@@ -48,7 +48,7 @@ Call = Callable[..., Answer]
         (["watch", "--on-hang", "reprot", "--", "true"], "Say report, dump, kill"),
         (["watch", "--on-hang", "./not-there.sh --now", "--", "true"], "cannot run './not-there.sh --now'"),
         (["watch", "--on-hang", "", "--", "true"], "Say report, dump, kill"),
-        (["watch", "--out", "nowhere/w.tar.zst", "--", "true"], "there is no directory nowhere"),
+        (["watch", "--out", "nowhere/w.tar.zst", "--", "true"], "there is no directory /"),
         (["attach", "4194304999", "--out", "."], "is a directory"),
         (["attach", "port:abc"], "'abc' is no port"),
         (["attach", "4194304999"], "does not exist"),

@@ -80,6 +80,9 @@ def test_one_file_attaches_where_nothing_is_installed(python: Path, stuck: int, 
     # Where nothing can be kept it runs all the same, and takes away what it unpacked.
     scratch = tmp_path / "scratch"
     scratch.mkdir()
+    code, out, said = run(tmp_path, *bare, "doctor", "--json")
+    assert code == 0, said
+    assert {check["name"]: check["ok"] for check in json.loads(out)["checks"]}["py-spy"], "what came along is there"
     code, said, _ = run(tmp_path, *bare, "--version", HOME="/dev/null", TMPDIR=str(scratch))
     assert code == 0 and said.startswith("lastbatch ") and not list(scratch.iterdir())
     assert kept.stat().st_mode & 0o077 == 0

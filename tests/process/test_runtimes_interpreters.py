@@ -1,6 +1,8 @@
 """Interpreters are believed only when they have been run."""
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from diagnostics.errors import MissingError
 from repro.runtimes import discover, find_interpreter
-from repro.runtimes.interpreters import clean_environment
+from repro.runtimes.interpreters import clean_environment, how_to_get
 
 _ANSWER = {
     "version": "3.6.15",
@@ -143,6 +145,20 @@ def test_a_missing_interpreter_comes_with_advice_for_this_machine(
     assert caught.value.exit_code == 3
     assert advice in caught.value.hint
     assert "docker" in caught.value.hint
+
+
+def test_a_folder_of_versions_that_may_not_be_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GIVEN the environment of another user, as after `su`, THEN what is missing is said, and not the folder."""
+    stat = os.stat
+
+    def barred(path: object, **rest: bool) -> os.stat_result:
+        if str(path) == "/root/.pyenv":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return stat(path, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setenv("PYENV_ROOT", "/root/.pyenv")
+    monkeypatch.setattr(os, "stat", barred)
+    assert "install pyenv" in how_to_get("3.6")
 
 
 def test_the_interpreter_that_runs_this_is_found_and_not_as_a_virtual_environment(
