@@ -2,8 +2,8 @@
 
 TensorFlow's cluster names every task. One that has answered once and to which nobody is connected any more is gone.
 One that a session which is being made waits for, and that has never answered, has not come. PyTorch's first group says
-how many ranks it takes: while it is not formed, and each that came is known, the others have not come. A launcher says
-how many nodes there are, and which of them it is.
+how many ranks it takes: while it is not formed, and each that came is known, the others have not come. Who is at a
+store has met the others there. A launcher says how many nodes there are, and which of them it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from diagnostics.discover.addresses import port_of
+from diagnostics.analyze.progress import MAY_BE_STUCK
+from diagnostics.discover.addresses import is_loopback, port_of
 from diagnostics.discover.by_framework import first_group, role_of
 from diagnostics.discover.cluster_spec import MAX_RANKS, index_of
 from diagnostics.discover.identity import flags_of
@@ -35,7 +36,9 @@ class Absent(NamedTuple):
 
 def absent_ranks(collection: Collection) -> tuple[Absent, ...]:
     found: dict[str, Absent] = {}
-    for one in (*_of_clusters(collection), *_of_groups(collection), *_of_nodes(collection)):
+    for one in (
+        *_of_clusters(collection), *_of_groups(collection), *_of_nodes(collection), *_of_stores(collection),
+    ):  # fmt: skip
         found.setdefault(one.rank, one)
     return tuple(found.values())[:MOST]
 
@@ -61,6 +64,11 @@ def _of_clusters(collection: Collection) -> Iterator[Absent]:
             if task.answered:
                 said = f"it had answered {process.rank}, which has no connection to {task.address} any more"
                 yield Absent(task.rank, True, said)
+        if process.state in MAY_BE_STUCK and threads_with(process, Role.STEP):
+            for task in far:
+                if not task.answered and is_loopback(task.address):
+                    said = f"nobody serves {task.address} of this machine, and nobody is connected to it"
+                    yield Absent(task.rank, False, said)
         if threads_with(process, Role.RENDEZVOUS) and not any(task.answered for task in far):
             servers = [task for task in far if parse(task.rank).role in SERVER_ROLES]
             for task in servers or far:
@@ -94,6 +102,17 @@ def _of_groups(collection: Collection) -> Iterator[Absent]:
     for number in missing[:MOST]:
         said = f"{first.rank} waits for {len(come) + len(missing)} ranks, of which {len(come)} have come"
         yield Absent(str(rank(role_of([first]), number)), False, said)
+
+
+def _of_stores(collection: Collection) -> Iterator[Absent]:
+    """Ranks of the job that are nowhere, while those that have met at a store wait there for a key of somebody's."""
+    seen = {process.rank for process in collection.processes if process.pid > 0}
+    waiting = [process for process in collection.processes if threads_with(process, Role.KEY)]
+    if len(waiting) < 2 or not _are_alone(waiting):
+        return
+    for name in collection.expected:
+        if name not in seen:
+            yield Absent(name, True, f"{waiting[0].rank} has met the others at a store, and this one is not there")
 
 
 def _of_nodes(collection: Collection) -> Iterator[Absent]:

@@ -126,6 +126,9 @@ def _at_end(name: str, count: int, of: int, known: Mapping[str, Process], wait: 
         return None
     sure = 0.9 if wait.kind in _SURE else 0.75
     position = position_of(process, tid) if tid else None
+    if wait.kind is WaitKind.SOCKET and not tid and _joins(main_position(process)) and waits in known:
+        said = f"{name}, whose answer it waits for, is in no call for it: its main thread waits for children"
+        return _culprit(known[waits], 0.75, said, position_of(known[waits], thread_in(wait.rank)))
     if waits == rank and position is not None and only_sleeps(position):
         where = f": {position.place}" if position.place else ""
         said = f"nobody is known to be about to wake it; beside it thread {tid} works by the clock{where}"

@@ -86,6 +86,8 @@ def in_loop(position: Position, standing: Standing | None, burns: bool) -> Posit
         return position
     loop = standing.loop
     about = f"{redact_text(loop.about)}, for which it asks" if loop.about else "what it asks for"
+    if loop.makes:
+        about = f"{redact_text(loop.about) or 'a file or folder'} to go away, which it tries to make"
     return msgspec.structs.replace(
         position,
         operation=("spinning loop" if burns else "polling loop") if loop.asks else "endless loop",

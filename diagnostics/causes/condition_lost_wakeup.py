@@ -69,6 +69,8 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
         case.saw("other-thread", f"another thread may still notify: {other}", "stacks", where)
     else:
         who = f"all {len(threads)} threads wait for one another" if len(threads) > 1 else "its only thread waits"
+        if len(threads) == 1:
+            case.title = f"{process.rank} waits for a notification that came too early, or that nobody is left to send"
         case.saw("all-wait-inside", f"{who}, none for the outside world", "stacks", where)
     tasks = [at for at in threads if at.position.has(Role.POOL_TASK)]
     if tasks and all(at.position.has(Role.POOL_WAIT) for at in tasks):

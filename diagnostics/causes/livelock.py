@@ -31,7 +31,7 @@ def _examine_process(process: Process, waits: Sequence[Wait]) -> Case | None:
     if main is None or main.position.has(*_OTHER) or main.position.waits not in _LOOPS:
         return None
     standing = standing_loop(process)
-    if not main.position.busy and (standing is None or named_for_a_lock(main.position)):
+    if not main.position.busy and (standing is None or standing.loop.makes or named_for_a_lock(main.position)):
         return None
     case = Case("livelock")
     where = [process.rank]

@@ -51,8 +51,8 @@ def examine(facts: Facts) -> Case | None:
 
 
 def _known_from_others(facts: Facts) -> Case | None:
-    """Of servers, and of workers whose part of a step is waited for: else one that has left may have been done."""
-    needed = any(threads_with(process, Role.STEP) for process in facts.processes if may_be_stuck(process))
+    """Of servers, and of workers whose part of a step, or key, is waited for: else who has left may have been done."""
+    needed = any(threads_with(process, Role.STEP, Role.KEY) for process in facts.processes if may_be_stuck(process))
     lost = [one for one in facts.lost if is_server(one.rank) or needed]
     if not lost:
         return None

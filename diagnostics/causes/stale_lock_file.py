@@ -8,6 +8,7 @@ file, again and again, and no process has that file open.
 from __future__ import annotations
 
 from diagnostics.analyze.facts import Facts, names
+from diagnostics.analyze.loops import standing_loop
 from diagnostics.causes.base import Case, Cause, Remedy, likeliest
 from diagnostics.causes.observe import may_be_stuck, named_for_a_lock, threads_at
 from diagnostics.model import FileLock, Process, Role, State, WaitKind
@@ -27,14 +28,20 @@ def waited_for(process: Process) -> tuple[FileLock, ...]:
 def _examine_process(process: Process, facts: Facts) -> Case | None:
     waiting = [at for at in threads_at(process) if at.position.has(Role.FILE_LOCK)]
     named = [at for at in threads_at(process) if at.position.waits is WaitKind.TIME and named_for_a_lock(at.position)]
+    standing = standing_loop(process)
+    made = standing.loop if standing and standing.loop.makes else None
     locks = waited_for(process)
     free = [lock for lock in locks if not set(lock.holders) - {process.pid}]
-    if not waiting and not free and not named:
+    if not waiting and not free and not named and not made:
         return None
     case = Case("stale-lock-file")
     where = [process.rank]
     if waiting:
         case.saw("waits", f"waits for a lock file: {waiting[0].where}", "stacks", where)
+    elif made:
+        where_made = f"{made.function} ({made.file.rpartition('/')[2]}:{made.line})"
+        said = f"tries again and again to make a file or folder that is there, as locks are taken: {where_made}"
+        case.saw("makes", said, "source", where)
     elif named:
         said = f"sleeps and looks again in a function that is named for a lock: {named[0].where}"
         case.saw("named-so", said, "stacks", where)

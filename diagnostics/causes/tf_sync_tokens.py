@@ -13,6 +13,7 @@ from diagnostics.analyze.facts import Facts, input_end, names
 from diagnostics.causes.base import Case, Cause, Remedy
 from diagnostics.causes.steps import Roles, look_at_others, look_at_sound_rest, remote_steps
 from diagnostics.model import Process
+from diagnostics.model.rank import parse
 
 _RUNNER = ("sync_token_q", "QueueRunnerThread-dummy_queue")
 
@@ -28,7 +29,10 @@ def examine(facts: Facts) -> Case | None:
     stepping = [process for process in roles.clients if len(remote_steps(process)) > (process in adding_up)]
     if stepping:
         case.saw("waits", "waits in a step of its own", "stacks", names(stepping))
-    if not look_at_others(case, [p for p in roles.others if p not in adding_up]):
+    others = [process for process in roles.others if process not in adding_up and process.pid > 0]
+    if absent := [rank for rank in facts.missing_ranks if parse(rank).role == "worker"]:
+        case.saw("worker-absent", "is of the cluster, and no process of it is there", "cluster, connections", absent)
+    if not look_at_others(case, others) and not absent:
         case.needs("which worker gives no gradient: attach to all of them, and compare their steps")
     look_at_sound_rest(case, facts, roles)
     _look_at_steps(case, roles)

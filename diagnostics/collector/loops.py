@@ -43,7 +43,7 @@ _ASKS = frozenset(
         "now", "utcnow", "today", "len", "abs", "min", "max", "int", "float", "str", "bool", "any", "all", "range",
         "zip", "enumerate", "isinstance", "getattr", "hasattr", "round", "sum", "sorted", "getpid", "getppid",
         "getloadavg", "locked", "get_nowait", "acquire", "join", "Path", "strip", "lower", "startswith", "endswith",
-        "format", "kill", "waitpid", "query",
+        "format", "kill", "waitpid", "query", "unpack", "unpack_from", "from_bytes", "calcsize",
     )
 )  # fmt: skip
 """Functions that only ask, by the last part of their name."""
@@ -64,7 +64,8 @@ _TELLS = frozenset(
         "ljust", "rjust", "center", "zfill", "upper", "strftime", "isoformat", "localtime", "gmtime", "ctime",
         "total_seconds", "timestamp", "getrusage", "virtual_memory", "memory_info", "memory_full_info", "cpu_percent",
         "cpu_count", "getLogger", "critical", "active_count", "current_thread", "most_common", "mean", "median",
-        "set_postfix", "set_postfix_str", "sendto", "gauge", "incr", "timing", "observe",
+        "set_postfix", "set_postfix_str", "sendto", "gauge", "incr", "timing", "observe", "get_running_loop",
+        "get_event_loop", "all_tasks", "current_task",
     )
 )  # fmt: skip
 """Methods that work on data, or write."""
@@ -103,6 +104,7 @@ class Loop(NamedTuple):
     called: Tuple[str, ...]
     calls: Tuple[str, ...]
     wanted: Tuple[str, ...]
+    makes: bool = False  # it tries to make a file or folder that may be there: so are locks taken by a name
 
 
 class Source(object):
@@ -182,7 +184,10 @@ class Source(object):
         return any(_changes_others(one) for one in self._functions.get(name, ()))
 
     def is_pure(self, name: str, depth: int = _DEEP) -> bool:
-        """Whether a function of this file only asks."""
+        """Whether a function of this file only asks; of lambdas, which have no names, whether all do."""
+        if name == "<lambda>":
+            bodies = [node.body for node in ast.walk(self._tree) if isinstance(node, ast.Lambda)]
+            return all(name_of(call) in _ASKS for call in calls_in(own_nodes_of(bodies)))
         found = self._functions.get(name, [])
         if len(found) != 1 or depth <= 0:
             return False
@@ -233,6 +238,7 @@ class _Reading(object):
             called=tuple(sorted({name_of(call) for call in unknown})),
             calls=tuple(sorted({name for call in unknown for one in call.args for name in names_read(one)})),
             wanted=tuple(dict.fromkeys(word for node in said for word in _words(node))),
+            makes=any(map(_makes_alone, calls_in(said))),
         )
 
     def waits_for_others(self) -> bool:
@@ -345,6 +351,16 @@ def _root(node: ast.AST) -> str:
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _makes_alone(call: ast.Call) -> bool:
+    """Whether it makes a file, link or folder only where none of that name is there."""
+    words = [node for one in (*call.args, *(word.value for word in call.keywords)) for node in ast.walk(one)]
+    flags = {name_of(node) for node in words}
+    modes = {ast.literal_eval(one) for one in call.args[1:2] if is_literal(one)}
+    return name_of(call) in ("mkdir", "link", "symlink", "hardlink_to", "symlink_to") or (
+        name_of(call) == "open" and ("O_EXCL" in flags or any("x" in str(mode) for mode in modes))
+    )
 
 
 def _asks_the_clock_alone(test: ast.AST) -> bool:

@@ -68,6 +68,7 @@ def find_jobs(seen: Sequence[Seen], local_hosts: frozenset[str] = frozenset()) -
         found[job][pid] = rank, why
     addresses, expected = _addresses(seen), _expected(seen)
     here = {p.identity.job for p in seen if p.identity and p.identity.here}
+    here |= {job for job, members in found.items() if _is_linked_to_nobody_else([by_pid[pid] for pid in members])}
     taken = {pid for members in found.values() for pid in members}
     free = [
         p for p in by_pid.values()
@@ -145,6 +146,12 @@ def _addresses(seen: Iterable[Seen]) -> dict[str, dict[str, str]]:
         if one.identity and one.identity.addresses:
             found.setdefault(one.identity.job, dict(one.identity.addresses))
     return found
+
+
+def _is_linked_to_nobody_else(members: Sequence[Seen]) -> bool:
+    """Whether they are connected, and all that they are connected to is among them: nobody has come from elsewhere."""
+    links = {link for one in members for link in one.links}
+    return len(members) > 1 and bool(links) and all((remote, local) in links for local, remote in links)
 
 
 def _expected(seen: Iterable[Seen]) -> dict[str, tuple[str, ...]]:

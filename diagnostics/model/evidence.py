@@ -126,7 +126,8 @@ class Loop(Record, frozen=True, gc=False):
     that number the rounds; `within`: the same of readings that met it within one of its own calls. `until_ended`: it
     waits for a flag that people set to end a program; `serves`: it is in a loop that has no end. `limited`: it gives
     up. `until_time`: only the clock ends it, so that it waits for nobody. `tells`: it ends only when others have done
-    something, and what it does meanwhile, but for sleeping, is to tell how it goes: it wakes nobody.
+    something, and what it does meanwhile, but for sleeping, is to tell how it goes: it wakes nobody. `makes`: it tries
+    to make a file, link or folder that is there, as locks are taken that are names.
     """
 
     tid: int
@@ -142,6 +143,7 @@ class Loop(Record, frozen=True, gc=False):
     within: tuple[str, ...] = ()
     until_time: bool = False
     tells: bool = False
+    makes: bool = False
 
 
 class Sample(Record, frozen=True):

@@ -113,7 +113,8 @@ def _watch(memory: Memory, seconds: float, until: float, tells: Tells) -> Option
         and _nobody_woke(first, last.deques, time.monotonic() - began)
     )
     sleeper = "%s, every %g s" % (first.sleepers[0][0].name, slowest) if stands else ""
-    return Watched(passed, stands, sleeper, stands and any(map(_awaits_a_future, first.tasks)))
+    futures = any(_awaits_a_future(task) for task in first.tasks if not _sleeps(task))
+    return Watched(passed, stands, sleeper, stands and futures)
 
 
 def _nobody_woke(first: _Reading, now: Dict[int, Tuple[int, int]], passed: float) -> bool:

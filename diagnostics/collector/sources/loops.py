@@ -51,6 +51,7 @@ class Loop(NamedTuple):
     within: Tuple[str, ...] = ()
     until_time: bool = False
     tells: bool = False
+    makes: bool = False
 
 
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python\d[\d.]*/|^<frozen|/lib/pypy")
@@ -248,6 +249,7 @@ def _told(pid: int, loop: loops.Loop, frame: Dict[str, Any], outside: List[Dict[
         about=_about(loop, values),
         states=(_digest(state),),
         until_time=loop.until_time,
+        makes=loop.makes,
     )
 
 
