@@ -255,3 +255,32 @@ def test_the_rank_that_has_ended_is_told_once(age: float, parent: int, size: int
     if is_it:
         assert named == [("worker:2", 12)] and found.verdict == "peer-dead"
         assert "exception" in found.findings[0].remedy[0] and not any("SIGKILL" in t for t in found.findings[0].remedy)
+
+
+def test_a_worker_of_the_cluster_that_serves_nowhere_on_this_machine_is_missed_by_a_step() -> None:
+    """GIVEN a chief that waits in a step for the gradients of all, WHEN one worker ended before anybody asked it."""
+    server = process("ps:0", 1, Frame("tensorflow::GrpcServer::Join", "tf.so", native=True), listens=("[::]:70",))
+    tasks = (*CLUSTER[:1], CLUSTER[2], Task("worker:1", "127.0.0.1:81"))
+    more = {"listens": ("[::]:80",), "connections": (linked(70, "ps:0"),)}
+    said = answer(server, process("worker:0", 2, *of_tensorflow(*STEP), tasks=tasks, **more))
+    assert said.culprits[0].rank == "worker:1"
+    far = (*CLUSTER[:1], CLUSTER[2], Task("worker:1", "198.18.0.9:81"))  # another machine: it may well be there
+    said = answer(server, process("worker:0", 2, *of_tensorflow(*STEP), tasks=far, **more))
+    assert all(one.rank != "worker:1" for one in said.culprits)
+
+
+GET = (
+    Frame("get", "/v/site-packages/torch/distributed/distributed_c10d.py", 9),
+    Frame("c10d::TCPStore::doWait", "x.so", native=True),
+)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_rank_that_is_nowhere_is_missed_at_the_store_where_the_others_have_met(elsewhere: bool) -> None:
+    first = process("worker:0", 1, *GET, listens=("[::]:29500",), connections=(linked(1, "worker:1"),))
+    peer = "" if elsewhere else "worker:0"  # a connection that leads to who is not known
+    second = process("worker:1", 2, *GET, connections=(linked(29500, peer),))
+    _, said = explain(Collection(100.0, 2.0, (first, second), expected=("worker:2",)))
+    found = {one.cause: one.confidence for one in said.findings}
+    assert (found.get("peer-dead", 0) > 0.5) is not elsewhere
+    assert any(one.rank == "worker:2" for one in said.culprits)

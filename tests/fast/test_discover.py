@@ -113,6 +113,19 @@ def test_what_a_rank_has_forked_is_its_child_also_where_it_has_connections_of_it
     assert (named[51], named[52], named[60]) == ("worker:0", "worker:1", "child/worker:0/60")
 
 
+@pytest.mark.parametrize(("away", "absent"), [(False, ("worker:2",)), (True, ())])
+def test_who_is_connected_to_nobody_else_has_no_ranks_elsewhere(away: bool, absent: tuple[str, ...]) -> None:
+    """GIVEN two ranks of three that meet where only the program knows, THEN the third one is neither here nor there."""
+    said = [identity_of({"RANK": str(n), "WORLD_SIZE": "3"}, PYTHON) for n in (0, 1)]
+    link = ("127.0.0.1:29714", "127.0.0.1:40000")
+    more = (("198.18.0.1:29714", "198.18.0.2:40001"),) if away else ()
+    ranks = [
+        Seen(51, 50, 0, PYTHON, said[0], links=(link, *more)), Seen(52, 50, 0, PYTHON, said[1], links=(link[::-1],))
+    ]  # fmt: skip
+    (job,) = find_jobs(ranks)
+    assert job.absent == absent
+
+
 def test_peers_without_a_name_are_offered() -> None:
     identity = identity_of({"RANK": "0", "WORLD_SIZE": "1"}, PYTHON)
     rank = Seen(

@@ -315,6 +315,7 @@ def test_a_script_that_never_ends_works_between_its_sleeps(text: str) -> None:
 
 def _shell(ends_in: float, *loops: Loop, watched: float = 1.0) -> Collection:
     """A shell that waits for a `sleep`."""
+
     def sampled(tid: int, *loops: Loop) -> tuple[Sample, ...]:
         return tuple(Sample(at, (ThreadSample(tid, "sh", "S", 0.1, 5, 5, last_ran=12 + at),), loops=loops)
                      for at in (1.0, 1.0 + watched))  # fmt: skip
@@ -437,3 +438,29 @@ def test_a_script_that_asks_has_not_ended_with_its_sleep() -> None:
     _, told = explain(msgspec.structs.replace(found, processes=(found.processes[0], child)))
     assert told.hung is not False
     assert "ended" not in told.summary
+
+
+@pytest.mark.parametrize(
+    ("tries", "makes"),
+    [
+        ("os.open(path, os.O_CREAT | os.O_EXCL)", True),
+        ("open(path, 'x')", True),
+        ("os.mkdir(path)", True),
+        ("os.stat(path)", False),
+        ("open(path)", False),
+    ],
+)
+def test_a_lock_that_is_a_name_is_taken_by_making_it(tries: str, makes: bool) -> None:
+    text = f"def enter(path):\n    while True:\n        try:\n            {tries}\n            return\n"
+    text += "        except OSError:\n            pass\n        time.sleep(0.5)\n"
+    loop = Source(text).loop_at("enter", 8)
+    assert loop is not None and loop.makes is makes
+
+
+def test_a_spin_on_a_property_that_is_a_lambda_only_asks() -> None:
+    text = "class Ring:\n    head = property(lambda s: struct.unpack_from('q', s.buf, 0)[0])\n"
+    text += "    def pop(self):\n        while self.head == self.tail:\n            pass\n"
+    assert Source(text).is_pure("<lambda>")
+    assert not Source(text.replace("struct.unpack_from('q', s.buf, 0)[0]", "s.take()")).is_pure("<lambda>")
+    loop = Source(text).loop_at("pop", 4)
+    assert loop is not None and loop.asks
