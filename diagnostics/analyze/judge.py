@@ -115,6 +115,7 @@ def _from_outside(process: Process, limits: Limits, since: float, at_least: bool
     if where := works_by_the_clock(process):
         return Judged(State.PROGRESSING, f"goes round in {where} until a time that it has set itself")
     if standing := standing_loop(process):
+        at_least = at_least or standing.loop.asks  # it has gone round before it last slept
         said = f"goes round and round in {_place_of(standing.loop)}{_since(since, at_least)}"
         return Judged(State.UNKNOWN, said, since, at_least, moved.busy)
     busy = f", though it burns CPU there ({len(moved.busy)} threads spin)" if len(moved.busy) > 1 else ""

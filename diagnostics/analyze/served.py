@@ -7,6 +7,7 @@ has that client's connection does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from diagnostics.analyze.family import listens
 from diagnostics.analyze.stillness import stood_still
@@ -51,11 +52,19 @@ def _serves_another(call: BlockingCall | None) -> bool:
     return call is not None and call.kind == "socket" and " -> " in call.what
 
 
-def held_up(server: Process) -> tuple[Position, ...]:
-    """The threads that serve clients, where all of them wait for one lock; () else.
+class HeldUp(NamedTuple):
+    """`threads` of a server wait for one lock, each for a client. `clients`: who else is connected, by process id."""
+
+    threads: tuple[Position, ...]
+    clients: frozenset[int]
+
+
+def held_up(server: Process) -> HeldUp | None:
+    """What serves clients, where all of it waits for one lock, but for threads that wait for a client's next request.
 
     Only a client takes and gives back such a lock (that of a multiprocessing Manager, say), by its own thread. One that
-    is connected and does not wait for it has a thread that reads; so whoever took this lock is gone, or wants it again.
+    is connected and does not wait for it has a thread that reads; where there is none, whoever took this lock is gone,
+    or wants it again.
     """
     main = main_position(server)
     calls = {call.tid: call for call in server.blocking_calls}
@@ -63,13 +72,22 @@ def held_up(server: Process) -> tuple[Position, ...]:
         one for _, one in pairs(server)
         if one.has(Role.SERVE) and (main is None or one.tid != main.tid) and not _is_listening(calls.get(one.tid))
     ]  # fmt: skip
-    wanted = {call.what if (call := calls.get(one.tid)) and call.kind == "futex" else "" for one in serving}
-    stand = all(one.waits is WaitKind.LOCK and not one.limited and stood_still(server, one.tid) for one in serving)
-    return tuple(serving) if stand and len(wanted) == 1 and wanted != {""} else ()
+    reading = {one.tid: calls[one.tid] for one in serving if _reads(calls.get(one.tid))}
+    waiting = [one for one in serving if one.tid not in reading]
+    wanted = {call.what if (call := calls.get(one.tid)) and call.kind == "futex" else "" for one in waiting}
+    stand = all(one.waits is WaitKind.LOCK and not one.limited and stood_still(server, one.tid) for one in waiting)
+    if not stand or len(wanted) != 1 or wanted == {""}:
+        return None
+    clients = {pid for call in reading.values() for pid in call.others or (0,)} - {server.pid}
+    return HeldUp(tuple(waiting), frozenset(clients))
 
 
 def _is_listening(call: BlockingCall | None) -> bool:
     return call is not None and call.call.startswith("accept")
+
+
+def _reads(call: BlockingCall | None) -> bool:
+    return call is not None and call.kind == "socket" and call.call.startswith(("read", "recv", "poll"))
 
 
 def may_answer_elsewhere(server: Process, tid: int) -> bool:

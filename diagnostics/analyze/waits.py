@@ -32,7 +32,7 @@ _POLLS = (
     Role.RENDEZVOUS, Role.FILE_LOCK, Role.COLLECTIVE, Role.BARRIER, Role.DEVICE, Role.INPUT_NEXT, Role.POOL_WAIT,
 )  # fmt: skip
 """Waits that run now and then, so that a thread in one need not stand still."""
-_AT_LOCK = "each thread that serves a client waits for one lock"
+_AT_LOCK = "each thread with a client's request waits for one lock"
 _KINDS = {"pipe": WaitKind.PIPE, "child": WaitKind.CHILD, "socket": WaitKind.SOCKET}
 _MEETS = (Role.COLLECTIVE, Role.BARRIER)
 
@@ -80,7 +80,7 @@ def _add_those_of_servers(found: dict[tuple[str, str], Wait], job: _Job) -> None
     while todo:
         asked = todo.pop()
         server = job.by_rank.get(rank_in(asked.on))
-        if asked.kind is not WaitKind.SOCKET or server is None or server.state is not State.IDLE:
+        if asked.kind is not WaitKind.SOCKET or server is None or server.state not in (State.IDLE, State.HUNG):
             continue
         for wait in _of_server(server, thread_in(asked.on), job):
             if (wait.rank, wait.on) not in found:
@@ -94,7 +94,12 @@ def _of_server(server: Process, tid: int, job: _Job) -> Iterator[Wait]:
     call = next((one for one in server.blocking_calls if position and one.tid == position.tid), None)
     if position is None or not _stands(server, position.tid) or launches(server, job.processes):
         return
-    if tid or (call is not None and call.peer):
+    if tid and (held := held_up(server)):
+        names = [job.names[server.host, pid] for pid in held.clients if (server.host, pid) in job.names]
+        for other in (name for name in names if not _wakes_nobody(job.by_rank[name])):
+            said = "a lock there, which it may have: it is connected, and does not wait for it"
+            yield wait_of(server, position, other, said, WaitKind.LOCK)
+    elif tid or (call is not None and call.peer):
         yield from _of_thread(server, position, call, job, step_is_known=True)
 
 
@@ -314,8 +319,8 @@ def _by_call(process: Process, position: Position, call: BlockingCall, job: _Job
         others = _who_owes(position, others, job)
         kind = _KINDS.get(call.kind, WaitKind.WORLD)
         for other in others[:_MOST]:
-            at = held_up(job.by_rank[other]) if call.kind == "socket" else ()
-            on, why = (node_of(other, at[0].tid), f"{said}; there {_AT_LOCK}") if at else (other, said)
+            held = held_up(job.by_rank[other]) if call.kind == "socket" else None
+            on, why = (node_of(other, held.threads[0].tid), f"{said}; there {_AT_LOCK}") if held else (other, said)
             yield wait_of(process, position, on, why, kind)
         for helper in _that_ended(process, call, job) if not others else ():
             why = f"{said}; this one, which it started, {how_it_ended(helper)}"

@@ -41,8 +41,10 @@ def examine(facts: Facts) -> Case | None:
 
 def _examine_manager(server: Process, facts: Facts) -> Case | None:
     clients = [wait for wait in facts.waits if rank_in(wait.on) == server.rank and wait.kind is WaitKind.SOCKET]
-    if not clients or not (waiting := held_up(server)):
+    held = held_up(server) if clients else None
+    if held is None or held.clients:
         return None
+    waiting = held.threads
     case = Case("shared-lock-left")
     case.title = f"Clients of {server.rank} wait for a lock there, and none is left that could release it"
     ranks = list(dict.fromkeys(rank_in(wait.rank) for wait in clients))

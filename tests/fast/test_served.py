@@ -114,7 +114,8 @@ PY = "/usr/lib/python3.11/"
 @pytest.mark.parametrize("reads", [False, True])
 def test_a_managers_lock_that_no_client_can_release_is_told_of_its_server(reads: bool) -> None:
     """GIVEN clients that wait for their Manager's answer, whose threads there all wait for one lock, and a parent that
-    sleeps by the clock, THEN the Manager is named, not the parent; not so where another client's thread reads."""
+    sleeps by the clock, THEN the Manager is named, not the parent. Where another client's thread reads, that client may
+    have the lock, and is named where it stands."""
     serves = (Frame("serve_client", f"{PY}multiprocessing/managers.py", 273), TAKE)
     rests = (Frame("serve_client", f"{PY}multiprocessing/managers.py", 240), RECV)
     forever = (Frame("serve_forever", f"{PY}multiprocessing/managers.py", 176),
@@ -123,7 +124,7 @@ def test_a_managers_lock_that_no_client_can_release_is_told_of_its_server(reads:
     stacks = (forever, serves, serves, *([rests] if reads else []))
     threads = tuple(Thread(number, "x", frames) for number, frames in enumerate(stacks, 2))
     calls = tuple(
-        BlockingCall(one.tid, "read", "socket", "socket:[5]") if one.frames == rests
+        BlockingCall(one.tid, "read", "socket", "socket:[5]", others=(22,)) if one.frames == rests
         else BlockingCall(one.tid, "futex", "futex", "0x1" if one.tid == 2 else "0x7f00")
         for one in threads
     )  # fmt: skip
@@ -143,11 +144,16 @@ def test_a_managers_lock_that_no_client_can_release_is_told_of_its_server(reads:
         )
         for pid in (20, 21)
     ]  # fmt: skip
-    told, found = explain(Collection(1.0, 1.0, (main, manager, *clients)))
+    holder = Process(
+        "child/pid:1/22", 22, "a", threads=(Thread(22, "x", (Frame("render", "crew.py", 17), RECV)),), parent=1,
+        samples=looks(50.0, 22), blocking_calls=(BlockingCall(22, "recvfrom", "socket", "127.0.0.1:7 -> 10.0.0.9:80"),),
+    )  # fmt: skip
+    told, found = explain(Collection(1.0, 1.0, (main, manager, *clients, *([holder] if reads else []))))
     assert not found.errors
     left = [one.confidence for one in found.findings if one.cause == "shared-lock-left"]
     if reads:
-        assert not left
+        assert not left and found.culprits[0].rank == "child/pid:1/22"
+        assert found.culprits[0].position and found.culprits[0].position.function == "render"
         return
     assert (found.hung, found.verdict) == (True, "helper-process-dead") and left[0] > 0.8
     assert [one.rank for one in found.culprits] == ["child/pid:1/2"]
