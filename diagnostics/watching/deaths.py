@@ -57,7 +57,7 @@ class End:
 
 
 class Deaths:
-    """Those that are watched, each by its descriptor."""
+    """Those that are watched, each by its descriptor, in the order in which they end."""
 
     def __init__(self) -> None:
         self.matters = True
@@ -65,7 +65,7 @@ class Deaths:
         self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
         self._watched: dict[int, tuple[int, int]] = {}  # descriptor -> pid, parent
         self._lock = threading.Lock()
-        self._changed = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._ready = select.epoll()  # it tells them in the order in which they became ready; poll does not
         threading.Thread(target=self._run, daemon=True).start()
 
     def watch(self, pid: int, parent: int) -> bool:
@@ -76,7 +76,7 @@ class Deaths:
             return False
         with self._lock:
             self._watched[handle] = pid, parent
-        os.eventfd_write(self._changed, 1)
+        self._ready.register(handle, select.EPOLLIN)
         return True
 
     def forget(self) -> None:
@@ -85,7 +85,6 @@ class Deaths:
             for handle in self._watched:
                 os.close(handle)
             self._watched.clear()
-        os.eventfd_write(self._changed, 1)
         while (end := self.next(0)) is not None:
             end.passed_over()
 
@@ -96,30 +95,24 @@ class Deaths:
         return None
 
     def _run(self) -> None:
+        with suppress(OSError):  # it sleeps until it has to come before the launcher, where we have the right to
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         while True:
-            poll = select.poll()
-            with self._lock:
-                handles = list(self._watched)
-            for handle in [self._changed, *handles]:
-                poll.register(handle, select.POLLIN)
-            for handle, _ in poll.poll():
-                if handle == self._changed:
-                    with suppress(BlockingIOError):
-                        os.eventfd_read(handle)
-                else:
-                    self._ended(handle)
+            for handle, _ in self._ready.poll():
+                self._ended(handle)
 
     def _ended(self, handle: int) -> None:
         with self._lock:
             if handle not in self._watched or not _is_readable(handle):
                 return  # it is forgotten by now; its number may be another's
             pid, parent = self._watched.pop(handle)
+        with held(parent if self.matters else 0) as stands:  # before anything is asked: its parent is awake as well
             status = how_it_ended(handle, pid)
             os.close(handle)
-        if status == 0 or not self.matters:
-            return
-        end = End(pid, status)
-        with held(parent) as end.held:
+            if status == 0 or not self.matters:
+                return
+            end = End(pid, status)
+            end.held = stands
             self._ends.put(end)
             end.wait()
 
