@@ -146,6 +146,7 @@ class Source(object):
 
     def tells(self, name: str) -> bool:
         """Whether a function of this file wakes nobody."""
+        name = name.rpartition(".")[2]
         return name in self._functions and self._wakes_nobody(self._functions[name], _DEEP)
 
     def _wakes_nobody(self, parts: Iterable[ast.AST], depth: int = _DEEP) -> bool:
@@ -185,6 +186,7 @@ class Source(object):
 
     def is_pure(self, name: str, depth: int = _DEEP) -> bool:
         """Whether a function of this file only asks; of lambdas, which have no names, whether all do."""
+        name = name.rpartition(".")[2]
         if name == "<lambda>":
             bodies = [node.body for node in ast.walk(self._tree) if isinstance(node, ast.Lambda)]
             return all(name_of(call) in _ASKS for call in calls_in(own_nodes_of(bodies)))
