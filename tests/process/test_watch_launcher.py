@@ -158,3 +158,28 @@ def test_how_a_child_ended_is_known_before_it_is_asked_for() -> None:
         os.close(handle)
     end = deaths.next(60)
     assert end and told[end.pid] == 3, "the other ended as it should"
+
+
+def test_the_first_to_end_is_told_first_also_where_several_have_ended() -> None:
+    """GIVEN ends while another is looked at, THEN they are told in their order, and not in that of their start."""
+    deaths = Deaths()
+    children = [subprocess.Popen(["sleep", "600"]) for _ in range(3)]
+    try:
+        for child in children:
+            assert deaths.watch(child.pid, 0)
+        busy, second, first = children
+        busy.kill()
+        end = deaths.next(60)
+        assert end and end.pid == busy.pid
+        with end.looked_at():
+            for child in (first, second):
+                child.kill()
+                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        for child in (first, second):
+            end = deaths.next(60)
+            assert end and end.pid == child.pid
+            end.passed_over()
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
