@@ -108,7 +108,7 @@ class FirstScreen:
             lines += self._cut(console, said, width, most)
         if len(culprits) > len(limits):
             names = named_plainly(", ".join(culprit.rank for culprit in culprits[len(limits) :]))
-            lines.append(_ended(Text(f"        and {names}"), width))
+            lines.append(_ended(Text.assemble(("Or      ", "bold"), names), width))
         if verdict.finding:
             said = Text.assemble(
                 ("Cause   ", "bold"),

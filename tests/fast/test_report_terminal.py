@@ -83,7 +83,7 @@ def test_long_words_and_two_culprits_cost_no_more_lines(width: int) -> None:
     everybody = msgspec.structs.replace(collection, processes=(*collection.processes, *helpers))
     text = printed((everybody, wordy), width, verbose=False)
     assert len(text.splitlines()) <= 24, text
-    for part in ("Culprit worker:7", "Culprit worker:6", "and worker:5", "Cause", "first and", "Next", "8 unknown"):
+    for part in ("Culprit worker:7", "Culprit worker:6", "Or      worker:5", "Cause", "first and", "Next", "8 unknown"):
         assert part in text, text
     assert sum(f"worker:{index} " in line for line in text.splitlines() for index in range(8)) >= 8
 
