@@ -66,8 +66,8 @@ def _own(collective: Collective) -> tuple[_Place, ...]:
 
 
 def _came_before(path: tuple[_Place, ...], others: Sequence[Process]) -> bool:
-    """Whether one of the others has called a collective at this place."""
-    return any(_own(one)[-1:] == path[-1:] for process in others for one in process.collectives)
+    """Whether one of the others has called a collective by this way: what all share may be called from anywhere."""
+    return any(_own(one) == path for process in others for one in process.collectives)
 
 
 def _stopped_before(path: tuple[_Place, ...], other: tuple[_Place, ...]) -> bool:

@@ -36,6 +36,10 @@ STORIES = {
     "one calls at a place by which the other goes": (("all_gather", EARLY), ("barrier", LATE), STEPS, ["worker:0"]),
     "one has left a step that all make": (("all_reduce", STEP), ("all_gather", EARLY), STEPS, ["worker:1"]),
     "both do what all have done before": (("all_reduce", STEP), ("all_gather", EARLY), EPOCH, ["worker:0", "worker:1"]),
+    "one evaluates by what all train by": (
+        ("all_gather", (("main", 22), ("forward", 5))), ("barrier", LATE),
+        (("all_gather", (("main", 20), ("forward", 5))),), ["worker:0"],
+    ),
     "they part in branches of other functions": (
         ("all_gather", (("lead", 4),)), ("barrier", (("follow", 9),)), STEPS, ["worker:0", "worker:1"],
     ),

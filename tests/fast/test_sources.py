@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnostics.collector.look import Look, Target
 from diagnostics.collector.observing import Round, found
-from diagnostics.collector.sources import polled
+from diagnostics.collector.sources import locks, polled
 
 
 def source(name: str, once: Any, deadline: float = 0.05) -> ModuleType:
@@ -54,3 +54,13 @@ def test_a_lock_files_path_is_made_of_what_the_callers_know() -> None:
     assert list(polled.names_in([_frame("/home/ada/job.py", mark='"out/step.lock"', log='"/var/log/x"')])) == [
         "out/step.lock"
     ]
+
+
+def test_who_waits_for_a_lock_behind_another_one_that_waits_is_seen() -> None:
+    """GIVEN three that want one lock, as the kernel lists them, THEN both waiters are told."""
+    text = (
+        "1: FLOCK  ADVISORY  WRITE 71 fe:00:131 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 72 fe:00:131 0 EOF\n"
+        "1:  -> FLOCK  ADVISORY  WRITE 73 fe:00:131 0 EOF\n2: POSIX  ADVISORY  READ  9 00:1a:5 0 EOF\n"
+    )
+    rows = [(row.pid, row.waits, row.kind) for row in locks.rows_in(text)]
+    assert rows == [(71, False, "flock"), (72, True, "flock"), (73, True, "flock"), (9, False, "posix")]

@@ -14,7 +14,8 @@ from diagnostics.collector.sources.polled import polled_by
 MOST = 64
 """Locks of one process that are told."""
 
-_LINE = re.compile(r"^\d+: (-> )?(\w+) +\w+ +\w+ +(-?\d+) (\w+:\w+:\d+) ", re.M)
+_LINE = re.compile(r"^\d+: ( *-> )?(\w+) +\w+ +\w+ +(-?\d+) (\w+:\w+:\d+) ", re.M)
+"""Who waits for one that waits is further to the right (lock_get_status in fs/locks.c)."""
 _KINDS = {"FLOCK": "flock", "POSIX": "posix", "LEASE": "lease", "OFDLCK": "ofd"}
 
 
