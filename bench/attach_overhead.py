@@ -4,7 +4,7 @@ The machine may be busy with something else: so several runs, of which the quick
 command with everything that it started.
 
     python bench/attach_overhead.py                 one process, with a child
-    python bench/attach_overhead.py --processes 64
+    python bench/attach_overhead.py --processes 1 64
     python bench/attach_overhead.py --lastbatch OTHER/bin/lastbatch    another release beside it, in turns
 """
 
@@ -19,7 +19,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,12 @@ def measure(command: str, pids: Sequence[int], gap: float, home: Path) -> dict[s
     if done.returncode not in (0, 1):
         sys.exit(f"{command} ended with {done.returncode}: {done.stderr.strip()}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"command": command, "wall_s": wall, "besides_gap_s": wall - gap, "cpu_s": cpu}
+    return {"command": command, "processes": len(pids), "wall_s": wall, "besides_gap_s": wall - gap, "cpu_s": cpu}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--processes", type=int, nargs="*", default=[1])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--gap", type=float, default=1.0)
     parser.add_argument("--stood", type=float, default=SETTLED, help="seconds that the processes stand still before")
@@ -96,19 +96,28 @@ def main() -> None:
     commands = [os.path.join(sysconfig.get_path("scripts"), "lastbatch"), *asked.lastbatch]
     home = Path(tempfile.mkdtemp(prefix="lastbatch-bench-"))
     try:
-        with stuck(asked.processes, asked.stood) as pids:
-            runs = [measure(command, pids, asked.gap, home) for _ in range(asked.runs) for command in commands]
+        with ExitStack() as stack:
+            jobs = [stack.enter_context(stuck(count, 0.0)) for count in asked.processes]
+            time.sleep(asked.stood)
+            runs = [
+                measure(command, pids, asked.gap, home)
+                for pids in jobs
+                for _ in range(asked.runs)
+                for command in commands
+            ]
     finally:
         shutil.rmtree(home)
     if asked.json:
         print(msgspec.json.encode(runs).decode())
         return
-    print(f"{'besides the gap: best':>22} {'median':>8} {'CPU: best':>10} {'median':>8}   command")
-    for command in commands:
-        walls = sorted(one["besides_gap_s"] for one in runs if one["command"] == command)
-        cpu = sorted(one["cpu_s"] for one in runs if one["command"] == command)
-        middle = len(walls) // 2
-        print(f"{walls[0]:20.2f} s {walls[middle]:6.2f} s {cpu[0]:8.2f} s {cpu[middle]:6.2f} s   {command}")
+    print(f"{'processes':>9} {'besides the gap: best':>22} {'median':>8} {'CPU: best':>10} {'median':>8}   command")
+    for count, command in ((count, command) for count in asked.processes for command in commands):
+        of = [one for one in runs if (one["processes"], one["command"]) == (count, command)]
+        walls = sorted(one["besides_gap_s"] for one in of)
+        cpu = sorted(one["cpu_s"] for one in of)
+        middle = len(of) // 2
+        figures = f"{walls[0]:20.2f} s {walls[middle]:6.2f} s {cpu[0]:8.2f} s {cpu[middle]:6.2f} s"
+        print(f"{count:9} {figures}   {command}")
 
 
 if __name__ == "__main__":
