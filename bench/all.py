@@ -230,10 +230,10 @@ def tell(words: str) -> None:
 
 
 def run_all(benches: Sequence[Bench], rows: list[Row], log: Path | None) -> list[Row]:
-    left, commit, machine = left_to_run(benches, rows), commit_here(), machine_here()
+    left, machine = left_to_run(benches, rows), machine_here()
     for place, bench in enumerate(left, 1):
         tell(f"{place} of {len(left)}: {bench.name}, {bench.deadline:.0f} s at most")
-        row = run(bench, commit, machine)
+        row = run(bench, commit_here(), machine)
         rows.append(row)
         if log:
             with log.open("ab") as file:

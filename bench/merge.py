@@ -1,4 +1,4 @@
-"""What it takes to merge, judge, classify and show a job of 100,000 ranks with 30 threads each on 1,600 hosts.
+"""What it takes to merge, classify, judge and show a job of 100,000 ranks with 30 threads each on 1,600 hosts.
 
 Merging is associative, so hosts merge first; here two processes do the hosts' share, half of the hosts each, and this
 one joins the two halves. Making up the job is not counted. Times are CPU seconds, which on two free cores are the
@@ -14,7 +14,7 @@ import io
 import random
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from rich.console import Console
 from diagnostics.analyze.judge import judge
 from diagnostics.model import Collection, Diagnosis, Frame, Process, Sample, Thread, ThreadSample
 from diagnostics.report.terminal import render_diagnosis
+from diagnostics.stacks.position import classify
 from diagnostics.stacks.prefix_tree import (
     Alike,
     Forest,
@@ -76,11 +77,11 @@ def mains() -> list[tuple[Frame, ...]]:
     ]
 
 
-def job(ranks: int, half: int) -> list[list[Process]]:
-    """Half of the hosts: their processes. Equal stacks are separate objects on each host, as if decoded."""
+def job(ranks: int, half: int) -> Iterator[list[Process]]:
+    """Half of the hosts, one after the other: their processes. Equal stacks are separate objects on each host, as if
+    decoded."""
     draw = random.Random(half)
     per_host = max(ranks // HOSTS, 1)
-    hosts = []
     for host in range(half, HOSTS, 2):
         known, main = stacks(draw.randint(0, 3)), mains()
         samples = tuple(
@@ -101,12 +102,11 @@ def job(ranks: int, half: int) -> list[list[Process]]:
             )
             role = "ps" if kind == 2 else "worker"
             processes.append(Process(f"{role}:{number}", 1, f"host{host}", threads=threads, samples=samples))
-        hosts.append(processes)
-    return hosts
+        yield processes
 
 
 def share(ranks: int, half: int) -> Share:
-    seconds = {"judge": 0.0, "merge on hosts": 0.0, "merge hosts": 0.0}
+    seconds = {"classify and judge": 0.0, "merge on hosts": 0.0, "merge hosts": 0.0}
 
     def timed(stage: str, began: float) -> None:
         seconds[stage] += time.process_time() - began
@@ -116,7 +116,7 @@ def share(ranks: int, half: int) -> Share:
     for processes in job(ranks, half):
         began = time.process_time()
         judged = [_judged(process) for process in processes]
-        timed("judge", began)
+        timed("classify and judge", began)
         began = time.process_time()
         forests.append(merge_processes(judged))
         alike += alike_of(judged)
@@ -129,6 +129,7 @@ def share(ranks: int, half: int) -> Share:
 
 
 def _judged(process: Process) -> Process:
+    process = classify(process)
     state, why = judge(process)[:2]
     return msgspec.structs.replace(process, state=state, state_why=why, stacks_from="unwind")
 
@@ -169,10 +170,10 @@ def main() -> None:
     if arguments.json:
         print(msgspec.json.encode(rows).decode())
         return
-    print(" ".join(f"{name:>15}" for name in rows[0]))
+    print(" ".join(f"{name:>18}" for name in rows[0]))
     for row in rows:
         cells = (
-            f"{value:15,.0f}" if value == int(value) or value > 100 else f"{value:15.2f}" for value in row.values()
+            f"{value:18,.0f}" if value == int(value) or value > 100 else f"{value:18.2f}" for value in row.values()
         )
         print(" ".join(cells))
 

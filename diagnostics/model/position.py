@@ -110,7 +110,7 @@ class Position(Record, frozen=True):
 
     def has(self, *roles: Role) -> bool:
         """Whether it has one of these roles."""
-        return any(role in self.roles for role in roles)
+        return any(role in roles for role in self.roles)
 
     @property
     def place(self) -> str:

@@ -327,11 +327,12 @@ def main_position(process: Process) -> Position | None:
     if not positions:
         return recorded_position(process)
     main = next((p for p in positions if p.tid == process.pid), None) or _named_main(process, positions)
-    others = [position for position in positions if position is not main and not is_idle(position)]
+    others = (position for position in positions if position is not main and not is_idle(position))
     if main and not is_idle(main):
         attends = main.waits in _ATTENDS or main.has(Role.EVENT_LOOP, Role.POOL_WAIT)
-        significant = [p for p in others if p.has(*_SIGNIFICANT) and p.own >= main.own]
-        return significant[0] if attends and significant and not main.has(*_SIGNIFICANT) else main
+        if not attends or main.has(*_SIGNIFICANT):
+            return main
+        return next((p for p in others if p.has(*_SIGNIFICANT) and p.own >= main.own), main)
     best = max(others, key=_tells, default=main or positions[0])
     return best if any(_tells(best)) or main is None else main
 

@@ -5,6 +5,7 @@ its variables. So when it calls the wrapper of a system call, RBP lies a known d
 it has taken more room later on, there is no return address behind what is found so, and nothing is said.
 """
 
+import re
 import struct
 from typing import Callable, Optional
 
@@ -12,22 +13,29 @@ MOST_CODE = 96
 """Bytes from a function's beginning that are looked at."""
 
 _SET = b"\x48\x89\xe5"
+_EARLY_END = re.compile(rb"[\x40-\x4f]?\x85[\xc0-\xff](?:\x0f[\x80-\x8f].{4}|[\x70-\x7f].)", re.DOTALL)
+"""`test` of a register and a jump: before anything is set up, out of a function that has nothing to do. Who calls
+something has not taken it."""
 _CALL_LENGTHS = (2, 3, 4, 6, 7)
 
 Read = Callable[[int, int], bytes]
 """Memory of the process: address and size -> what lies there, less where less is mapped."""
 
 
-def frame_pointer(read: Read, pointer: int, stack: bytes, returns_to: int, begin: int) -> Optional[int]:
+def frame_pointer(
+    read: Read, pointer: int, stack: bytes, returns_to: int, begin: int, once: bool = False
+) -> Optional[int]:
     """What RBP holds, None where that cannot be told.
 
     Args:
         stack: what lies from the stack `pointer` on.
-        returns_to: where the innermost function returns to, in a function that begins at `begin`.
+        returns_to: where the function that it called returns to, in the function that begins at `begin`.
+        once: nothing is said where the stack holds this address again: frames lie below it, in which older calls may
+            have left it.
     """
-    room = _room(read(begin, MOST_CODE))
-    at = stack.find(struct.pack("<Q", returns_to))
-    if room is None or at < 0 or at % 8:
+    room, wanted = _room(read(begin, MOST_CODE)), struct.pack("<Q", returns_to)
+    at = stack.find(wanted)
+    if room is None or at < 0 or at % 8 or (once and stack.find(wanted, at + 1) >= 0):
         return None
     base = at + 8 + room
     if base + 16 > len(stack):
@@ -46,6 +54,8 @@ def _is_behind_a_call(address: int, read: Read) -> bool:
 
 def _room(code: bytes) -> Optional[int]:
     """Bytes between RBP and the stack pointer once the function is set up; None where it is not set up like that."""
+    early = _EARLY_END.match(code)
+    code = code[early.end() :] if early else code
     if code[:1] != b"\x55":
         return None
     at, pushed, is_set = 1, 0, False

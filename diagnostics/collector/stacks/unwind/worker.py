@@ -53,9 +53,9 @@ class Unwinder(object):
         self, pid: int, root: str, unwinding: libdw.Unwinding, thread: stop.Thread, places: List[libdw.Place]
     ) -> Optional[stop.Thread]:
         """The copy of a thread whose stack ends in a function that keeps a frame pointer, with it; None for others."""
-        if len(places) != 2 or not places[1].path:
+        if len(places) < 2 or not places[-1].path:
             return None
-        path, address = places[1]
+        path, address = places[-1]
         begin = self._symbols.begin(root + path, address)
         if begin < 0:
             return None
@@ -66,6 +66,7 @@ class Unwinder(object):
             thread.stack[pointer - thread.stack_at :],
             unwinding.loaded(path, address) + 1,
             unwinding.loaded(path, begin),
+            once=len(places) > 2,
         )
         registers = list(thread.registers)
         registers[stop.BP] = base or 0
