@@ -127,7 +127,7 @@ def _line(figure: Figure, rest: str) -> str:
 
 
 def _script(name: str) -> str:
-    return next((f"bench/{bench.argv[0]}" for bench in BENCHES if bench.name == name), name)
+    return next((Path(bench.argv[0]).stem for bench in BENCHES if bench.name == name), name)
 
 
 def _cell(text: str) -> str:
@@ -196,9 +196,9 @@ def _end(child: subprocess.Popen[str]) -> None:
 def machine_here() -> Machine:
     models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cores = len(os.sched_getaffinity(0))
+    cores, kernel = len(os.sched_getaffinity(0)), ".".join(platform.release().split(".")[:2])
     return Machine(
-        cores, models[0] if models else platform.machine(), round(memory / 1e9), platform.release(),
+        cores, models[0] if models else platform.machine(), round(memory / 1e9), kernel,
         platform.python_version(),
     )  # fmt: skip
 

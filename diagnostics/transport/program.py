@@ -79,7 +79,12 @@ class Script(NamedTuple):
     """
 
     shell: bytes
-    rest: bytes
+    parts: tuple[bytes, ...]
+    """Of the rest. The tools among them are the same objects for all hosts, so that thousands of scripts fit."""
+
+    @property
+    def rest(self) -> bytes:
+        return b"".join(self.parts)
 
 
 def script(asked: Mapping[str, Any], machine: str = "") -> Script:
@@ -92,8 +97,7 @@ def script(asked: Mapping[str, Any], machine: str = "") -> Script:
     asked = {**asked, "redact": True}
     text = f"{_program()}\ncarry(json.loads({json.dumps(json.dumps(dict(asked)))}), {sizes!r}, stdin)\n"
     packed = zlib.compress(text.encode(), 1)
-    rest = b"".join([MARK, b"%d\n" % len(packed), packed, *takes.values()])
-    return Script(shell.replace("@START@", _WAIT).encode(), rest)
+    return Script(shell.replace("@START@", _WAIT).encode(), (MARK, b"%d\n" % len(packed), packed, *takes.values()))
 
 
 def _cargo_for(asked: Mapping[str, Any], machine: str) -> Mapping[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +26,7 @@ def test_a_source_gets_no_more_time_than_its_visit_has(monkeypatch: pytest.Monke
 
     def script(order: Mapping[str, Any], machine: str) -> program.Script:
         orders.append(order)
-        return program.Script(b"", b"")
+        return program.Script(b"", ())
 
     monkeypatch.setattr(program, "script", script)
     monkeypatch.setattr(hosts, "run_on", lambda *_: {})
@@ -46,3 +47,12 @@ def test_the_card_is_asked_only_where_the_user_asks_for_it_and_last() -> None:
     usual, asked = [[name for name, _ in frameworks.enrichers(words)] for words in ((), ("device",))]
     assert "nccl" in usual and "cuda" not in usual
     assert asked == [*usual, "cuda"]
+
+
+def test_scripts_for_many_hosts_share_the_tools_that_they_carry() -> None:
+    """GIVEN one order for each of some thousand hosts, THEN all of them together are not as large as their tools."""
+    order = {"do": ["observe", "stacks"], "targets": [{"pid": 1}]}
+    one, other = program.script(order, platform.machine()), program.script({**order, "gap": 2.0}, platform.machine())
+    large = [part for part in one.parts if len(part) > 1 << 20]
+    assert large and all(any(part is same for same in other.parts) for part in large)
+    assert one.rest != other.rest and one.rest.startswith(program.MARK)

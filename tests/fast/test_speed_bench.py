@@ -61,9 +61,9 @@ def test_the_table_has_the_machine_the_ratio_the_load_and_what_failed() -> None:
     text = speed.table([FAILED, MERGED])
     assert "2026-11-28, commit abc1234. 2 cores (Some CPU), 25 GB, Linux 6.18, CPython 3.11.4." in text
     assert "0.1 to 1.9; 1 of 2 began while more than half of the cores had other work" in text
-    assert "| attach | **failed** | not done within 150 s | | 1.9 | `bench/attach.py` |" in text
-    assert "| ranks merged | 4.5 s | the aim, at most: 3 s | 1.50 | 0.1 | `bench/merge.py` |" in text
-    assert "| memory | 1,250 MB |  |  | 0.1 | `bench/merge.py` |" in text
+    assert "| attach | **failed** | not done within 150 s | | 1.9 | `attach` |" in text
+    assert "| ranks merged | 4.5 s | the aim, at most: 3 s | 1.50 | 0.1 | `merge` |" in text
+    assert "| memory | 1,250 MB |  |  | 0.1 | `merge` |" in text
 
 
 def test_each_line_of_the_table_has_as_many_cells_as_its_head_whatever_a_bench_says() -> None:
