@@ -44,7 +44,7 @@ class Share(NamedTuple):
 
     forest: Forest
     alike: tuple[Alike, ...]
-    processes: tuple[Process, ...]  # judged, without their threads
+    processes: tuple[Process, ...]  # judged, without their threads and positions
     seconds: dict[str, float]
 
 
@@ -120,7 +120,7 @@ def share(ranks: int, half: int) -> Share:
         began = time.process_time()
         forests.append(merge_processes(judged))
         alike += alike_of(judged)
-        slim += [msgspec.structs.replace(process, threads=(), samples=()) for process in judged]
+        slim += [msgspec.structs.replace(process, threads=(), samples=(), positions=()) for process in judged]
         timed("merge on hosts", began)
     began = time.process_time()
     forest, classes = merge_all(forests), merge_alike(alike)
