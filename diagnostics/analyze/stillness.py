@@ -15,8 +15,19 @@ _A_STOP_TAKES = 1e-4
 _READS = ("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4")
 
 
+_KEPT = 8
+_tables: dict[int, tuple[Sample, dict[int, ThreadSample]]] = {}
+"""Of the samples that were asked last, their threads by id: each is asked once a thread, of which there may be hundreds."""
+
+
 def thread_in(sample: Sample, tid: int) -> ThreadSample | None:
-    return next((thread for thread in sample.threads if thread.tid == tid), None)
+    global _tables
+    known = _tables.get(id(sample))
+    if known is None or known[0] is not sample:
+        if len(_tables) >= _KEPT:
+            _tables = {}  # another thread may be reading the old one
+        known = _tables[id(sample)] = sample, {thread.tid: thread for thread in reversed(sample.threads)}
+    return known[1].get(tid)
 
 
 def same_counts(one: ThreadSample | None, other: ThreadSample | None) -> bool:

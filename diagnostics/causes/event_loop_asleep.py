@@ -17,7 +17,7 @@ from diagnostics.causes.observe import (
     may_be_stuck,
     threads_at,
 )
-from diagnostics.model import Process, Role
+from diagnostics.model import Coroutine, Process, Role
 from diagnostics.stacks.stand import stand_of
 
 
@@ -42,8 +42,9 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     for one in process.coroutines[:4]:
         said = f"{one.task} is suspended in {' > '.join(frame.function for frame in one.frames[-4:])}"
         case.saw("suspended", said, "memory of asyncio", where)
-    if sum(stand_of(one.frames).has(Role.AWAITS_LOCK) for one in process.coroutines) > 1:
-        case.saw("takes-locks", "several tasks wait for locks", "memory of asyncio", where)
+    at_locks = {_place(one) for one in process.coroutines if stand_of(one.frames).has(Role.AWAITS_LOCK)}
+    if len(at_locks) > 1:  # at one place it may be one lock, or a slot that was not given back
+        case.saw("takes-locks", "tasks wait for locks at several places", "memory of asyncio", where)
     others = [at for at in threads if at not in loops and at.position.waits not in INSIDE]
     if others:
         case.saw("other-thread", f"another thread may wake it: {others[0].where}", "stacks", where)
@@ -63,6 +64,11 @@ def _examine_process(process: Process, facts: Facts) -> Case | None:
     if not process.coroutines:
         case.needs("its tasks, and which awaits which: `python -m asyncio pstree PID` of CPython 3.14 and newer")
     return case
+
+
+def _place(one: Coroutine) -> tuple[str, int]:
+    frame = stand_of(one.frames).frame or one.frames[-1]
+    return frame.file, frame.line
 
 
 CAUSE = Cause(

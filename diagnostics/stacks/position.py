@@ -24,6 +24,7 @@ from diagnostics.model import (
     BlockingCall,
     Collection,
     Collective,
+    Coroutine,
     Frame,
     Position,
     Process,
@@ -129,6 +130,11 @@ def _position(
 _FOR_TASKS = ("_asyncio.Task", "_GatheringFuture")
 
 
+def _awaits_tasks(one: Coroutine) -> bool:
+    """Whether it waits for the end of other tasks: then these are what it is about."""
+    return one.awaits in _FOR_TASKS or one.frames[-1].file.endswith("asyncio/taskgroups.py")
+
+
 def _with_coroutine(position: Position, process: Process) -> Position:
     """A loop that sleeps stands where the program's own coroutine does: one that awaits no other task, if any does."""
     if Role.EVENT_LOOP not in position.roles or not process.coroutines:
@@ -137,7 +143,7 @@ def _with_coroutine(position: Position, process: Process) -> Position:
     own = [(one, stand.frame) for one, stand in stands if stand.owner is Owner.USER and stand.frame]
     if not own:
         return position
-    one, frame = min(own, key=lambda pair: pair[0].awaits in _FOR_TASKS)
+    one, frame = min(own, key=lambda pair: _awaits_tasks(pair[0]))
     inner = one.frames[-1]
     awaits = f", which awaits {inner.function}" if owner_of(inner) is Owner.STANDARD else ""
     return msgspec.structs.replace(
