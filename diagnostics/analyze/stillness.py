@@ -17,7 +17,7 @@ _READS = ("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4
 
 _KEPT = 8
 _tables: dict[int, tuple[Sample, dict[int, ThreadSample]]] = {}
-"""Of the samples that were asked last, their threads by id: each is asked once a thread, of which there may be hundreds."""
+"""Of the samples that were asked last, their threads by id: each is asked for every thread that it has."""
 
 
 def thread_in(sample: Sample, tid: int) -> ThreadSample | None:

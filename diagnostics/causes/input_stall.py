@@ -93,6 +93,7 @@ def _examine_pipe(process: Process, threads: tuple[At, ...]) -> Case | None:
     if source is None:
         return None
     case = Case("input-stall")
+    case.title = f"{process.rank} opens a named pipe to read, and nobody opens it to write: {source.where}"
     look_at_source(case, source, threads)
     look_at_stillness(case, process, [source])
     return case
@@ -171,6 +172,12 @@ CAUSE = Cause(
             "then take what is left, and end with OutOfRangeError",
             only="tensorflow",
             seen="feeder-gone",
+        ),
+        Remedy(
+            "open-both-ends",
+            "See why nobody opens the pipe to write: start the writer first, or open with os.O_NONBLOCK and wait with a "
+            "limit for what comes",
+            seen="opens",
         ),
         Remedy(
             "pass-end-on",
