@@ -175,8 +175,8 @@ CAUSE = Cause(
         ),
         Remedy(
             "open-both-ends",
-            "See why nobody opens the pipe to write: start the writer first, or open it with os.O_NONBLOCK and give the "
-            "wait for data a limit",
+            "See why nobody opens the pipe to write: start the writer first, or open it with os.O_NONBLOCK and give "
+            "the wait for data a limit",
             seen="opens",
         ),
         Remedy(
